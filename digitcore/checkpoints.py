@@ -1,0 +1,401 @@
+"""Checkpoints: weights and everything needed to use and to judge them.
+
+A checkpoint is one safetensors file that describes itself in its metadata. A plain state dict saved with
+`torch.save(model.state_dict(), "NAME.pt")` works too: its architecture is found by its keys and shapes. Weights that
+contain batch normalisation are folded on loading. What cannot be used is listed with the reason.
+"""
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from digitcore.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network, count_parameters
+from digitcore.errors import CheckpointError
+from digitcore.preprocessing import PREPROCESSING
+from digitcore.settings import load_settings
+
+__all__ = [
+    "SUFFIXES",
+    "Checkpoint",
+    "CheckpointEntry",
+    "CheckpointLibrary",
+    "CheckpointMetadata",
+    "load_checkpoint",
+    "save_checkpoint",
+    "write_atomically",
+]
+
+SUFFIXES = (".safetensors", ".pt", ".pth")
+_FORMAT_VERSION = 1
+_PREFERRED = "compact"  # where nobody has chosen
+_NETWORKS_KEPT = 16  # by one library, in memory
+
+
+@dataclass(frozen=True)
+class CheckpointMetadata:
+    """What a checkpoint says of itself; the defaults are for a plain state dict, which says nothing."""
+
+    architecture: str
+    preprocessing: str = PREPROCESSING
+    class_names: tuple[str, ...] = CLASS_NAMES
+    temperature: float = 1.0
+    """Logits are divided by it, so that probabilities agree with frequencies on the validation digits."""
+    refusal_threshold: float = 0.0
+    """An answer less confident than this is not accepted."""
+    trained_on: tuple[str, ...] = ()
+    """Names of the datasets seen in training; empty: unknown."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """When, where and with what it was trained."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A network ready to use: evaluation mode, folded, no gradients for its weights. Nothing may write to it."""
+
+    name: str
+    path: Path | None
+    metadata: CheckpointMetadata
+    network: DigitNetwork
+    digest: str
+    """SHA-256 over the weights and over all metadata that changes an answer."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable values."""
+        return count_parameters(self.network)
+
+
+@dataclass(frozen=True)
+class CheckpointEntry:
+    """One file of the weights folder: a usable checkpoint, or the problem with it."""
+
+    name: str
+    path: Path
+    size: int  # bytes
+    problem: str | None = None
+    metadata: CheckpointMetadata | None = None
+    parameters: int | None = None
+    digest: str | None = None
+
+
+# --- saving ----------------------------------------------------------------------------------------------------------
+
+
+def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetadata) -> None:
+    """Writes network, batch normalisation folded away, and metadata to a safetensors file; all of it or nothing.
+
+    Raises:
+        ValueError: path does not end in .safetensors, or the weights do not fit `metadata.architecture`.
+        CheckpointError: the file cannot be written.
+    """
+    if path.suffix != ".safetensors":
+        raise ValueError(f"path must end in .safetensors, got {str(path)!r}")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in network.folded().state_dict().items()}
+    _check_tensors(tensors, build_network(metadata.architecture).state_dict(), called=str(path))
+    written = {name: json.dumps(value) for name, value in asdict(metadata).items()}
+    written |= {"format_version": str(_FORMAT_VERSION), "weights_sha256": _digest_tensors(tensors)}
+    try:
+        write_atomically(path, safetensors.torch.save(tensors, metadata=written))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes data so that path holds the old contents or the new, never a part. Makes missing folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would keep other users of the folder out
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+# --- loading ---------------------------------------------------------------------------------------------------------
+
+
+def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
+    """The checkpoint of this name in the weights folder, or in the file at this path.
+
+    A string is a path if it ends in one of `SUFFIXES` or contains a path separator.
+
+    Raises:
+        CheckpointError: it is missing, broken, or fits no known architecture.
+    """
+    if isinstance(name_or_path, Path) or name_or_path.endswith(SUFFIXES) or os.sep in name_or_path:
+        return _load_file(Path(name_or_path))
+    return CheckpointLibrary(load_settings().weights_directory).load(name_or_path)
+
+
+def _load_file(path: Path) -> Checkpoint:
+    data = _read_file(path)
+    if path.suffix == ".safetensors":
+        network, metadata = _parse_safetensors(data, called=str(path))
+    else:
+        network, metadata = _parse_state_dict(data, called=str(path))
+    network.eval().requires_grad_(False)
+    answering = (metadata.architecture, metadata.preprocessing, metadata.temperature, metadata.refusal_threshold)
+    digest = hashlib.sha256(f"{_digest_tensors(network.state_dict())} {answering}".encode()).hexdigest()
+    return Checkpoint(path.stem, path, metadata, network, digest)
+
+
+def _read_file(path: Path) -> bytes:
+    limit = load_settings().max_checkpoint_bytes
+    if path.suffix not in SUFFIXES:
+        raise CheckpointError(f"{path} does not end in {', '.join(SUFFIXES)}: it is taken for no checkpoint.")
+    try:
+        with path.open("rb") as file:  # read at once: a memory map would crash if the file were cut meanwhile
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be opened: {error.strerror or error}. Check the name.") from error
+    if len(data) > limit:
+        raise CheckpointError(f"{path} is larger than {limit / 1e6:g} MB: it is no checkpoint of these networks.")
+    return data
+
+
+def _parse_safetensors(data: bytes, *, called: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+    try:
+        tensors = safetensors.torch.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{called} is no readable safetensors file ({error}): copy or train it again.") from error
+    written = header.get("__metadata__", {})
+    if "architecture" not in written:
+        return _network_from_tensors(tensors, called=called)
+    metadata = _parse_metadata(written, called=called)
+    if written.get("weights_sha256") != _digest_tensors(tensors):
+        raise CheckpointError(f"{called} is damaged (its weights differ from their checksum): copy or train it again.")
+    network = build_network(metadata.architecture)
+    _check_tensors(tensors, network.state_dict(), called=called)
+    network.load_state_dict(tensors)
+    return network, metadata
+
+
+def _parse_metadata(written: Mapping[str, str], *, called: str) -> CheckpointMetadata:
+    if written.get("format_version") != str(_FORMAT_VERSION):
+        raise CheckpointError(
+            f"{called} has the format version {written.get('format_version')}, this program reads {_FORMAT_VERSION}: "
+            "update the program, or train again."
+        )
+    try:
+        values = {name: json.loads(written[name]) for name in CheckpointMetadata.__dataclass_fields__}
+        values |= {name: tuple(values[name]) for name in ("class_names", "trained_on")}
+        metadata = CheckpointMetadata(**values)
+        usable = (
+            metadata.architecture in architecture_names()
+            and metadata.preprocessing == PREPROCESSING
+            and metadata.class_names == CLASS_NAMES
+            and 0 < float(metadata.temperature) < float("inf")
+            and 0 <= float(metadata.refusal_threshold) <= 1
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{called} has unreadable metadata ({error}): train it again.") from error
+    if not usable:
+        raise CheckpointError(
+            f"{called} needs what this program does not have: architecture {metadata.architecture!r}, preprocessing "
+            f"{metadata.preprocessing!r}, temperature {metadata.temperature!r}, threshold "
+            f"{metadata.refusal_threshold!r}. Known architectures: {', '.join(architecture_names())}."
+        )
+    return metadata
+
+
+def _parse_state_dict(data: bytes, *, called: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+    try:
+        contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
+        raise CheckpointError(
+            f"{called} is no state dict that can be loaded safely: "
+            "save it with `torch.save(model.state_dict(), ...)`, not the whole model."
+        ) from error
+    if isinstance(contents, dict):  # some trainers wrap it
+        contents = contents.get("state_dict", contents.get("model_state_dict", contents))
+    if not isinstance(contents, dict) or not all(isinstance(value, Tensor) for value in contents.values()):
+        raise CheckpointError(f"{called} holds no state dict: save it with `torch.save(model.state_dict(), ...)`.")
+    return _network_from_tensors({str(name): value for name, value in contents.items()}, called=called)
+
+
+def _network_from_tensors(tensors: dict[str, Tensor], *, called: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+    """The known network that these tensors fit: by keys and shapes, else by the order of shapes alone."""
+    tensors = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
+    candidates = [
+        (architecture, build_network(architecture, batch_norm=batch_norm))
+        for architecture in architecture_names()
+        for batch_norm in ((False, True) if architecture != "mlp" else (False,))
+    ]
+    for by_keys in (True, False):
+        for architecture, network in candidates:
+            expected = _expected_tensors(network)
+            if _shapes(tensors, by_keys=by_keys) == _shapes(expected, by_keys=by_keys):
+                renamed = dict(zip(expected, tensors.values(), strict=True)) if not by_keys else tensors
+                _check_tensors(renamed, expected, called=called)
+                network.load_state_dict(renamed, strict=False)  # only num_batches_tracked can be missing
+                return network.folded(), CheckpointMetadata(architecture)
+    raise CheckpointError(
+        f"{called} fits none of the known networks ({', '.join(architecture_names())}): "
+        f"it has {len(tensors)} tensors, {_summary(tensors)}."
+    )
+
+
+def _expected_tensors(network: DigitNetwork) -> dict[str, Tensor]:
+    return {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def _shapes(tensors: Mapping[str, Tensor], *, by_keys: bool) -> object:
+    if by_keys:
+        return {name: value.shape for name, value in tensors.items()}
+    return [value.shape for value in tensors.values()]
+
+
+def _summary(tensors: Mapping[str, Tensor]) -> str:
+    first = [f"{name} {tuple(value.shape)}" for name, value in list(tensors.items())[:3]]
+    return ", ".join(first) + (", ..." if len(tensors) > 3 else "") if first else "none at all"
+
+
+def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, called: str) -> None:
+    if _shapes(tensors, by_keys=True) != _shapes(expected, by_keys=True):
+        raise CheckpointError(f"{called} has weights that do not fit its architecture: {_summary(tensors)}.")
+    for name, value in tensors.items():
+        if value.dtype != torch.float32:
+            raise CheckpointError(f"{called} has {value.dtype} values in {name}: save it as float32.")
+        if not torch.isfinite(value).all():
+            raise CheckpointError(f"{called} has values in {name} that are no numbers: train it again.")
+
+
+def _digest_tensors(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+# --- a folder of them ------------------------------------------------------------------------------------------------
+
+
+class CheckpointLibrary:
+    """All checkpoints in one folder, read again when a file is new or changed. Safe to share between threads."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._lock = threading.Lock()
+        self._entries: dict[Path, tuple[tuple[int, int], CheckpointEntry]] = {}
+        self._networks: OrderedDict[Path, Checkpoint] = OrderedDict()
+
+    def entries(self) -> list[CheckpointEntry]:
+        """One entry a file, by name; empty where the folder is missing."""
+        with self._lock:
+            found = {path: self._entry(path) for path in self._files()}
+            self._entries = {path: self._entries[path] for path in found}
+        entries = sorted(found.values(), key=lambda entry: (entry.name, SUFFIXES.index(entry.path.suffix)))
+        return [_shadowed(entry, entries) for entry in entries]
+
+    def default_name(self) -> str:
+        """The name to start with.
+
+        Raises:
+            CheckpointError: no file in the folder can be used.
+        """
+        names = [entry.name for entry in self.entries() if entry.problem is None]
+        if not names:
+            raise CheckpointError(
+                f"{self.directory} holds no usable checkpoint: run `python -m digitcore train compact`, "
+                "or copy a .safetensors or .pt file there."
+            )
+        return _PREFERRED if _PREFERRED in names else names[0]
+
+    def load(self, name: str) -> Checkpoint:
+        """The usable checkpoint of this name, never a path.
+
+        Raises:
+            CheckpointError: there is none, or the file cannot be used.
+        """
+        entries = self.entries()
+        named = [entry for entry in entries if entry.name == name]
+        usable = next((entry for entry in named if entry.problem is None), None)
+        if usable is None:
+            if named:
+                raise CheckpointError(str(named[0].problem))
+            known = ", ".join(entry.name for entry in entries if entry.problem is None) or "none"
+            raise CheckpointError(f"There is no checkpoint {name!r} in {self.directory}. There are: {known}.")
+        with self._lock:
+            kept = self._networks.get(usable.path)
+            if kept is None or kept.digest != usable.digest:
+                kept = _load_file(usable.path)
+            self._keep(kept, usable.path)
+        return kept
+
+    def _files(self) -> list[Path]:
+        if not self.directory.is_dir():
+            return []
+        return [
+            path
+            for path in self.directory.iterdir()
+            if path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        ]
+
+    def _entry(self, path: Path) -> CheckpointEntry:
+        try:
+            status = path.stat()
+        except OSError as error:  # gone since the folder was read
+            return self._remember(path, (0, 0), CheckpointEntry(path.stem, path, 0, problem=f"{path}: {error}"))
+        stamp = (status.st_mtime_ns, status.st_size)
+        if path in self._entries and self._entries[path][0] == stamp:
+            return self._entries[path][1]
+        try:
+            checkpoint = _load_file(path)
+        except CheckpointError as error:
+            return self._remember(
+                path, stamp, CheckpointEntry(path.stem, path, status.st_size, problem=str(error))
+            )
+        self._keep(checkpoint, path)
+        entry = CheckpointEntry(
+            name=checkpoint.name,
+            path=path,
+            size=status.st_size,
+            metadata=checkpoint.metadata,
+            parameters=checkpoint.parameters,
+            digest=checkpoint.digest,
+        )
+        return self._remember(path, stamp, entry)
+
+    def _remember(self, path: Path, stamp: tuple[int, int], entry: CheckpointEntry) -> CheckpointEntry:
+        self._entries[path] = (stamp, entry)
+        return entry
+
+    def _keep(self, checkpoint: Checkpoint, path: Path) -> None:
+        self._networks[path] = checkpoint
+        self._networks.move_to_end(path)
+        while len(self._networks) > _NETWORKS_KEPT:
+            self._networks.popitem(last=False)
+
+
+def _shadowed(entry: CheckpointEntry, entries: list[CheckpointEntry]) -> CheckpointEntry:
+    """entry, or the problem that another file of the same name comes before it."""
+    first = next(other for other in entries if other.name == entry.name and other.problem is None or other is entry)
+    if first is entry:
+        return entry
+    return CheckpointEntry(
+        entry.name, entry.path, entry.size, problem=f"{entry.path} is hidden by {first.path.name}: rename one of them."
+    )

@@ -1,0 +1,53 @@
+"""What can go wrong through no fault of the programmer.
+
+::
+
+    DigitcoreError
+    ├── ImageError          a picture that cannot be read or used
+    │   └── BlankImageError     ... because there is nothing on it
+    ├── CheckpointError     a checkpoint that is missing, broken or unfit
+    ├── DatasetError        digits that are damaged, or of another kind than expected
+    │   └── DatasetMissingError ... or not on this machine
+    └── TrainingError       a training run that cannot start or go on
+
+Each message says what happened, to which file, and what to do. A mistake of the calling code is a `ValueError`
+with the argument, the rule and the value.
+"""
+
+__all__ = [
+    "BlankImageError",
+    "CheckpointError",
+    "DatasetError",
+    "DatasetMissingError",
+    "DigitcoreError",
+    "ImageError",
+    "TrainingError",
+]
+
+
+class DigitcoreError(Exception):
+    """Base of every error that a user can meet and mend."""
+
+
+class ImageError(DigitcoreError):
+    """A picture cannot be read or used."""
+
+
+class BlankImageError(ImageError):
+    """A picture has no ink on it: every pixel is of (nearly) one colour."""
+
+
+class CheckpointError(DigitcoreError):
+    """A checkpoint is missing, broken or does not fit."""
+
+
+class DatasetError(DigitcoreError):
+    """A dataset is damaged or is not what its name says."""
+
+
+class DatasetMissingError(DatasetError):
+    """A dataset is not on this machine."""
+
+
+class TrainingError(DigitcoreError):
+    """A training run cannot start or go on."""

@@ -1,0 +1,65 @@
+"""The one place that imports torchvision, and what has to come before it.
+
+The torchvision wheel that goes with this torch is built against CUDA. Beside a CPU build of torch its compiled
+operators cannot load, and `import torchvision` fails with "operator torchvision::nms does not exist" because it
+attaches Python functions to two of them. Declaring these two is enough for everything written in Python, which is
+all that is used here. Beside a matching build the declarations are not made.
+
+Importing torchvision takes 1.6 s, so nothing on the road to a prediction imports this module.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from urllib.error import URLError
+
+import torch
+
+from digitcore.errors import DatasetError
+
+__all__ = ["mnist_sources", "verified_download"]
+
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+
+
+def mnist_sources() -> list[tuple[str, str]]:
+    """(file name, MD5) of the four compressed MNIST files."""
+    return list(_torchvision_datasets().MNIST.resources)
+
+
+def verified_download(file: str, *, md5: str, directory: Path) -> None:
+    """Fetches one MNIST file into directory from the first mirror that has it, and checks its MD5.
+
+    Raises:
+        DatasetError: no mirror could be reached, none had the right file, or the folder cannot be written.
+    """
+    datasets = _torchvision_datasets()
+    problems = []
+    for mirror in datasets.MNIST.mirrors:
+        try:
+            datasets.utils.download_url(f"{mirror}{file}", root=str(directory), filename=file, md5=md5)
+        except (URLError, OSError, RuntimeError) as error:  # RuntimeError: the MD5 differs
+            problems.append(f"{mirror}: {error}")
+        else:
+            return
+    raise DatasetError(
+        f"{file} could not be downloaded to {directory} ({'; '.join(problems)}): "
+        "check the network, or copy the four MNIST files there by hand."
+    )
+
+
+def _torchvision_datasets() -> ModuleType:
+    try:
+        return import_module("torchvision.datasets")
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "DEF")
+        for schema in _SCHEMAS:
+            library.define(schema)
+        _KEEP_ALIVE.append(library)
+        return import_module("torchvision.datasets")
+
+
+_KEEP_ALIVE: list[torch.library.Library] = []  # a library's definitions go away with the object

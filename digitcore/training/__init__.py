@@ -1,0 +1,1 @@
+"""Training: recipes, augmentation, the loop, and what is fitted afterwards on the validation digits."""

@@ -1,0 +1,303 @@
+"""The training loop: a generator of epoch results, so that a command line prints them and a page draws them.
+
+The recipe, the seed and the number of threads determine the weights. Each epoch draws its own randomness from the
+seed and the epoch's number, so a run that was killed and resumed ends in the same weights as one that was not. The
+weights of the last epoch are kept: no epoch is chosen.
+"""
+
+import dataclasses
+import io
+import math
+import pickle
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from digitcore.architectures import DigitNetwork, build_network
+from digitcore.checkpoints import CheckpointMetadata, save_checkpoint, write_atomically
+from digitcore.datasets import DigitSet
+from digitcore.errors import TrainingError
+from digitcore.preprocessing import INPUT_MEAN, INPUT_STD, normalize
+from digitcore.training.augmentation import augment
+from digitcore.training.calibration import choose_refusal_threshold, fit_temperature
+from digitcore.training.recipes import Recipe
+
+__all__ = ["EpochResult", "StepResult", "train"]
+
+_EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How far a run is, after one batch."""
+
+    epoch: int  # from 1
+    epochs: int
+    done: float
+    """Share of the whole run, in (0, 1]."""
+    loss: float
+    """Mean cross-entropy, in nats, of the batch as augmented."""
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One finished epoch."""
+
+    epoch: int  # from 1
+    epochs: int
+    train_loss: float
+    """Mean cross-entropy, in nats, over the epoch's digits as augmented, the weights changing meanwhile."""
+    validation_loss: float
+    """Mean cross-entropy, in nats, of the averaged weights on the validation digits."""
+    validation_errors: int
+    seconds: float
+    output: Path | None = None
+    """The finished checkpoint, after the last epoch."""
+
+
+def train(
+    recipe: Recipe,
+    *,
+    training: DigitSet,
+    validation: DigitSet,
+    output: Path,
+    seed: int = 0,
+    device: str = "auto",
+    state_file: Path | None = None,
+    resume: bool = False,
+) -> Iterator[StepResult | EpochResult]:
+    """Trains recipe and writes the checkpoint `output` after the last epoch.
+
+    Yields a `StepResult` after each batch and an `EpochResult` after each epoch. With a `state_file` each epoch's
+    state is kept there until the run is finished; with `resume` a run starts from it where it exists.
+
+    Raises:
+        TrainingError: the state file is damaged or belongs to another run, the device is not there, or the loss is
+            no longer a number.
+    """
+    run = _Run(recipe, training=training, seed=seed, device=_device(device))
+    if resume and state_file is not None and state_file.exists():
+        run.load_state(state_file)
+    while run.epoch < recipe.epochs:
+        started = time.perf_counter()
+        losses = []
+        for done, loss in run.train_one_epoch():
+            losses.append(loss)
+            yield StepResult(run.epoch + 1, recipe.epochs, (run.epoch + done) / recipe.epochs, loss)
+        run.epoch += 1
+        logits = run.averaged_logits(validation)
+        last = run.epoch == recipe.epochs
+        if last:
+            _finish(run, logits, validation=validation, output=output)
+            if state_file is not None:
+                state_file.unlink(missing_ok=True)
+        elif state_file is not None:
+            run.save_state(state_file)
+        yield EpochResult(
+            epoch=run.epoch,
+            epochs=recipe.epochs,
+            train_loss=float(np.mean(losses)),
+            validation_loss=_cross_entropy(logits, validation.labels),
+            validation_errors=int((logits.argmax(axis=1) != validation.labels).sum()),
+            seconds=time.perf_counter() - started,
+            output=output if last else None,
+        )
+
+
+class _Run:
+    """The state of one training run."""
+
+    def __init__(self, recipe: Recipe, *, training: DigitSet, seed: int, device: torch.device) -> None:
+        self.recipe, self.seed, self.device, self.epoch = recipe, seed, device, 0
+        self.training = training
+        self.images = torch.from_numpy(training.images).unsqueeze(1).to(device)  # (N, 1, 28, 28)
+        self.labels = torch.from_numpy(training.labels).to(device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = build_network(recipe.architecture, batch_norm=recipe.batch_norm)
+        self.network = network.to(device, memory_format=torch.channels_last)
+        self.average = AveragedModel(
+            self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True
+        )
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=recipe.peak_learning_rate, weight_decay=recipe.weight_decay
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch; digits that fill no whole batch wait for the next shuffle."""
+        return max(1, len(self.labels) // self.recipe.batch_size)
+
+    def train_one_epoch(self) -> Iterator[tuple[float, float]]:
+        """Yields (share of the epoch done, loss of the batch)."""
+        generator = torch.Generator().manual_seed(_mixed(self.seed, self.epoch))
+        order = torch.randperm(len(self.labels), generator=generator)
+        strength = augmentation_strength(self.recipe, self.epoch)
+        self.network.train()
+        for step in range(self.steps_per_epoch):
+            rows = order[step * self.recipe.batch_size :][: self.recipe.batch_size].to(self.device)
+            ink = augment(
+                self.images[rows].to(torch.float32) / 255,
+                self.recipe.augmentation,
+                strength=strength,
+                generator=generator,
+            )
+            batch = ((ink - INPUT_MEAN) / INPUT_STD).contiguous(memory_format=torch.channels_last)
+            yield (step + 1) / self.steps_per_epoch, self._update(batch, self.labels[rows], step)
+
+    def _update(self, batch: Tensor, labels: Tensor, step: int) -> float:
+        done = (self.epoch + step / self.steps_per_epoch) / self.recipe.epochs
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.recipe, done)
+        loss = functional.cross_entropy(self.network(batch), labels)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.average.update_parameters(self.network)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"The loss is no longer a number in epoch {self.epoch + 1}: lower peak_learning_rate in the recipe."
+            )
+        return value
+
+    def averaged_logits(self, digits: DigitSet) -> NDArray[np.float32]:
+        """Logits (N, 10) of the averaged weights."""
+        network = self.average.module.eval()
+        with torch.inference_mode():
+            batches = [
+                network(normalize(digits.images[start : start + _EVALUATION_BATCH]).to(self.device)).cpu().numpy()
+                for start in range(0, len(digits), _EVALUATION_BATCH)
+            ]
+        return np.concatenate(batches)
+
+    def trained_network(self) -> DigitNetwork:
+        """The averaged weights."""
+        network = self.average.module
+        assert isinstance(network, DigitNetwork)
+        return network
+
+    def save_state(self, path: Path) -> None:
+        buffer = io.BytesIO()
+        torch.save(
+            {
+                "run": self._identity(),
+                "epoch": self.epoch,
+                "network": self.network.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            },
+            buffer,
+        )
+        write_atomically(path, buffer.getvalue())
+
+    def load_state(self, path: Path) -> None:
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            if state["run"] != self._identity():
+                raise TrainingError(
+                    f"{path} belongs to another run ({state['run']}): "
+                    "resume with its recipe, seed and data, or start without --resume."
+                )
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.epoch = int(state["epoch"])
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
+            raise TrainingError(f"{path} cannot be resumed from ({error}): start without --resume.") from error
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "recipe": repr(self.recipe),
+            "seed": self.seed,
+            "data": self.training.digest,
+        }
+
+
+def learning_rate(recipe: Recipe, done: float) -> float:
+    """The learning rate after a share `done` in [0, 1] of all steps: linear warm-up, then a cosine to 0."""
+    if done < recipe.warmup:
+        return recipe.peak_learning_rate * max(done, 1e-4) / recipe.warmup
+    falling = (done - recipe.warmup) / (1 - recipe.warmup)
+    return recipe.peak_learning_rate * (1 + math.cos(math.pi * falling)) / 2
+
+
+def augmentation_strength(recipe: Recipe, epoch: int) -> float:
+    """Strength in [0, 1] in this epoch, counted from 0: full, then falling linearly, then none."""
+    done = epoch / recipe.epochs
+    if done >= recipe.plain_from:
+        return 0.0
+    if done <= recipe.full_augmentation:
+        return 1.0
+    return (recipe.plain_from - done) / (recipe.plain_from - recipe.full_augmentation)
+
+
+def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, output: Path) -> None:
+    temperature = fit_temperature(logits, validation.labels)
+    metadata = CheckpointMetadata(
+        architecture=run.recipe.architecture,
+        temperature=temperature,
+        refusal_threshold=choose_refusal_threshold(logits, temperature=temperature),
+        trained_on=(run.training.name,),
+        recipe=dataclasses.asdict(run.recipe),
+        seed=run.seed,
+        provenance={
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "data_sha256": run.training.digest,
+            "chosen_on": validation.name,
+            "device": str(run.device),
+            "threads": torch.get_num_threads(),
+            "processor": platform.machine(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "commit": _git_commit(),
+        },
+    )
+    save_checkpoint(output, run.trained_network(), metadata)
+
+
+def _cross_entropy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    return float(functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))
+
+
+def _mixed(seed: int, epoch: int) -> int:
+    """A seed of its own for each epoch of each run."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise TrainingError(f"The device {name!r} is not there: use auto or cpu.") from error
+    return device
+
+
+def _git_commit() -> str | None:
+    """The commit of the code at work, with "+changes" where it was not committed; None outside a checkout."""
+    directory = Path(__file__).resolve().parent
+    try:
+        commit, changes = (
+            subprocess.run(
+                ["git", *arguments], cwd=directory, capture_output=True, text=True, check=True, timeout=10
+            ).stdout.strip()
+            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "."])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit + ("+changes" if changes else "")

@@ -1,0 +1,78 @@
+"""What to train and how, by name."""
+
+from dataclasses import dataclass, field
+
+from digitcore.training.augmentation import Augmentation
+
+__all__ = ["Recipe", "load_recipe", "recipe_names"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that, with a seed, determines a training run."""
+
+    name: str
+    architecture: str
+    epochs: int
+    summary: str
+    batch_norm: bool = False
+    batch_size: int = 128
+    peak_learning_rate: float = 5e-3
+    warmup: float = 0.1
+    """Share of all steps over which the learning rate rises to its peak; then it falls to 0 as a cosine."""
+    weight_decay: float = 1e-2
+    average_decay: float = 0.999
+    """Per step, of the exponential moving average of the weights; the average is what is kept."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    full_augmentation: float = 0.7
+    """Share of all epochs with full augmentation; then it weakens linearly until `plain_from`."""
+    plain_from: float = 0.95
+    """Share of all epochs after which digits are shown as they are."""
+
+
+_VARIED = Augmentation(rotation=12, shear=0.2, scale=0.12, shift=1.5, elastic=0.6, stroke_width=0.7)
+
+_RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="compact",
+            architecture="compact",
+            epochs=120,
+            summary="the 8-16-32 network, with warped digits and varied strokes",
+            batch_norm=True,
+            augmentation=_VARIED,
+        ),
+        Recipe(
+            name="quick",
+            architecture="compact",
+            epochs=3,
+            summary="the 8-16-32 network in under a minute, to watch it learn",
+            batch_norm=True,
+            average_decay=0.98,
+        ),
+        Recipe(
+            name="baseline",
+            architecture="compact",
+            epochs=12,
+            summary="the 8-16-32 network on MNIST as it is: what augmentation is worth",
+            average_decay=0.99,
+        ),
+    )
+}
+
+
+def recipe_names() -> list[str]:
+    """The names that `load_recipe` takes."""
+    return list(_RECIPES)
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in _RECIPES:
+        raise ValueError(f"name must be one of {', '.join(_RECIPES)}, got {name!r}")
+    return _RECIPES[name]
