@@ -98,9 +98,7 @@ class MultilayerPerceptron(DigitNetwork):
         super().__init__()
         if batch_norm:
             raise ValueError("batch_norm must be False for this network, got True")
-        self.features = nn.Sequential(
-            OrderedDict(flatten=nn.Flatten(), hidden=nn.Linear(28 * 28, 128), relu=nn.ReLU())
-        )
+        self.features = nn.Sequential(OrderedDict(flatten=nn.Flatten(), hidden=nn.Linear(28 * 28, 128), relu=nn.ReLU()))
         self.head = nn.Linear(128, len(CLASS_NAMES))
 
 

@@ -119,16 +119,17 @@ def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetad
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes data so that path holds the old contents or the new, never a part. Makes missing folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would keep other users of the folder out
-        os.replace(temporary, path)
+        temporary.chmod(0o644)  # mkstemp's 0600 would keep other users of the folder out
+        temporary.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink()
         raise
 
 
@@ -366,9 +367,7 @@ class CheckpointLibrary:
         try:
             checkpoint = _load_file(path)
         except CheckpointError as error:
-            return self._remember(
-                path, stamp, CheckpointEntry(path.stem, path, status.st_size, problem=str(error))
-            )
+            return self._remember(path, stamp, CheckpointEntry(path.stem, path, status.st_size, problem=str(error)))
         self._keep(checkpoint, path)
         entry = CheckpointEntry(
             name=checkpoint.name,
@@ -393,7 +392,7 @@ class CheckpointLibrary:
 
 def _shadowed(entry: CheckpointEntry, entries: list[CheckpointEntry]) -> CheckpointEntry:
     """entry, or the problem that another file of the same name comes before it."""
-    first = next(other for other in entries if other.name == entry.name and other.problem is None or other is entry)
+    first = next(other for other in entries if (other.name == entry.name and other.problem is None) or other is entry)
     if first is entry:
         return entry
     return CheckpointEntry(

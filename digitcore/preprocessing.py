@@ -21,7 +21,7 @@ from typing import BinaryIO, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 from torch import Tensor
 
@@ -129,7 +129,7 @@ def _read_bytes(source: str | Path | bytes | BinaryIO, *, called: str, limit: in
     else:
         try:
             if isinstance(source, str | Path):
-                with open(source, "rb") as file:
+                with Path(source).open("rb") as file:
                     data = file.read(limit + 1)
             else:
                 data = source.read(limit + 1)
@@ -143,7 +143,7 @@ def _read_bytes(source: str | Path | bytes | BinaryIO, *, called: str, limit: in
 
 
 def _first_line(error: BaseException) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "no known picture format"
     return next(iter(str(error).splitlines()), type(error).__name__)
 
@@ -177,7 +177,7 @@ def normalize(images: NDArray[np.uint8]) -> Tensor:
     """Network input: float32 (N, 1, 28, 28) of images uint8 (N, 28, 28), with MNIST's mean and standard deviation."""
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (INPUT_SIDE, INPUT_SIDE):
         raise ValueError(f"images must be uint8 of shape (N, 28, 28), got {images.dtype} {images.shape}")
-    batch = torch.from_numpy(np.ascontiguousarray(images)).unsqueeze(1).to(torch.float32)
+    batch = torch.from_numpy(images.astype(np.float32)).unsqueeze(1)
     return (batch / 255 - INPUT_MEAN) / INPUT_STD
 
 
@@ -198,7 +198,8 @@ def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
     difference = _difference_from_ground(colour, alpha)
     if difference.max() < _LEAST_CONTRAST:
         return np.zeros(difference.shape, dtype=np.uint8)
-    return _stretch(_denoise(colour) if _is_noisy(difference / difference.max()) else difference)
+    opaque = bool(alpha.min() > 0.5)
+    return _stretch(_denoise(colour) if opaque and _is_noisy(difference / difference.max()) else difference)
 
 
 def _colour_and_alpha(image: DigitImage) -> tuple[_Floats, _Floats]:
@@ -236,11 +237,11 @@ def _unit_range(values: _Floats) -> _Floats:
     """Values whose scale is unknown, brought to [0, 1] by the smallest full scale that holds them."""
     if not np.isfinite(values).all():
         raise ImageError("The picture has pixels that are not numbers: save it again as an 8-bit PNG.")
-    least, greatest = float(values.min()), float(values.max())
-    if least < 0:
-        return (values - least) / max(greatest - least, np.finfo(np.float32).tiny)
+    values = values - min(np.float32(0), values.min())
+    greatest = float(values.max())
     scale = next((scale for scale in (1.0, 255.0, 65535.0) if greatest <= scale), greatest)
-    return values / np.float32(scale)
+    scaled: _Floats = values / np.float32(scale)
+    return scaled
 
 
 def _difference_from_ground(colour: _Floats, alpha: _Floats) -> _Floats:
@@ -249,7 +250,8 @@ def _difference_from_ground(colour: _Floats, alpha: _Floats) -> _Floats:
         return _distance(colour, _median_colour(_margin(colour)))
     solid = alpha > 0.9
     if np.median(_margin(alpha)) >= 0.5:  # a hole in an opaque ground
-        return np.maximum(1 - alpha, alpha * _distance(colour, _median_colour(_margin(colour))))
+        around: _Floats = np.maximum(1 - alpha, alpha * _distance(colour, _median_colour(_margin(colour))))
+        return around
     if not solid.any():
         return alpha
     ground = _median_colour(colour[solid])
@@ -280,7 +282,7 @@ def _distance(colour: _Floats, ground: _Floats) -> _Floats:
 def _is_noisy(relative: _Floats) -> bool:
     """Whether faint pixels stand where no stroke's edge can explain them. relative: (H, W), 1 = full ink."""
     faint = (relative > 0.5 / 255) & (relative < _FAINT)
-    stray = faint & ~ndimage.binary_dilation(relative >= 0.3, structure=np.ones((3, 3)), iterations=2)
+    stray = faint & ~ndimage.binary_dilation(relative >= 0.3, structure=np.ones((3, 3), dtype=bool), iterations=2)
     return bool(np.count_nonzero(stray) > max(20, 0.02 * np.count_nonzero(relative >= 0.3)))
 
 
@@ -325,7 +327,7 @@ def _otsu(values: _Floats) -> float:
 
 
 def _without_specks(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    pieces, _ = ndimage.label(solid, structure=np.ones((3, 3)))
+    pieces, _ = ndimage.label(solid, structure=np.ones((3, 3), dtype=bool))
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     kept: NDArray[np.bool_] = (sizes >= 0.03 * sizes.max())[pieces]
@@ -336,7 +338,8 @@ def _stretch(difference: _Floats) -> NDArray[np.uint8]:
     """Ink uint8 with its peak at 255, unless it is (nearly) there already."""
     peak = float(difference.max())
     gain = 1.0 if peak >= _FULL_INK or peak == 0 else 1 / peak
-    return np.rint(difference * (255 * gain)).clip(0, 255).astype(np.uint8)
+    ink: NDArray[np.uint8] = np.rint(difference * (255 * gain)).clip(0, 255).astype(np.uint8)
+    return ink
 
 
 # --- 3. fitted, 4. centred -------------------------------------------------------------------------------------------
@@ -350,11 +353,10 @@ def _fit(cropped: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return cropped
     ink = cropped.astype(np.float32) / 255
     if scale < 1:
-        resized = _area_weights(height, target[0]) @ ink @ _area_weights(width, target[1]).T
-    else:
-        enlarged = Image.fromarray(ink).resize((target[1], target[0]), Image.Resampling.BICUBIC)
-        resized = np.clip(np.asarray(enlarged), 0, 1)
-    return _stretch(resized)
+        averaged = _area_weights(height, target[0]) @ ink @ _area_weights(width, target[1]).T
+        return _stretch(averaged.astype(np.float32))
+    enlarged = Image.fromarray(ink).resize((target[1], target[0]), Image.Resampling.BICUBIC)
+    return _stretch(np.asarray(enlarged, dtype=np.float32).clip(0, 1))
 
 
 def _area_weights(source: int, target: int) -> _Floats:
@@ -367,7 +369,7 @@ def _area_weights(source: int, target: int) -> _Floats:
 
 
 def _centre(fitted: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """fitted (h, w) on a black (28, 28) ground, its centre of mass in [13.5, 14.5) on both axes where it fits."""
+    """A black (28, 28) picture with fitted (h, w) on it: its centre of mass in [13.5, 14.5), unless that cuts it."""
     centred = np.zeros((INPUT_SIDE, INPUT_SIDE), dtype=np.uint8)
     height, width = fitted.shape
     row, column = ndimage.center_of_mass(fitted.astype(np.float64))

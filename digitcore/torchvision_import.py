@@ -55,9 +55,9 @@ def _torchvision_datasets() -> ModuleType:
     try:
         return import_module("torchvision.datasets")
     except RuntimeError:
-        library = torch.library.Library("torchvision", "DEF")
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for schema in _SCHEMAS:
-            library.define(schema)
+            library.define(schema)  # type: ignore[no-untyped-call]
         _KEEP_ALIVE.append(library)
         return import_module("torchvision.datasets")
 

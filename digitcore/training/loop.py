@@ -122,15 +122,14 @@ class _Run:
     def __init__(self, recipe: Recipe, *, training: DigitSet, seed: int, device: torch.device) -> None:
         self.recipe, self.seed, self.device, self.epoch = recipe, seed, device, 0
         self.training = training
-        self.images = torch.from_numpy(training.images).unsqueeze(1).to(device)  # (N, 1, 28, 28)
-        self.labels = torch.from_numpy(training.labels).to(device)
+        self.images = torch.tensor(training.images).unsqueeze(1).to(device)  # (N, 1, 28, 28)
+        self.labels = torch.tensor(training.labels).to(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build_network(recipe.architecture, batch_norm=recipe.batch_norm)
-        self.network = network.to(device, memory_format=torch.channels_last)
-        self.average = AveragedModel(
-            self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True
-        )
+        self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        moving_average = get_ema_multi_avg_fn(recipe.average_decay)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(self.network, multi_avg_fn=moving_average, use_buffers=True)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.peak_learning_rate, weight_decay=recipe.weight_decay
         )
@@ -290,7 +289,7 @@ def _device(name: str) -> torch.device:
 
 def _git_commit() -> str | None:
     """The commit of the code at work, with "+changes" where it was not committed; None outside a checkout."""
-    directory = Path(__file__).resolve().parent
+    directory = Path(__file__).resolve().parent.parent  # digitcore
     try:
         commit, changes = (
             subprocess.run(

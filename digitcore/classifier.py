@@ -1,0 +1,131 @@
+"""From a picture to a prediction, with one checkpoint."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from digitcore.checkpoints import Checkpoint, load_checkpoint
+from digitcore.errors import ImageError
+from digitcore.preprocessing import DigitImage, Preprocessed, normalize, preprocess
+
+__all__ = ["BATCH_SIZE", "DigitClassifier", "Prediction", "all_cores", "load_classifier"]
+
+BATCH_SIZE = 500
+"""Digits put through a network at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a checkpoint says about one picture."""
+
+    digit: int
+    """The most probable class; of equal ones the smallest."""
+    confidence: float
+    """Its probability."""
+    probabilities: NDArray[np.float32]  # (10,), their sum is 1
+    accepted: bool
+    """False where the answer should not be relied on; `reason` then says why."""
+    reason: str | None
+    preprocessed: Preprocessed
+    """How the picture came to be the network's input."""
+
+    @property
+    def model_input(self) -> NDArray[np.uint8]:
+        """What the network saw: (28, 28), 255 = ink."""
+        return self.preprocessed.model_input
+
+
+class DigitClassifier:
+    """A checkpoint at work. It holds no state of its own, so threads may share one."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+
+    def predict(self, image: DigitImage) -> Prediction:
+        """What the checkpoint says about a picture of one digit.
+
+        Raises:
+            BlankImageError: there is nothing on it.
+            ImageError: its pixels cannot be used.
+            ValueError: an array that is not uint8 of shape (H, W), (H, W, 3) or (H, W, 4).
+        """
+        return self._predictions([preprocess(image)], threads=1)[0]
+
+    def predict_batch(self, images: Sequence[DigitImage]) -> list[Prediction]:
+        """One prediction a picture, equal to those of `predict` up to rounding in the seventh decimal.
+
+        Raises:
+            ImageError, ValueError: as for `predict`; an `ImageError` names the position of the picture, from 0.
+        """
+        stages = []
+        for position, image in enumerate(images):
+            try:
+                stages.append(preprocess(image))
+            except ImageError as error:
+                raise type(error)(f"Picture {position} of {len(images)}: {error}") from error
+        return self._predictions(stages, threads=all_cores())
+
+    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Calibrated logits (N, 10), divided by the checkpoint's temperature, of model inputs uint8 (N, 28, 28)."""
+        return np.concatenate([np.empty((0, 10), np.float32), *self.logits_by_batch(images)])
+
+    def logits_by_batch(
+        self, images: NDArray[np.uint8], *, threads: int | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """The same, batch by batch, so that a caller can show progress. Default: a thread a core."""
+        temperature = np.float32(self.checkpoint.metadata.temperature)
+        for start in range(0, len(images), BATCH_SIZE):
+            batch = normalize(images[start : start + BATCH_SIZE])
+            with _threads(threads or all_cores()), torch.inference_mode():
+                logits = self.checkpoint.network(batch)
+            yield logits.numpy() / temperature
+
+    def _predictions(self, stages: Sequence[Preprocessed], *, threads: int) -> list[Prediction]:
+        if not stages:
+            return []
+        inputs = np.stack([stage.model_input for stage in stages])
+        logits = np.concatenate(list(self.logits_by_batch(inputs, threads=threads)))
+        probabilities = softmax(logits.astype(np.float64), axis=1).astype(np.float32)
+        return [self._prediction(row, stage) for row, stage in zip(probabilities, stages, strict=True)]
+
+    def _prediction(self, probabilities: NDArray[np.float32], preprocessed: Preprocessed) -> Prediction:
+        digit = int(probabilities.argmax())
+        confidence = float(probabilities[digit])
+        accepted = confidence >= self.checkpoint.metadata.refusal_threshold
+        reason = None if accepted else f"unsure: {confidence:.0%} for the best answer, {digit}"
+        return Prediction(digit, confidence, probabilities, accepted, reason, preprocessed)
+
+
+def load_classifier(name_or_path: str | Path) -> DigitClassifier:
+    """A classifier with the checkpoint of this name in the weights folder, or in the file at this path.
+
+    Raises:
+        CheckpointError: it is missing, broken, or fits no known architecture.
+    """
+    return DigitClassifier(load_checkpoint(name_or_path))
+
+
+def all_cores() -> int:
+    """Number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Computing with count threads. The setting belongs to the calling thread, so others are not disturbed.
+
+    For one digit, more than one thread costs more to wake than it saves.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,233 @@
+"""The command line: `python -m digitcore COMMAND`.
+
+Results go to standard output, with `--json` as one JSON array; progress and errors go to standard error. Exit status
+0; 1 for an input that could not be used, the others being answered all the same; 2 for wrong usage.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from digitcore.checkpoints import CheckpointLibrary
+from digitcore.classifier import DigitClassifier, Prediction, load_classifier
+from digitcore.datasets import dataset_names, download_mnist, load_digits
+from digitcore.errors import DigitcoreError
+from digitcore.evaluation import load_or_evaluate, save_evaluation, shipped_evaluations, summarize
+from digitcore.export import FORMATS, export_network
+from digitcore.manifest import write_manifest
+from digitcore.preprocessing import read_image
+from digitcore.settings import load_settings
+from digitcore.training.loop import EpochResult, StepResult, train
+from digitcore.training.recipes import load_recipe, recipe_names
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command (default: the process's arguments) and returns its exit status."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except DigitcoreError as error:
+        return _failed(error)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m digitcore", description="Handwritten-digit recognition.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    predict = commands.add_parser("predict", help="read the digit in each picture", description=_predict.__doc__)
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="a picture of one digit; - for standard input")
+    predict.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: compact)")
+    predict.set_defaults(command=_predict)
+
+    evaluate = commands.add_parser("evaluate", help="figures of checkpoints", description=_evaluate.__doc__)
+    evaluate.add_argument("names", nargs="*", metavar="NAME", help="names under weights/, or paths (default: all)")
+    evaluate.add_argument("--dataset", choices=dataset_names(), default="mnist-test")
+    evaluate.add_argument(
+        "--ship", action="store_true", help="keep the evaluation beside the weights and bring weights/manifest.json up"
+    )
+    evaluate.set_defaults(command=_evaluate)
+    for with_json in (predict, evaluate):
+        with_json.add_argument("--json", action="store_true", help="print one JSON array")
+
+    training = commands.add_parser("train", help="train a network", description=_train.__doc__)
+    training.add_argument("recipe", choices=recipe_names(), metavar="RECIPE", help=_recipe_help())
+    training.add_argument("--seed", type=int, default=0, metavar="N")
+    training.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    training.add_argument("--output", type=Path, metavar="FILE", help="default: weights/RECIPE.safetensors")
+    training.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    training.set_defaults(command=_train)
+
+    download = commands.add_parser("download", help="fetch MNIST", description=_download.__doc__)
+    download.set_defaults(command=_download)
+
+    export = commands.add_parser("export", help="write a network for other programs", description=_export.__doc__)
+    export.add_argument("name", metavar="NAME", help="a name under weights/, or a path")
+    export.add_argument("--format", choices=FORMATS, required=True)
+    export.add_argument("--output", type=Path, required=True, metavar="FILE")
+    export.set_defaults(command=_export)
+    return parser
+
+
+def _recipe_help() -> str:
+    return "; ".join(f"{name}: {load_recipe(name).summary}" for name in recipe_names())
+
+
+def _predict(options: argparse.Namespace) -> int:
+    """Reads the digit in each picture."""
+    classifier = load_classifier(options.checkpoint) if options.checkpoint else _default_classifier()
+    answers: list[dict[str, Any]] = []
+    status = 0
+    for name in options.images:
+        try:
+            image = read_image(sys.stdin.buffer, name="standard input") if name == "-" else read_image(name)
+            answers.append(_answer(name, classifier.predict(image)))
+        except DigitcoreError as error:
+            status = _failed(error if name in str(error) else type(error)(f"{name}: {error}"))
+    if options.json:
+        print(json.dumps(answers))
+    else:
+        for answer in answers:
+            doubt = "" if answer["accepted"] else f"  ({answer['reason']})"
+            print(f"{answer['file']}: {answer['prediction']}  {answer['confidence']:.1%}{doubt}")
+    return status
+
+
+def _default_classifier() -> DigitClassifier:
+    library = CheckpointLibrary(load_settings().weights_directory)
+    return DigitClassifier(library.load(library.default_name()))
+
+
+def _answer(file: str, prediction: Prediction) -> dict[str, Any]:
+    return {
+        "file": file,
+        "prediction": prediction.digit,
+        "confidence": prediction.confidence,
+        "probabilities": prediction.probabilities.tolist(),
+        "accepted": prediction.accepted,
+        "reason": prediction.reason,
+    }
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    """Prints accuracy with its 95 % Wilson interval, log loss (nll) and calibration error (ece). Kept results are
+    used where the weights and the digits have not changed.
+    """
+    entries = CheckpointLibrary(load_settings().weights_directory).entries()
+    names = options.names or [entry.name for entry in entries if entry.problem is None]
+    rows: list[dict[str, Any]] = []
+    status = 0
+    for name in names:
+        try:
+            rows.append(_figures(load_classifier(name), options.dataset, ship=options.ship))
+        except DigitcoreError as error:
+            status = _failed(error)
+    if options.ship:
+        write_manifest(load_settings().weights_directory)
+    if options.json:
+        print(json.dumps(rows))
+    else:
+        _print_table(rows)
+    return status
+
+
+def _figures(classifier: DigitClassifier, dataset: str, *, ship: bool) -> dict[str, Any]:
+    name = classifier.checkpoint.name
+    with tqdm(total=100, desc=f"{name} on {dataset}", unit="%", leave=False) as bar:
+        evaluation = load_or_evaluate(classifier, dataset, progress=lambda done: _set_progress(bar, round(done * 100)))
+    if ship:
+        save_evaluation(evaluation, shipped_evaluations())
+    return asdict(summarize(evaluation)) | {
+        "parameters": classifier.checkpoint.parameters,
+        "trained_on": list(classifier.checkpoint.metadata.trained_on),
+    }
+
+
+def _set_progress(bar: "tqdm[Any]", done: int) -> None:
+    bar.update(done - bar.n)
+
+
+def _print_table(rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    heads = ("checkpoint", "dataset", "digits", "errors", "accuracy", "95 % interval", "nll", "ece", "parameters")
+    lines = [heads] + [
+        (
+            row["checkpoint"],
+            row["dataset"] + (" (seen in training)" if row["dataset"] in row["trained_on"] else ""),
+            f"{row['digits']:,}",
+            f"{row['errors']:,}",
+            f"{row['accuracy']:.2%}",
+            f"{row['interval'][0]:.2%} - {row['interval'][1]:.2%}",
+            f"{row['nll']:.4f}",
+            f"{row['ece']:.4f}",
+            f"{row['parameters']:,}",
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _train(options: argparse.Namespace) -> int:
+    """Trains a network on mnist-train, follows it on mnist-validation, and keeps the weights of the last epoch."""
+    recipe = load_recipe(options.recipe)
+    output = options.output or load_settings().weights_directory / f"{recipe.name}.safetensors"
+    if output.suffix != ".safetensors":
+        print("--output must end in .safetensors; `export` writes other formats.", file=sys.stderr)
+        return 2
+    results = train(
+        recipe,
+        training=load_digits("mnist-train"),
+        validation=load_digits("mnist-validation"),
+        output=output,
+        seed=options.seed,
+        device=options.device,
+        state_file=load_settings().cache_directory / "training" / f"{output.stem}-{recipe.name}-{options.seed}.pt",
+        resume=options.resume,
+    )
+    _show_training(results)
+    print(output)
+    return 0
+
+
+def _show_training(results: Iterable[StepResult | EpochResult]) -> None:
+    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}") as bar:
+        for result in results:
+            if isinstance(result, StepResult):
+                bar.set_description(f"epoch {result.epoch}/{result.epochs}", refresh=False)
+                bar.update(result.done * 100 - bar.n)
+            else:
+                bar.set_postfix_str(f"loss {result.train_loss:.4f}, {result.validation_errors} validation errors")
+
+
+def _download(options: argparse.Namespace) -> int:
+    """Fetches the four MNIST files into the data folder and verifies them."""
+    with tqdm(total=100, desc="MNIST", unit="%") as bar:
+        for done in download_mnist():
+            _set_progress(bar, round(done * 100))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    """Writes the network, from a normalised batch (N, 1, 28, 28) to logits (N, 10), for programs without digitcore."""
+    export_network(load_classifier(options.name).checkpoint, options.output, file_format=options.format)
+    print(options.output)
+    return 0
+
+
+def _failed(error: DigitcoreError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 1

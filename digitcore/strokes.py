@@ -1,0 +1,104 @@
+"""Digits as pen strokes: read, placed on a canvas, and rendered as the drawing canvas renders them.
+
+A stroke is float32 (P, 2): x to the right, y downwards.
+"""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from digitcore.errors import DatasetError, DatasetMissingError
+from digitcore.settings import load_settings
+
+__all__ = ["PenDigit", "Stroke", "load_pen_digits", "place_strokes", "render_strokes"]
+
+Stroke = NDArray[np.float32]
+
+_SUPERSAMPLING = 3  # pixels a pixel on each axis, averaged
+
+
+@dataclass(frozen=True, eq=False)
+class PenDigit:
+    """One digit as it was written on a tablet, in the tablet's units."""
+
+    strokes: tuple[Stroke, ...]
+    label: int
+    writer: int
+
+
+def load_pen_digits() -> list[PenDigit]:
+    """The 7,494 digits of 30 writers in `DIGITCORE_DATA/drawn/pendigits.npz`.
+
+    Source: E. Alpaydin, F. Alimoglu, "Pen-Based Recognition of Handwritten Digits", UCI repository, CC BY 4.0.
+
+    Raises:
+        DatasetMissingError: the file is not on this machine.
+        DatasetError: it cannot be read.
+    """
+    path = load_settings().data_directory / "drawn" / "pendigits.npz"
+    if not path.is_file():
+        raise DatasetMissingError(f"{path} is not there: set DIGITCORE_DATA to a folder that holds it.")
+    return list(_read_pen_digits(path))
+
+
+def _read_pen_digits(path: Path) -> Iterator[PenDigit]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            strokes = np.split(arrays["points"], arrays["stroke_ptr"][1:-1])
+            starts, labels, writers = arrays["digit_ptr"], arrays["label"], arrays["writer"]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{path} cannot be read ({error}): copy it again.") from error
+    for i, (label, writer) in enumerate(zip(labels, writers, strict=True)):
+        yield PenDigit(tuple(strokes[starts[i] : starts[i + 1]]), int(label), int(writer))
+
+
+def place_strokes(
+    strokes: Sequence[Stroke], *, side: int, extent: float, position: tuple[float, float], brush: float
+) -> list[Stroke]:
+    """The strokes in pixels of a square canvas.
+
+    `side` is the canvas's, in pixels; `extent` is the longer side of the strokes as a share of it; `position` says
+    where in the room that is left, from (0, 0), top left, to (1, 1), bottom right. With the width `brush`, in pixels,
+    the ink stays on the canvas wherever it fits.
+    """
+    points = np.concatenate(strokes)
+    least, greatest = points.min(axis=0), points.max(axis=0)
+    scale = extent * side / max(float((greatest - least).max()), 1e-6)
+    room = side - brush - (greatest - least) * scale
+    offset = brush / 2 + room * np.array(position)
+    return [((stroke - least) * scale + offset).astype(np.float32) for stroke in strokes]
+
+
+def render_strokes(strokes: Sequence[Stroke], *, side: int, brush: float) -> NDArray[np.uint8]:
+    """Ink uint8 (side, side), 255 = ink, of strokes in pixels drawn with a round brush, anti-aliased.
+
+    As in the drawing canvas, a stroke is a chain of quadratic curves through the middles of its segments.
+    """
+    scale = _SUPERSAMPLING
+    picture = Image.new("L", (side * scale, side * scale), 0)
+    draw = ImageDraw.Draw(picture)
+    radius = brush * scale / 2
+    for stroke in strokes:
+        path = _smoothed(stroke) * scale
+        corners = [(float(x), float(y)) for x, y in path]
+        draw.line(corners, fill=255, width=max(1, round(brush * scale)), joint="curve")
+        for x, y in (corners[0], corners[-1]):
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    return np.asarray(picture.reduce(scale))
+
+
+def _smoothed(stroke: Stroke) -> NDArray[np.float64]:
+    """Points (Q, 2) close together on the curve that the canvas draws through a stroke."""
+    points = stroke.astype(np.float64)
+    if len(points) < 3:
+        return points
+    middles = (points[:-1] + points[1:]) / 2
+    share = np.array([0.25, 0.5, 0.75, 1.0])[np.newaxis, :, np.newaxis]
+    start, control, end = middles[:-1, np.newaxis], points[1:-1, np.newaxis], middles[1:, np.newaxis]
+    curves = (1 - share) ** 2 * start + 2 * share * (1 - share) * control + share**2 * end
+    return np.concatenate([points[:1], middles[:1], curves.reshape(-1, 2), points[-1:]])

@@ -1,0 +1,52 @@
+"""What a visitor has made, kept over reruns and visits to other pages. Widgets keep their own values."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+
+@dataclass
+class Drawing:
+    """The drawing canvas of one visitor."""
+
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    """What is on it, as the canvas describes it."""
+    picture: NDArray[np.uint8] | None = None
+    """The same as pixels (H, W, 4); None while nothing is on it."""
+    past: list[list[dict[str, Any]]] = field(default_factory=list)
+    """What was on it before each change, oldest first."""
+    placed: list[dict[str, Any]] = field(default_factory=list)
+    """What the canvas was last told to show; strokes have come over it since."""
+    revision: int = 0
+    """Grows each time the canvas is told to show something."""
+    sent: bytes | None = None
+    """The last PNG that came from the canvas; it comes again with every rerun."""
+    awaited: bool = False
+    """Whether the next PNG answers what the canvas was told to show, rather than a stroke."""
+
+
+@dataclass
+class Picture:
+    """A picture that was uploaded or taken with the camera."""
+
+    name: str
+    data: bytes
+
+
+def drawing() -> Drawing:
+    """This visitor's drawing."""
+    found: Drawing = st.session_state.setdefault("drawing", Drawing())
+    return found
+
+
+def picture(source: str) -> Picture | None:
+    """The last picture from this source in this visit."""
+    return st.session_state.get(f"picture-{source}")
+
+
+def keep_picture(source: str, kept: Picture) -> None:
+    """Makes this the last picture from this source."""
+    st.session_state[f"picture-{source}"] = kept
