@@ -14,6 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from digitcore.bench import Measurement, measure_all
 from digitcore.checkpoints import CheckpointLibrary
 from digitcore.classifier import DigitClassifier, Prediction, load_classifier
 from digitcore.datasets import dataset_names, download_mnist, load_digits
@@ -58,7 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         "--ship", action="store_true", help="keep the evaluation beside the weights and bring weights/manifest.json up"
     )
     evaluate.set_defaults(command=_evaluate)
-    for with_json in (predict, evaluate):
+
+    bench = commands.add_parser("bench", help="measure what the project claims", description=_bench.__doc__)
+    bench.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: compact)")
+    bench.add_argument("--drawings", type=int, default=2000, metavar="N", help="pen digits a brush (default: 2000)")
+    bench.set_defaults(command=_bench)
+    for with_json in (predict, evaluate, bench):
         with_json.add_argument("--json", action="store_true", help="print one JSON array")
 
     training = commands.add_parser("train", help="train a network", description=_train.__doc__)
@@ -226,6 +232,32 @@ def _export(options: argparse.Namespace) -> int:
     export_network(load_classifier(options.name).checkpoint, options.output, file_format=options.format)
     print(options.output)
     return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    """Prints accuracy on drawn digits, and times with their ratio to a matrix product in the same run."""
+    classifier = load_classifier(options.checkpoint) if options.checkpoint else _default_classifier()
+    rows: list[dict[str, Any]] = []
+    status = 0
+    try:
+        for measurement in measure_all(classifier, drawings=options.drawings):
+            rows.append(asdict(measurement))
+            if not options.json:
+                _print_measurement(measurement)
+    except DigitcoreError as error:
+        status = _failed(error)
+    if options.json:
+        print(json.dumps(rows))
+    return status
+
+
+def _print_measurement(measurement: Measurement) -> None:
+    line = f"{measurement.name}: {measurement.value:.4g} {measurement.unit}"
+    if measurement.interval is not None:
+        line += " (95 % interval {:.4f} to {:.4f})".format(*measurement.interval)
+    if measurement.ratio is not None:
+        line += f" ({measurement.ratio:.4g} x the yardstick)"
+    print(line, flush=True)
 
 
 def _failed(error: DigitcoreError) -> int:

@@ -275,15 +275,30 @@ def _median_colour(colours: _Floats) -> _Floats:
 
 
 def _distance(colour: _Floats, ground: _Floats) -> _Floats:
-    distance: _Floats = np.abs(colour - ground).max(axis=2)
-    return distance
+    difference = np.abs(colour - ground)
+    largest: _Floats = difference[:, :, 0]
+    for channel in range(1, difference.shape[2]):  # several times as fast as max(axis=2)
+        largest = np.maximum(largest, difference[:, :, channel])
+    return largest
 
 
 def _is_noisy(relative: _Floats) -> bool:
-    """Whether faint pixels stand where no stroke's edge can explain them. relative: (H, W), 1 = full ink."""
+    """Whether faint pixels go up and down where no stroke's edge is near. relative: (H, W), 1 = full ink.
+
+    Enlarged pictures have faint pixels far from any stroke too, but theirs form steps and slopes.
+    """
     faint = (relative > 0.5 / 255) & (relative < _FAINT)
     stray = faint & ~ndimage.binary_dilation(relative >= 0.3, structure=np.ones((3, 3), dtype=bool), iterations=2)
-    return bool(np.count_nonzero(stray) > max(20, 0.02 * np.count_nonzero(relative >= 0.3)))
+    rough = stray & (_is_extreme(relative) | _is_extreme(relative.T).T)
+    return bool(np.count_nonzero(rough) > max(20, 0.02 * np.count_nonzero(relative >= 0.3)))
+
+
+def _is_extreme(values: _Floats) -> NDArray[np.bool_]:
+    """Where values (H, W) are above both neighbours in their row, or below both."""
+    steps = np.diff(values, axis=1)
+    extreme = np.zeros(values.shape, dtype=bool)
+    extreme[:, 1:-1] = steps[:, :-1] * steps[:, 1:] < 0
+    return extreme
 
 
 def _denoise(colour: _Floats) -> _Floats:
@@ -294,11 +309,12 @@ def _denoise(colour: _Floats) -> _Floats:
     """
     grey = ndimage.gaussian_filter(colour.mean(axis=2), sigma=max(colour.shape[:2]) / 700)
     centred = grey - np.median(_margin(grey))
-    if abs(np.percentile(centred, 1)) > abs(np.percentile(centred, 99)):
-        grey = 1 - grey  # from here on the ink is light
+    is_dark = abs(np.percentile(centred, 1)) > abs(np.percentile(centred, 99))
     side = max(3, min(grey.shape) // 3)
-    ground = ndimage.gaussian_filter(ndimage.grey_opening(grey, size=side), sigma=side / 4)
-    difference = np.clip(grey - ground, 0, None)
+    even = ndimage.grey_closing(grey, size=side) if is_dark else ndimage.grey_opening(grey, size=side)
+    ground = ndimage.gaussian_filter(even, sigma=side / 4)
+    # Dark ink takes a share of the light that falls on it, light ink adds to it.
+    difference = np.clip(1 - grey / np.maximum(ground, 0.05) if is_dark else grey - ground, 0, None)
     threshold = _otsu(difference)
     solid = difference > threshold
     noise = float(np.std(difference[~solid])) if (~solid).any() else 0.0

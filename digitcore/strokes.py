@@ -86,8 +86,8 @@ def render_strokes(strokes: Sequence[Stroke], *, side: int, brush: float) -> NDA
     for stroke in strokes:
         path = _smoothed(stroke) * scale
         corners = [(float(x), float(y)) for x, y in path]
-        draw.line(corners, fill=255, width=max(1, round(brush * scale)), joint="curve")
-        for x, y in (corners[0], corners[-1]):
+        draw.line(corners, fill=255, width=max(1, round(brush * scale)))
+        for x, y in corners:
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
     return np.asarray(picture.reduce(scale))
 

@@ -5,10 +5,11 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitcore.preprocessing import read_image
+from digitcore.classifier import Prediction
+from digitcore.preprocessing import DigitImage, read_image
 from pages.shared import resources
-from pages.shared.canvas import SIDE, drawing_canvas, put_on_canvas
-from pages.shared.panels import answer_panel, error_box, input_panel, picked_classifier
+from pages.shared.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, put_on_canvas
+from pages.shared.panels import answer_panel, error_box, nothing_yet_panel, picked_classifier, stages_panel
 from pages.shared.state import Picture, keep_picture, picture
 
 _SOURCES = {
@@ -16,72 +17,86 @@ _SOURCES = {
     "Upload": ":material/upload: Upload",
     "Camera": ":material/photo_camera: Camera",
 }
+_INVITATIONS = {
+    "Draw": "Draw a digit from 0 to 9, of any size, anywhere.",
+    "Upload": "Choose a picture of one digit: a scan, a photograph, a screenshot.",
+    "Camera": "Hold one digit into the camera, large and well lit.",
+}
 
 
 @st.fragment
 def draw_and_answer() -> None:
     """One fragment, so that a stroke reruns this and nothing else."""
-    left, right, seen = st.columns([SIDE, 300, 320], gap="large")
+    left, right = st.columns([SIDE + 24, 440], gap="medium")
     with left:
-        image = _image()
-    with error_box():
+        source = st.segmented_control(
+            "Source", list(_SOURCES), default="Draw", required=True, format_func=lambda name: _SOURCES[name],
+            key="source", label_visibility="collapsed", persist_state="session",
+        )  # fmt: skip
+        image = _drawn() if source == "Draw" else _pictured(source)
+    with right:
+        prediction = None if image is None else _answered(image)
         if image is None:
-            with right:
-                st.caption("The answer appears here, as you draw.")
-            return
-        prediction = picked_classifier().predict(image)
-        with right:
-            answer_panel(prediction)
-        with seen:
-            st.caption("What the network sees")
-            input_panel(prediction.preprocessed)
-
-
-def _image() -> Image.Image | NDArray[np.uint8] | None:
-    """The picture to be read, from the source that is picked; None where there is none yet."""
-    source = st.segmented_control(
-        "Source", list(_SOURCES), default="Draw", required=True, format_func=lambda name: _SOURCES[name],
-        key="source", label_visibility="collapsed", persist_state="session",
-    )  # fmt: skip
+            nothing_yet_panel(_INVITATIONS[source])
     if source == "Draw":
-        return _drawn()
-    return _pictured(source)
+        _tools()
+    if prediction is not None:
+        st.subheader("How the picture came to be", anchor=False)
+        stages_panel(prediction.preprocessed)
+
+
+def _answered(image: DigitImage) -> Prediction | None:
+    """The answer, shown; None where the picture cannot be used."""
+    with error_box():
+        prediction = picked_classifier().predict(image)
+        answer_panel(prediction)
+        return prediction
+    return None
 
 
 def _drawn() -> NDArray[np.uint8] | None:
-    st.caption("Draw a digit from 0 to 9, of any size, anywhere.")
-    brush = st.session_state.get("brush", 24)
-    pixels = drawing_canvas(brush=brush)
-    st.slider("Brush width", 6, 48, 24, key="brush", format="%d px", persist_state="session")
-    with st.popover("Sample digits", icon=":material/apps:"):
-        st.caption("From the MNIST validation set. Draw over it to see what changes the answer.")
-        samples = resources.digits("mnist-validation")
-        for row in (range(5), range(5, 10)):
-            for column, digit in zip(st.columns(5, wrap=False), row, strict=True):
-                ink = samples.images[samples.labels == digit][0]
-                column.image(255 - ink, width=44, alt=f"a handwritten {digit}")
-                column.button(str(digit), key=f"sample-{digit}", on_click=put_on_canvas, args=(ink,))
-    return pixels
+    st.caption("Any size, anywhere.")  # and room for the canvas's own toolbar, which appears above it
+    return drawing_canvas(brush=st.session_state.get("brush", DEFAULT_BRUSH))
 
 
-def _pictured(source: str) -> Image.Image | None:
+def _tools() -> None:
+    """Below the answer on a phone, which the eye wants first."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.slider(
+            "Brush width", 6, 48, DEFAULT_BRUSH, key="brush", format="%d px", width=SIDE - 160, persist_state="session"
+        )
+        with st.popover("Sample digits", icon=":material/apps:"):
+            st.caption("From MNIST's validation digits. Draw over one to see what changes the answer.")
+            with st.container(horizontal=True, gap="small", width=360):
+                for digit, ink in enumerate(resources.sample_digits()):
+                    _sample(digit, ink)
+
+
+def _sample(digit: int, ink: NDArray[np.uint8]) -> None:
+    with st.container(width=56, gap=None, horizontal_alignment="center"):
+        st.image(255 - ink, width=48, alt=f"a handwritten {digit}")
+        st.button(str(digit), key=f"sample-{digit}", on_click=put_on_canvas, args=(ink,), type="tertiary")
+
+
+def _pictured(source: str) -> DigitImage | None:
     """The last picture uploaded or taken; it stays until there is another."""
     if source == "Upload":
-        st.caption("A picture of one digit, in any colours: a scan, a photograph, a screenshot.")
         given = st.file_uploader("Picture", key="upload", label_visibility="collapsed")
     else:
-        st.caption("Hold one digit into the camera, large and well lit.")
         given = st.camera_input("Photograph", key="camera", label_visibility="collapsed")
     if given is not None:
         keep_picture(source, Picture(given.name, given.getvalue()))
     kept = picture(source)
-    if kept is None:
-        return None
+    return None if kept is None else _read(kept)
+
+
+def _read(kept: Picture) -> Image.Image | None:
     with error_box():
         image = read_image(kept.data, name=kept.name)
         st.image(image, caption=kept.name, width=SIDE, alt="the picture to be read")
         return image
+    return None
 
 
-st.title("Draw a digit")
+st.title("Draw a digit", anchor=False)
 draw_and_answer()

@@ -14,6 +14,7 @@ from pages.shared.state import Drawing, drawing
 
 SIDE = 336
 """Pixels: 12 to each of the 28, and no wider than the narrowest phone's page."""
+DEFAULT_BRUSH = 24
 _KEY = "canvas"
 _KEPT_STEPS = 100
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from digitcore.checkpoints import CheckpointLibrary
 from digitcore.classifier import DigitClassifier
@@ -41,3 +43,10 @@ def _summary(name: str, digest: str, dataset: str) -> Summary | None:  # digest:
 def digits(dataset: str) -> DigitSet:
     """The digits of a set. Nothing may write to them."""
     return load_digits(dataset)
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def sample_digits() -> list[NDArray[np.uint8]]:
+    """One digit (28, 28) of each class that is always there."""
+    validation = digits("mnist-validation")
+    return [validation.images[validation.labels == digit][0] for digit in range(10)]

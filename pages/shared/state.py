@@ -37,7 +37,7 @@ class Picture:
 
 
 def drawing() -> Drawing:
-    """This visitor's drawing."""
+    """The drawing of the visitor whose page this is."""
     found: Drawing = st.session_state.setdefault("drawing", Drawing())
     return found
 
@@ -48,5 +48,5 @@ def picture(source: str) -> Picture | None:
 
 
 def keep_picture(source: str, kept: Picture) -> None:
-    """Makes this the last picture from this source."""
+    """Keeps a picture as the last one from this source."""
     st.session_state[f"picture-{source}"] = kept

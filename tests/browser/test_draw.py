@@ -1,0 +1,182 @@
+"""The draw page in a real browser, drawn on with the mouse."""
+
+import base64
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, expect
+
+import digitcore
+from digitcore.strokes import load_pen_digits, place_strokes
+from tests.browser.conftest import DrawPage
+
+SEVEN = [(70.0, 70.0), (130.0, 68.0), (220.0, 66.0), (190.0, 140.0), (150.0, 270.0)]
+BAR = [(120.0, 170.0), (160.0, 170.0), (210.0, 168.0)]
+
+
+def canvas_png(draw_page: DrawPage) -> bytes:
+    """What the canvas shows, as the browser encodes it."""
+    url = draw_page.page.locator("canvas.dc-canvas.lower-canvas").evaluate("canvas => canvas.toDataURL('image/png')")
+    return base64.b64decode(url.split(",", 1)[1])
+
+
+def test_thirty_drawn_digits(draw_page: DrawPage) -> None:
+    """Thirty people's digits, one of each writer, in varying places and sizes: at least 28 are read right."""
+    try:
+        digits = load_pen_digits()
+    except digitcore.DatasetMissingError as error:
+        pytest.skip(str(error))
+    random = np.random.default_rng(2026)
+    wrong = []
+    for writer in range(1, 31):
+        theirs = [digit for digit in digits if digit.writer == writer and digit.label == writer % 10]
+        digit = theirs[random.integers(len(theirs))]
+        extent, position = random.uniform(0.35, 0.8), (random.random(), random.random())
+        for stroke in place_strokes(digit.strokes, side=draw_page.side(), extent=extent, position=position, brush=24):
+            draw_page.stroke([(float(x), float(y)) for x, y in stroke])
+        draw_page.settle()
+        answer = draw_page.answer.inner_text()
+        if answer != str(digit.label):
+            wrong.append(f"writer {writer}: {digit.label} read as {answer}")
+        draw_page.clear()
+    assert len(wrong) <= 2, wrong
+
+
+def test_a_blank_canvas_says_what_to_do(draw_page: DrawPage) -> None:
+    expect(draw_page.invitation).to_contain_text("Draw a digit")
+    expect(draw_page.answer).to_have_count(0)
+
+
+def test_undo_and_clear(draw_page: DrawPage) -> None:
+    draw_page.stroke(SEVEN)
+    expect(draw_page.answer).to_have_text("7")
+    draw_page.settle()
+    before = canvas_png(draw_page)
+    draw_page.stroke(BAR)
+    draw_page.settle()
+    assert canvas_png(draw_page) != before
+    draw_page.press("Undo")
+    draw_page.settle()
+    assert canvas_png(draw_page) == before
+    draw_page.clear()
+    draw_page.press("Undo")
+    expect(draw_page.answer).to_have_text("7")
+
+
+def test_the_same_answer_everywhere(draw_page: DrawPage, server: str, tmp_path: Path) -> None:
+    """Page, API, command line and Python agree on the same pixels to 1e-6."""
+    draw_page.stroke(SEVEN)
+    expect(draw_page.answer).to_have_text("7")
+    draw_page.settle()
+    picture = tmp_path / "seven.png"
+    picture.write_bytes(canvas_png(draw_page))
+
+    on_the_page = draw_page.probabilities()
+    answer = httpx.post(f"{server}/predict", files={"image": picture.read_bytes()}).json()
+    command = [sys.executable, "-m", "digitcore", "predict", str(picture), "--json"]
+    on_the_command_line = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)[0]
+    in_python = digitcore.load_classifier("compact").predict(Image.open(io.BytesIO(picture.read_bytes())))
+
+    assert answer["prediction"] == on_the_command_line["prediction"] == in_python.digit == 7
+    for other in (on_the_page, answer["probabilities"], on_the_command_line["probabilities"]):
+        np.testing.assert_allclose(other, in_python.probabilities, atol=1e-6)
+
+
+def test_a_drawing_survives_a_change_of_checkpoint(draw_page: DrawPage, weights: Path) -> None:
+    """A checkpoint dropped into the folder is offered without a restart, and answers for the same drawing."""
+    draw_page.stroke(SEVEN)
+    expect(draw_page.answer).to_have_text("7")
+    draw_page.settle()
+    drawn, probabilities = canvas_png(draw_page), draw_page.probabilities()
+    dropped = weights / "dropped.safetensors"
+    dropped.write_bytes((weights / "baseline.safetensors").read_bytes())
+    draw_page.pick_checkpoint("baseline")
+    drawn_still = canvas_png(draw_page)
+    assert drawn_still == drawn
+    other = draw_page.probabilities()
+    assert other != probabilities
+    draw_page.pick_checkpoint("dropped")
+    assert canvas_png(draw_page) == drawn
+    assert draw_page.probabilities() == other
+    assert "checkpoint=dropped" in draw_page.page.url
+    dropped.unlink()
+
+
+def test_an_address_reopens_the_checkpoint(browser: Browser, server: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = DrawPage(context.new_page()).open(f"{server}/?checkpoint=baseline").page
+    expect(page.get_by_test_id("stSidebar").get_by_role("combobox")).to_have_value("baseline")
+    context.close()
+
+
+def test_a_sample_is_read_and_drawn_over(draw_page: DrawPage) -> None:
+    page = draw_page.page
+    page.get_by_role("button", name="Sample digits").click()
+    page.locator(".st-key-sample-4 button").click()
+    expect(draw_page.answer).to_have_text("4")
+    page.keyboard.press("Escape")
+    draw_page.settle()
+    before = draw_page.probabilities()
+    sample = digitcore.load_digits("mnist-validation")
+    expected = digitcore.load_classifier("compact").predict(sample.images[sample.labels == 4][0])
+    np.testing.assert_allclose(before, expected.probabilities, atol=1e-6)
+    draw_page.stroke([(100, 60), (260, 62)])
+    draw_page.settle()
+    assert draw_page.probabilities() != before
+
+
+def test_an_upload_and_what_is_no_picture(draw_page: DrawPage, tmp_path: Path) -> None:
+    ink = digitcore.load_digits("mnist-validation").images[3000]
+    seven = tmp_path / "six.png"
+    Image.fromarray(255 - ink).resize((300, 300)).save(seven)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(seven.read_bytes()[:200])
+    page = draw_page.page
+    draw_page.stroke(SEVEN)
+    expect(draw_page.answer).to_have_text("7")
+    page.get_by_text("Upload", exact=True).click()
+    page.set_input_files("input[type=file]", seven)
+    expect(draw_page.answer).to_have_text("6")
+    page.set_input_files("input[type=file]", broken)
+    expect(page.get_by_test_id("stAlert")).to_contain_text("broken.png")
+    page.get_by_test_id("stButtonGroup").get_by_text("Draw", exact=True).click()
+    expect(draw_page.answer).to_have_text("7")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_jumps_or_overflows(browser: Browser, server: str, width: int, scheme: str) -> None:
+    """The answer takes the room of the invitation, and the page is never wider than the window."""
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=True)
+    draw_page = DrawPage(context.new_page()).open(server)
+    bars = draw_page.page.locator(".digit-bars")
+    before = bars.bounding_box()
+    draw_page.stroke(SEVEN)
+    expect(draw_page.answer).to_have_text("7")
+    draw_page.settle()
+    assert bars.bounding_box() == before
+    assert draw_page.page.evaluate("document.documentElement.scrollWidth") == width
+    context.close()
+
+
+def test_a_finger_draws(browser: Browser, server: str) -> None:
+    """Touch events, as a phone sends them."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    draw_page = DrawPage(context.new_page()).open(server)
+    box = draw_page.canvas.bounding_box()
+    assert box is not None
+    session = context.new_cdp_session(draw_page.page)
+    for i, (x, y) in enumerate(SEVEN):
+        touch = {"x": box["x"] + x, "y": box["y"] + y}
+        kind = "touchStart" if i == 0 else "touchMove"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [touch]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(draw_page.answer).to_have_text("7")
+    context.close()

@@ -1,0 +1,66 @@
+"""How long it takes from pen-up to the answer, and where the time goes: `make test-slow` prints it."""
+
+import statistics
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import DrawPage
+
+_STROKES = 25
+_PROBE = """
+window.probe = {};
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (data) {
+  if (window.probe.up && !window.probe.sent) window.probe.sent = performance.now();
+  if (!this.probed) {
+    this.probed = true;
+    this.addEventListener('message', () => {
+      if (window.probe.sent && !window.probe.shown) window.probe.received = performance.now();
+    }, true);
+  }
+  return send.call(this, data);
+};
+addEventListener('mouseup', () => { window.probe = {up: performance.now()}; }, true);
+addEventListener('load', () => new MutationObserver(() => {
+  const bars = [...document.querySelectorAll('.digit-bars .track')].map(bar => bar.title).join();
+  if (bars && bars !== window.bars) {
+    window.bars = bars;
+    if (window.probe.sent) requestAnimationFrame(() => { window.probe.shown = performance.now(); });
+  }
+}).observe(document.body, {subtree: true, childList: true, attributes: true}));
+"""
+
+
+@pytest.mark.slow
+def test_pen_up_to_answer(browser: Browser, server: str) -> None:
+    """Draws short strokes, each of which changes the answer's bars, and prints medians in milliseconds."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.add_init_script(_PROBE)
+    draw_page = DrawPage(page).open(server)
+    draw_page.stroke([(120, 60), (120, 280)])
+    draw_page.settle()
+    random = np.random.default_rng(0)
+    parts = []
+    for i in range(_STROKES):
+        if i % 5 == 4:
+            draw_page.clear()
+            draw_page.settle()
+        start = random.uniform(40, 290, size=2)
+        draw_page.stroke([tuple(start), tuple(start + 10), tuple(start + 25)])
+        page.wait_for_function("window.probe.shown")
+        parts.append(page.evaluate("window.probe"))
+        draw_page.settle()
+    context.close()
+    shares = {
+        "canvas waits before it sends": [each["sent"] - each["up"] for each in parts],
+        "server reruns and answers": [each["received"] - each["sent"] for each in parts],
+        "page draws the answer": [each["shown"] - each["received"] for each in parts],
+        "pen-up to answer": [each["shown"] - each["up"] for each in parts],
+    }
+    print()
+    for name, times in shares.items():
+        print(f"{name}: median {statistics.median(times):.0f} ms, range {min(times):.0f} to {max(times):.0f}")
+    assert all(each["up"] < each["sent"] < each["shown"] for each in parts)
