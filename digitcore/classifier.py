@@ -87,6 +87,14 @@ class DigitClassifier:
                 logits = self.checkpoint.network(batch)
             yield logits.numpy() / temperature
 
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The network's own description (N, F) of model inputs uint8 (N, 28, 28), just before the last layer."""
+        network = self.checkpoint.network
+        starts = range(0, len(images), BATCH_SIZE)
+        with _threads(all_cores()), torch.inference_mode():
+            batches = [network.forward_features(normalize(images[start : start + BATCH_SIZE])) for start in starts]
+        return torch.cat(batches).numpy()
+
     def _predictions(self, stages: Sequence[Preprocessed], *, threads: int) -> list[Prediction]:
         if not stages:
             return []

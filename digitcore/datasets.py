@@ -26,7 +26,7 @@ from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.preprocessing import preprocess_ink
 from digitcore.settings import load_settings
 
-__all__ = ["DigitSet", "dataset_names", "download_mnist", "is_available", "known_digest", "load_digits"]
+__all__ = ["DigitSet", "dataset_names", "disputed_ids", "download_mnist", "is_available", "known_digest", "load_digits"]
 
 _MNIST_FILES = {  # SHA-256 of the uncompressed contents; the compressed ones are verified by torchvision's MD5
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -38,6 +38,9 @@ _KNOWN_DIGESTS = {  # DigitSet.digest
     "mnist-test": "ff125f0a693b9cad3d5f27e49da09c0a84b68dd5bc350579e81d93803d4a3775",
     "mnist-train": "251d57e2ca02a7f368f9f949b82e2d99fa44d3583e1f28d55c9dddefa3c142eb",
     "mnist-validation": "53ee16e099f8eaaf7f0210f486a6d9264953a80d3596a92f8ceacacc6883ab79",
+}
+_DISPUTED = {  # ids whose label no majority of the five judges of each confirmed
+    "mnist-test": (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729),
 }
 _UCI_PIXELS_DIGEST = "3e494e7be7e4746d89e715effa12fc7cfd3bbffca88a05339865ff96a53bf5d5"  # 8x8, before preprocessing
 
@@ -77,6 +80,15 @@ def known_digest(name: str) -> str:
     """
     _check_name(name)
     return _KNOWN_DIGESTS.get(name) or load_digits(name).digest
+
+
+def disputed_ids(name: str) -> frozenset[int]:
+    """Ids of the digits whose label was not confirmed by a majority of the five people who judged each of 100.
+
+    Source: C. Northcutt, A. Athalye, J. Mueller, "Pervasive label errors in test sets destabilize machine learning
+    benchmarks", NeurIPS 2021, mturk judgements in cleanlab/label-errors. Empty for sets that nobody has audited.
+    """
+    return frozenset(_DISPUTED.get(name, ()))
 
 
 def is_available(name: str) -> bool:

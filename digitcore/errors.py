@@ -8,6 +8,7 @@
     ├── CheckpointError     a checkpoint that is missing, broken or unfit
     ├── DatasetError        digits that are damaged, or of another kind than expected
     │   └── DatasetMissingError ... or not on this machine
+    ├── AnnotationError     stars and notes that cannot be read or kept
     └── TrainingError       a training run that cannot start or go on
 
 Each message says what happened, to which file, and what to do. A mistake of the calling code is a `ValueError`
@@ -15,6 +16,7 @@ with the argument, the rule and the value.
 """
 
 __all__ = [
+    "AnnotationError",
     "BlankImageError",
     "CheckpointError",
     "DatasetError",
@@ -47,6 +49,10 @@ class DatasetError(DigitcoreError):
 
 class DatasetMissingError(DatasetError):
     """A dataset is not on this machine."""
+
+
+class AnnotationError(DigitcoreError):
+    """Stars and notes cannot be read or kept."""
 
 
 class TrainingError(DigitcoreError):

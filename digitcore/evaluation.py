@@ -7,8 +7,8 @@ another fingerprint, so a stale evaluation is never found.
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,11 @@ class Evaluation:
         """Most probable class (N,); of equal ones the smallest."""
         predictions: NDArray[np.int64] = self.logits.argmax(axis=1)
         return predictions
+
+    def without(self, ids: Collection[int]) -> "Evaluation":
+        """The evaluation of the digits whose ids are not among these."""
+        kept = ~np.isin(self.ids, list(ids))
+        return replace(self, ids=self.ids[kept], labels=self.labels[kept], logits=self.logits[kept])
 
     @property
     def errors(self) -> int:

@@ -24,6 +24,8 @@ class Settings:
     """Holds the checkpoints, `manifest.json` and `evaluations/`."""
     cache_directory: Path
     """Holds evaluations made here and training runs under way. Safe to delete."""
+    database_url: str
+    """Where stars and notes are kept; default: an SQLite file in `.state/`, which is not safe to delete."""
     max_image_bytes: int
     """Largest picture file that is opened, in bytes."""
     max_image_pixels: int
@@ -46,6 +48,7 @@ def load_settings() -> Settings:
         data_directory=_directory("DIGITCORE_DATA", "data"),
         weights_directory=_directory("DIGITCORE_WEIGHTS", "weights"),
         cache_directory=_directory("DIGITCORE_CACHE", ".cache"),
+        database_url=os.environ.get("DIGITCORE_DATABASE_URL") or f"sqlite:///{_ROOT / '.state' / 'digitcore.sqlite'}",
         max_image_bytes=_positive("DIGITCORE_MAX_IMAGE_BYTES", 20_000_000),
         max_image_pixels=_positive("DIGITCORE_MAX_IMAGE_PIXELS", 50_000_000),
         max_checkpoint_bytes=_positive("DIGITCORE_MAX_CHECKPOINT_BYTES", 100_000_000),

@@ -121,6 +121,7 @@ class _Run:
 
     def __init__(self, recipe: Recipe, *, training: DigitSet, seed: int, device: torch.device) -> None:
         self.recipe, self.seed, self.device, self.epoch = recipe, seed, device, 0
+        self.commit = _git_commit()  # of the code that was loaded, whatever is edited while the run goes on
         self.training = training
         self.images = torch.tensor(training.images).unsqueeze(1).to(device)  # (N, 1, 28, 28)
         self.labels = torch.tensor(training.labels).to(device)
@@ -261,7 +262,7 @@ def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, out
             "processor": platform.machine(),
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "commit": _git_commit(),
+            "commit": run.commit,
         },
     )
     save_checkpoint(output, run.trained_network(), metadata)
