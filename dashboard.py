@@ -6,16 +6,29 @@
 import streamlit as st
 
 if __name__ == "__main__":
-    from pages.shared.panels import checkpoint_picker, error_box
+    from pages.shared.panels import checkpoint_picker, dataset_picker, error_box
 
     st.set_page_config(page_title="Digit workbench", page_icon=":material/draw:", layout="wide")
-    page = st.navigation([st.Page("pages/draw.py", title="Draw", icon=":material/draw:", default=True)])
+    page = st.navigation(
+        [
+            st.Page("pages/draw.py", title="Draw", icon=":material/draw:", default=True),
+            st.Page("pages/accuracy.py", title="Accuracy", icon=":material/target:"),
+            st.Page("pages/confusion.py", title="Confusion matrix", icon=":material/grid_on:"),
+            st.Page("pages/errors.py", title="Misclassified digits", icon=":material/image_search:"),
+        ]
+    )
     with error_box():
         with st.sidebar:
             checkpoint_picker()
+            dataset_picker()
             st.caption("HTTP API: [documentation](/docs)")
         page.run()
 else:
+    from streamlit.runtime.pages_manager import PagesManager
+
     from digitcore.api import routes
 
+    # Until st.navigation has run once, Streamlit takes a folder named pages for its older kind of multipage app, in
+    # which the first visitor's address of any page but the first would run that page without this file.
+    PagesManager.uses_pages_directory = False
     app = st.App(__file__, routes=routes())

@@ -15,6 +15,7 @@ ALL = "all"
 """Stands for every class in a confusion heat map's margins."""
 
 _BLUE, _ORANGE, _GREY = "#2f74c8", "#d9822b", "#8a8a8a"
+_ON_DARK, _ON_LIGHT = "#ffffff", "#222222"
 _SHARES = alt.Axis(format="%")
 
 
@@ -52,52 +53,49 @@ def reliability_diagram(table: pd.DataFrame) -> Chart:
 
 
 def confidence_histogram(digits: pd.DataFrame) -> Chart:
-    """How many right and wrong answers were given with which confidence; counts on a logarithmic scale.
+    """How many right and wrong answers were given with which confidence, side by side; counts on a logarithmic scale.
 
     digits: with `confidence` and `right`, as of `metrics.digit_table`.
     """
-    edges = np.linspace(0.1, 1, 19)
+    edges = np.linspace(0.1, 1, 10)
     rows = []
     for answer, inside in (("right", digits["right"]), ("wrong", ~digits["right"])):
         counts, _ = np.histogram(digits["confidence"][inside], bins=edges)
-        rows += [(lower, upper, answer, int(n)) for lower, upper, n in zip(edges, edges[1:], counts, strict=False) if n]
-    table = pd.DataFrame(rows, columns=["lower", "upper", "answer", "digits"])
-    chart: Chart = (
+        rows += [(f"{lower:.0%}", answer, int(n)) for lower, n in zip(edges, counts, strict=False) if n]
+    table = pd.DataFrame(rows, columns=["from", "answer", "digits"])
+    answers = alt.Scale(domain=["right", "wrong"], range=[_BLUE, _ORANGE])
+    bars = (
         alt.Chart(table)
-        .mark_bar(opacity=0.85)
+        .mark_bar()
         .encode(
-            x=alt.X("lower:Q", bin=alt.Bin(binned=True, step=0.05), title="confidence", axis=_SHARES),
-            x2="upper:Q",
-            y=alt.Y("digits:Q", title="digits (logarithmic)", scale=alt.Scale(type="log", domainMin=0.8), stack=None),
-            row=alt.Row("answer:N", title=None, header=alt.Header(labelOrient="top", labelAnchor="start")),
-            color=alt.Color(
-                "answer:N", scale=alt.Scale(domain=["right", "wrong"], range=[_BLUE, _ORANGE]), legend=None
-            ),
-            tooltip=[
-                "answer:N",
-                alt.Tooltip("lower:Q", format=".0%"),
-                alt.Tooltip("upper:Q", format=".0%"),
-                "digits:Q",
-            ],
+            x=alt.X("from:O", title="confidence, in steps of 10 per cent", sort=None, axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("answer:N", sort=["right", "wrong"]),
+            y=alt.Y("digits:Q", title="digits (logarithmic)", scale=alt.Scale(type="log", domainMin=0.5), stack=None),
+            color=alt.Color("answer:N", scale=answers, legend=alt.Legend(orient="top", title=None)),
+            tooltip=["answer:N", alt.Tooltip("from:O", title="confidence from"), alt.Tooltip("digits:Q", format=",")],
         )
-        .properties(height=105, description="Histogram of confidence, right and wrong answers apart")
     )
-    return chart
+    numbers = bars.mark_text(dy=-6, fontSize=10).encode(text=alt.Text("digits:Q", format=","))
+    return alt.layer(bars, numbers).properties(
+        height=280, description="Histogram of confidence, right and wrong answers side by side"
+    )
 
 
 def coverage_chart(table: pd.DataFrame, *, coverage: float) -> Chart:
     """Accuracy of the digits answered against the share answered, the share picked marked by a line.
 
+    Begins where it becomes interesting: at four fifths of the digits, or below the share picked.
     table: of `metrics.coverage_table`.
     """
-    x = alt.X("coverage:Q", title="digits answered", axis=_SHARES, scale=alt.Scale(domain=[0, 1]))
-    low = max(0.0, float(table["low"][table["coverage"] > 0.02].min()) - 0.002) if len(table) else 0.0
-    y_scale = alt.Scale(domain=[low, 1])
-    base = alt.Chart(table[table["coverage"] > 0.02])
-    band = base.mark_area(color=_BLUE, opacity=0.2).encode(
+    start = min(0.8, float(np.floor(coverage * 10) / 10))
+    shown = table[table["coverage"] >= start]
+    x = alt.X("coverage:Q", title="digits answered", axis=_SHARES, scale=alt.Scale(domain=[start, 1]))
+    y_scale = alt.Scale(domain=[float(shown["low"].min()), 1], nice=True)
+    base = alt.Chart(shown)
+    band = base.mark_area(color=_BLUE, opacity=0.2, clip=True).encode(
         x=x, y=alt.Y("low:Q", scale=y_scale, axis=alt.Axis(format=".1%")), y2="high:Q"
     )
-    line = base.mark_line(color=_BLUE).encode(
+    line = base.mark_line(color=_BLUE, clip=True).encode(
         x=x,
         y=alt.Y("accuracy:Q", scale=y_scale, title="accuracy of those, with 95 % interval"),
         tooltip=[
@@ -150,13 +148,11 @@ def confusion_heatmap(
         .add_params(picked)
     )
     frame = base.transform_filter("datum.selected").mark_rect(fillOpacity=0, stroke=_ORANGE, strokeWidth=3)
-    numbers = base.mark_text(fontSize=12).encode(
-        text="text:N",
-        color=alt.condition(
-            "datum.dark", alt.value("white"), alt.condition("datum.inside", alt.value("#222"), alt.value(_GREY))
-        ),
-    )
-    return alt.layer(cells, numbers, frame).properties(
+    numbers = [
+        base.transform_filter(alt.datum.ink == ink).mark_text(fontSize=12, color=ink).encode(text="text:N")
+        for ink in (_ON_DARK, _ON_LIGHT, _GREY)
+    ]
+    return alt.layer(cells, *numbers, frame).properties(
         height=440, description="Confusion matrix: true digits in rows, predicted ones in columns"
     )
 
@@ -194,7 +190,8 @@ def _cells(
     table = pd.DataFrame(rows)
     table["text"] = [_cell_text(row, normalised) for row in rows]
     table["tip"] = [f"{row['value']:.2%}" if normalised and row["inside"] else "-" for row in rows]
-    table["dark"] = table["shade"] > 0.55 * max(float(table["shade"].max()), 1e-12)
+    is_dark = table["shade"] > 0.55 * max(float(table["shade"].max()), 1e-12)
+    table["ink"] = np.where(is_dark, _ON_DARK, np.where(table["inside"], _ON_LIGHT, _GREY))
     table["selected"] = [(row["true"], row["predicted"]) == selected for row in rows]
     return table
 

@@ -1,7 +1,7 @@
 """Fixtures that several test files use.
 
-`DIGITCORE_DATA` may name a folder with the MNIST files and the pen strokes; tests marked `needs_mnist` or `needs_pen_digits`
-are skipped where they are missing. Nothing is written outside temporary folders.
+`DIGITCORE_DATA` may name a folder with the MNIST files and the pen strokes; tests marked `needs_mnist` or
+`needs_pen_digits` are skipped where they are missing. Nothing is written outside temporary folders.
 """
 
 import io

@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,11 +14,18 @@ from PIL import Image
 from digitcore.architectures import CLASS_NAMES
 from digitcore.checkpoints import CheckpointEntry
 from digitcore.classifier import DigitClassifier, Prediction
+from digitcore.datasets import DigitSet, download_mnist
 from digitcore.errors import DigitcoreError
+from digitcore.evaluation import Evaluation
 from digitcore.preprocessing import Preprocessed
 from pages.shared import resources
+from pages.shared.state import CHECKPOINT, DATASET
 
-_CHECKPOINT_KEY = "checkpoint"
+_DATASETS = {
+    "mnist-test": "MNIST test",
+    "mnist-validation": "MNIST validation",
+    "uci-digits": "UCI digits",
+}
 _STYLE = """<style>
 .digit-answer {display: flex; align-items: center; justify-content: space-between; gap: 1rem; min-height: 200px}
 .digit-answer p {margin: 0; text-align: center; min-width: 7.5rem}
@@ -56,13 +63,56 @@ def checkpoint_picker() -> None:
     usable = [entry.name for entry in entries if entry.problem is None]
     if usable:
         start = usable.index(resources.library().default_name())
-        st.selectbox("Checkpoint", usable, index=start, key=_CHECKPOINT_KEY, bind="query-params")
-        _describe(next(entry for entry in entries if entry.name == st.session_state[_CHECKPOINT_KEY]))
+        st.selectbox("Checkpoint", usable, index=start, key=CHECKPOINT, bind="query-params")
+        _describe(next(entry for entry in entries if entry.name == st.session_state[CHECKPOINT]))
     unusable = [entry for entry in entries if entry.problem is not None]
     if unusable:
         with st.expander(f"{len(unusable)} unusable", icon=":material/warning:"):
             for entry in unusable:
                 st.caption(f"**{entry.path.name}**: {entry.problem}")
+
+
+def dataset_picker() -> None:
+    """The sidebar's second picker."""
+    st.selectbox("Digits", list(_DATASETS), format_func=_DATASETS.get, key=DATASET, bind="query-params")
+
+
+def picked_dataset() -> str:
+    """The set of digits that the sidebar names."""
+    dataset: str = st.session_state[DATASET]
+    return dataset
+
+
+def picked_evaluation() -> tuple[DigitClassifier, Evaluation]:
+    """The picked checkpoint on the picked digits; says so where it has seen them in training.
+
+    Raises:
+        DigitcoreError: no checkpoint is usable, or the digits are missing and have never been evaluated.
+    """
+    classifier, dataset = picked_classifier(), picked_dataset()
+    trained_on = classifier.checkpoint.metadata.trained_on
+    if dataset in trained_on:
+        st.warning("This checkpoint was trained on these digits: its figures here say little.")
+    if not trained_on:
+        st.caption(":material/info: This checkpoint does not say what it was trained on.")
+    return classifier, resources.evaluation(classifier, dataset)
+
+
+def picked_pictures() -> DigitSet | None:
+    """The pictures of the picked digits, or None and a way to get them."""
+    found = resources.digits_if_here(picked_dataset())
+    if found is None:
+        st.info(
+            "The pictures of MNIST are not on this machine; every figure is there all the same. "
+            "The download takes 12 MB and is verified.",
+            icon=":material/image_not_supported:",
+        )
+        if st.button("Download MNIST", icon=":material/download:", key="download-mnist"):
+            bar = st.progress(0.0, "Downloading MNIST ...")
+            for done in download_mnist():
+                bar.progress(done, "Downloading MNIST ...")
+            st.rerun()
+    return found
 
 
 def picked_classifier() -> DigitClassifier:
@@ -71,7 +121,7 @@ def picked_classifier() -> DigitClassifier:
     Raises:
         CheckpointError: none is usable.
     """
-    name = st.session_state.get(_CHECKPOINT_KEY) or resources.library().default_name()
+    name = st.session_state.get(CHECKPOINT) or resources.library().default_name()
     return resources.classifier(name)
 
 
@@ -89,19 +139,49 @@ def _describe(entry: CheckpointEntry) -> None:
 
 def answer_panel(prediction: Prediction) -> None:
     """The digit, large, how sure the network is, what it saw, and the ten probabilities."""
-    refused = "" if prediction.accepted else " refused"
-    words = f"{_percent(prediction.confidence)} sure" if prediction.reason is None else prediction.reason
-    seen = _image(prediction.model_input, longest=168, alt="What the network sees: 28 by 28 pixels")
-    rows = "".join(
-        _bar(digit, float(p), best=digit == prediction.digit) for digit, p in enumerate(prediction.probabilities)
+    words = f"{percent(prediction.confidence)} sure" if prediction.reason is None else prediction.reason
+    _answer(
+        prediction.probabilities,
+        words=words,
+        refused=not prediction.accepted,
+        seen=prediction.model_input,
+        caption="what the network sees",
     )
-    spoken = html.escape(_in_words(prediction.probabilities))
+
+
+def evaluated_panel(probabilities: NDArray[np.float32], *, label: int, image: NDArray[np.uint8] | None) -> None:
+    """The same for a digit whose label is known, with its picture (28, 28) where that is here."""
+    predicted = int(probabilities.argmax())
+    words = "right" if predicted == label else f"wrong: it is a {label}"
+    words = f"{words}, {percent(float(probabilities[predicted]))} sure"
+    _answer(probabilities, words=words, refused=False, seen=image, caption=f"labelled {label}")
+
+
+def _answer(
+    probabilities: NDArray[np.float32], *, words: str, refused: bool, seen: NDArray[np.uint8] | None, caption: str
+) -> None:
+    best = int(probabilities.argmax())
+    figure = ""
+    if seen is not None:
+        picture = _image(seen, longest=168, alt=f"28 by 28 pixels, {caption}")
+        figure = f'<figure data-testid="model-input">{picture}<figcaption>{caption}</figcaption></figure>'
+    rows = "".join(_bar(digit, float(p), best=digit == best) for digit, p in enumerate(probabilities))
+    spoken = html.escape(_in_words(probabilities))
     st.html(
-        f'{_STYLE}<div class="digit-answer{refused}"><p role="status"><b data-testid="answer">{prediction.digit}</b>'
-        f'<span data-testid="confidence">{html.escape(words)}</span></p>'
-        f'<figure data-testid="model-input">{seen}<figcaption>what the network sees</figcaption></figure></div>'
+        f'{_STYLE}<div class="digit-answer{" refused" if refused else ""}"><p role="status">'
+        f'<b data-testid="answer">{best}</b><span data-testid="confidence">{html.escape(words)}</span></p>'
+        f"{figure}</div>"
         f'<div class="digit-bars" role="img" aria-label="{spoken}">{rows}</div>'
     )
+
+
+def pictures_row(pictures: Iterable[tuple[NDArray[np.uint8], str]]) -> None:
+    """Small pictures of ink beside each other, each with its caption."""
+    figures = "".join(
+        f"<figure>{_image(pixels, longest=56, alt=caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        for pixels, caption in pictures
+    )
+    st.html(f'{_STYLE}<div class="digit-stages">{figures}</div>')
 
 
 def nothing_yet_panel(words: str) -> None:
@@ -113,8 +193,8 @@ def nothing_yet_panel(words: str) -> None:
     )
 
 
-def _percent(share: float) -> str:
-    """A share as per cent; never "100 %" or "0 %" of something that is not certain."""
+def percent(share: float) -> str:
+    """Share as per cent; never "100 %" or "0 %" of something that is not certain."""
     if share >= 0.9995:
         return ">99.9%"
     return "<0.1%" if share < 0.0005 else f"{share:.1%}"
@@ -125,12 +205,12 @@ def _bar(digit: int, probability: float, *, best: bool) -> str:
     bar = f'<div class="bar {mark}" style="width:{probability:.2%}"></div>'
     return (
         f'<span class="{mark}">{digit}</span><div class="track" title="{probability:.9f}">{bar}</div>'
-        f'<span class="{mark}">{_percent(probability)}</span>'
+        f'<span class="{mark}">{percent(probability)}</span>'
     )
 
 
 def _in_words(probabilities: NDArray[np.float32]) -> str:
-    return "Probabilities: " + ", ".join(f"{digit}: {_percent(float(p))}" for digit, p in enumerate(probabilities))
+    return "Probabilities: " + ", ".join(f"{digit}: {percent(float(p))}" for digit, p in enumerate(probabilities))
 
 
 def stages_panel(preprocessed: Preprocessed) -> None:

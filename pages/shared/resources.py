@@ -1,16 +1,25 @@
-"""Every cache of the pages. Each has `max_entries`, and its arguments change when what it holds would."""
+"""Every cache of the pages. Each has `max_entries`, and its arguments change when what it holds would.
+
+Arguments whose names begin with an underscore are not compared: the fingerprint beside them stands for them.
+"""
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from digitcore import metrics
+from digitcore.annotations import AnnotationStore
+from digitcore.bench import milliseconds_per_digit
 from digitcore.checkpoints import CheckpointLibrary
 from digitcore.classifier import DigitClassifier
-from digitcore.datasets import DigitSet, load_digits
-from digitcore.evaluation import Summary, find_evaluation, summarize
+from digitcore.datasets import DigitSet, is_available, load_digits
+from digitcore.evaluation import Evaluation, Summary, find_evaluation, load_or_evaluate, summarize
 from digitcore.settings import load_settings
+
+_REFERENCE_DIGITS = 10_000
 
 
 def library() -> CheckpointLibrary:
@@ -28,15 +37,14 @@ def classifier(name: str) -> DigitClassifier:
     return DigitClassifier(library().load(name))
 
 
-def summary(name: str, dataset: str) -> Summary | None:
-    """Figures of a checkpoint where they are known already."""
-    return _summary(name, classifier(name).checkpoint.digest, dataset)
+def annotations() -> AnnotationStore:
+    """Stars and notes, shared by all visitors."""
+    return _annotations(load_settings().database_url)
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
-def _summary(name: str, digest: str, dataset: str) -> Summary | None:  # digest: for the cache
-    evaluation = find_evaluation(library().load(name), dataset)
-    return None if evaluation is None else summarize(evaluation)
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _annotations(url: str) -> AnnotationStore:
+    return AnnotationStore(url)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the digits ...")
@@ -45,8 +53,95 @@ def digits(dataset: str) -> DigitSet:
     return load_digits(dataset)
 
 
+def digits_if_here(dataset: str) -> DigitSet | None:
+    """The digits of a set, or None where its files are not on this machine."""
+    return digits(dataset) if is_available(dataset) else None
+
+
 @st.cache_data(max_entries=1, show_spinner=False)
 def sample_digits() -> list[NDArray[np.uint8]]:
     """One digit (28, 28) of each class that is always there."""
     validation = digits("mnist-validation")
     return [validation.images[validation.labels == digit][0] for digit in range(10)]
+
+
+def evaluation(of: DigitClassifier, dataset: str) -> Evaluation:
+    """The kept evaluation, or a new one made behind a progress bar.
+
+    Raises:
+        DatasetError: there is none, and the digits are missing or damaged.
+    """
+    known = _known_evaluation(of.checkpoint.name, of.checkpoint.digest, dataset)
+    if known is not None:
+        return known
+    bar = st.progress(0.0, f"Evaluating {of.checkpoint.name} on {dataset} ...")
+    made = load_or_evaluate(of, dataset, progress=bar.progress)
+    bar.empty()
+    _known_evaluation.clear(of.checkpoint.name, of.checkpoint.digest, dataset)
+    return made
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _known_evaluation(name: str, digest: str, dataset: str) -> Evaluation | None:
+    checkpoint = library().load(name)
+    return find_evaluation(checkpoint, dataset) if checkpoint.digest == digest else None
+
+
+def summary(name: str, dataset: str) -> Summary | None:
+    """Figures of a checkpoint where they are known already."""
+    known = _known_evaluation(name, classifier(name).checkpoint.digest, dataset)
+    return None if known is None else summarized(known.fingerprint, known)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def summarized(fingerprint: str, _evaluation: Evaluation) -> Summary:
+    """Figures of an evaluation."""
+    return summarize(_evaluation)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def class_table(fingerprint: str, _evaluation: Evaluation) -> pd.DataFrame:
+    """`metrics.class_table` of an evaluation."""
+    return metrics.class_table(_evaluation.labels, _evaluation.logits)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def reliability_table(fingerprint: str, _evaluation: Evaluation) -> pd.DataFrame:
+    """`metrics.reliability_table` of an evaluation."""
+    return metrics.reliability_table(_evaluation.labels, _evaluation.logits)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def coverage_table(fingerprint: str, _evaluation: Evaluation) -> pd.DataFrame:
+    """`metrics.coverage_table` of an evaluation."""
+    return metrics.coverage_table(_evaluation.labels, _evaluation.logits)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def digit_table(fingerprint: str, _evaluation: Evaluation) -> pd.DataFrame:
+    """`metrics.digit_table` of an evaluation."""
+    return metrics.digit_table(_evaluation.ids, _evaluation.labels, _evaluation.logits)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def time_per_digit(name: str, digest: str) -> float:
+    """Milliseconds that a checkpoint takes for one digit on this machine."""
+    return milliseconds_per_digit(classifier(name))
+
+
+def reference_digits() -> DigitSet:
+    """Training digits to look for similar ones among; validation digits where there are no others."""
+    if not is_available("mnist-train"):
+        return digits("mnist-validation")
+    return _first_training_digits()
+
+
+@st.cache_resource(max_entries=1, show_spinner="Reading the training digits ...")
+def _first_training_digits() -> DigitSet:
+    return load_digits("mnist-train").subset(np.arange(_REFERENCE_DIGITS))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Looking at the training digits ...")
+def reference_features(name: str, digest: str, reference: str) -> NDArray[np.float32]:
+    """Features (N, F) of the reference digits. Nothing may write to them."""
+    return classifier(name).features(reference_digits().images)

@@ -50,3 +50,17 @@ def picture(source: str) -> Picture | None:
 def keep_picture(source: str, kept: Picture) -> None:
     """Keeps a picture as the last one from this source."""
     st.session_state[f"picture-{source}"] = kept
+
+
+ANY = "any"
+"""The choice of a filter that lets everything through."""
+CHECKPOINT, DATASET, TRUE, PREDICTED, DIGIT = "checkpoint", "dataset", "true", "predicted", "digit"
+"""Names in the session state and in the address, the same on every page."""
+
+
+def show_errors(**filters: object) -> None:
+    """Goes to the errors page with these filters and no others."""
+    for name in (TRUE, PREDICTED, DIGIT, "show", "labels", "confidence"):
+        st.session_state.pop(name, None)
+    st.session_state.update(filters)
+    st.switch_page("pages/errors.py")

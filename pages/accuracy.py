@@ -1,0 +1,139 @@
+"""How often a checkpoint is right, how far that figure can be trusted, and whether it knows when it is not sure."""
+
+import pandas as pd
+import streamlit as st
+
+from digitcore.charts import confidence_histogram, coverage_chart, reliability_diagram
+from digitcore.classifier import DigitClassifier
+from digitcore.datasets import disputed_ids
+from digitcore.evaluation import Evaluation, summarize
+from digitcore.metrics import brier_loss, outcomes_at
+from pages.shared import resources
+from pages.shared.panels import picked_evaluation
+from pages.shared.state import show_errors
+
+_THRESHOLDS = [0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999]
+
+
+def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
+    """The figures that stand for the checkpoint."""
+    summary = resources.summarized(evaluation.fingerprint, evaluation)
+    checkpoint = classifier.checkpoint
+    low, high = summary.interval
+    st.markdown(
+        f"**{checkpoint.name}** is right on **{summary.accuracy:.2%}** of {summary.digits:,} digits of "
+        f"{evaluation.dataset} (95 % Wilson interval {low:.2%} to {high:.2%}): **{summary.errors} errors**."
+    )
+    figures = {
+        "Log loss": (f"{summary.nll:.4f}", "In nats: minus the logarithm of the label's probability, averaged."),
+        "Brier score": (f"{brier_loss(evaluation.labels, evaluation.logits):.4f}", "Squared error of the ten "
+                        "probabilities, summed, averaged over digits: 0 is perfect, 2 the worst."),
+        "Calibration error": (f"{summary.ece:.2%}", "Expected distance between confidence and accuracy, over 15 "
+                              "equally wide bins of confidence."),
+        "Parameters": (f"{checkpoint.parameters:,}", "Trainable values."),
+        "File": (f"{checkpoint.path.stat().st_size / 1000:.0f} kB" if checkpoint.path else "-", "Size on disk."),
+        "Time": (f"{resources.time_per_digit(checkpoint.name, checkpoint.digest):.2f} ms", "One digit through the "
+                 "network on one core of this machine, median of 21 runs."),
+    }  # fmt: skip
+    with st.container(horizontal=True, gap="medium"):
+        for name, (value, meaning) in figures.items():
+            st.metric(name, value, help=meaning, width=112)
+    if st.button(f"See the {summary.errors} errors", icon=":material/image_search:"):
+        show_errors()
+
+
+def disputed(evaluation: Evaluation) -> None:
+    """The figure without the digits whose label people did not confirm."""
+    ids = disputed_ids(evaluation.dataset)
+    if not ids:
+        return
+    without = summarize(evaluation.without(ids))
+    low, high = without.interval
+    with st.expander(f"Without the {len(ids)} disputed labels: {without.accuracy:.2%}", icon=":material/gavel:"):
+        st.markdown(
+            f"Of 100 suspicious test digits, each judged by five people, {len(ids)} have no majority for the given "
+            f"label. Without them: {without.errors} errors in {without.digits:,}, {without.accuracy:.2%} right "
+            f"(95 % interval {low:.2%} to {high:.2%}). Their ids: {', '.join(map(str, sorted(ids)))}."
+        )
+        st.caption("Source: Northcutt, Athalye and Mueller 2021, cleanlab/label-errors.")
+        if st.button("See them", key="see-disputed"):
+            show_errors(show="all digits", labels="disputed")
+
+
+def per_digit(evaluation: Evaluation) -> None:
+    """A row a class; a row that is picked leads to its errors."""
+    st.subheader("Digit by digit", anchor=False)
+    st.caption("Per cent, with 95 % Wilson intervals. Click a column's head to sort; pick a row to see its errors.")
+    table = resources.class_table(evaluation.fingerprint, evaluation)
+    shown = table[["digit", "support", "errors"]].copy()
+    for name in ("precision", "recall", "f1"):
+        shown[name] = 100 * table[name]
+        shown[f"{name} interval"] = [
+            _interval(low, high) for low, high in table[[f"{name}_low", f"{name}_high"]].to_numpy()
+        ]
+    percent = {name: st.column_config.NumberColumn(format="%.2f") for name in ("precision", "recall", "f1")}
+    narrow = {f"{name} interval": st.column_config.TextColumn("95 %") for name in ("precision", "recall", "f1")}
+    picked = st.dataframe(
+        shown, hide_index=True, column_config=percent | narrow, on_select="rerun", selection_mode="single-row",
+        key=f"classes-{evaluation.fingerprint}",
+    )  # fmt: skip
+    if picked.selection.rows:
+        show_errors(true=str(table["digit"][picked.selection.rows[0]]))
+
+
+def _interval(low: float, high: float) -> str:
+    return "-" if pd.isna(low) else f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def calibration(evaluation: Evaluation) -> None:
+    """Whether it knows how sure it may be."""
+    st.subheader("Is it as sure as it should be?", anchor=False)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.caption("Accuracy against confidence in 15 equally wide bins; on the dashed line both agree.")
+        st.altair_chart(
+            reliability_diagram(resources.reliability_table(evaluation.fingerprint, evaluation)),
+            alt="Reliability diagram",
+        )
+    with right:
+        st.caption("How many right and wrong answers were given with which confidence.")
+        st.altair_chart(
+            confidence_histogram(resources.digit_table(evaluation.fingerprint, evaluation)),
+            alt="Histogram of confidence of right and wrong answers",
+        )
+
+
+@st.fragment
+def coverage(evaluation: Evaluation) -> None:
+    """What is won by refusing the digits it is least sure of."""
+    st.subheader("When it may say “I do not know”", anchor=False)
+    threshold = st.select_slider(
+        "Refuse answers less sure than", _THRESHOLDS, 0.9, format_func=lambda share: f"{share:.2%}".replace(".00", ""),
+        key="threshold", bind="query-params",
+    )  # fmt: skip
+    outcomes = outcomes_at(evaluation.labels, evaluation.logits, threshold=threshold)
+    answered = outcomes.answered_right + outcomes.answered_wrong
+    share = answered / len(evaluation)
+    accuracy = f"{outcomes.answered_right / answered:.2%}" if answered else "none"
+    st.markdown(f"It answers **{share:.2%}** of the digits and is right on **{accuracy}** of those.")
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("Answered, right", f"{outcomes.answered_right:,}", width=150)
+        st.metric("Answered, wrong", f"{outcomes.answered_wrong:,}", width=150)
+        st.metric("Refused, was right", f"{outcomes.refused_right:,}", width=150)
+        st.metric("Refused, was wrong", f"{outcomes.refused_wrong:,}", width=150)
+    refused = len(evaluation) - answered
+    if st.button(f"See the {refused:,} refused", icon=":material/image_search:", disabled=refused == 0):
+        show_errors(show="all digits", confidence=(0.0, threshold))
+    st.altair_chart(
+        coverage_chart(resources.coverage_table(evaluation.fingerprint, evaluation), coverage=share),
+        alt="Accuracy of the answered digits against the share that is answered",
+    )
+
+
+st.title("Accuracy", anchor=False)
+classifier, evaluation = picked_evaluation()
+headline(classifier, evaluation)
+disputed(evaluation)
+per_digit(evaluation)
+calibration(evaluation)
+coverage(evaluation)

@@ -1,0 +1,117 @@
+"""Which digits are taken for which: click a cell, see its digits, click one, see why."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from digitcore.charts import ALL, confusion_heatmap
+from digitcore.classifier import DigitClassifier
+from digitcore.datasets import DigitSet
+from digitcore.evaluation import Evaluation
+from digitcore.metrics import confused_pairs, confusion_matrix, confusion_order
+from pages.shared import resources
+from pages.shared.digit_gallery import digit_gallery
+from pages.shared.digit_panel import digit_panel
+from pages.shared.panels import picked_evaluation, picked_pictures
+from pages.shared.state import ANY, DIGIT, PREDICTED, TRUE
+
+_DIGITS = [str(digit) for digit in range(10)]
+_CHART = "confusion-chart"
+
+
+@st.fragment
+def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
+    """One fragment, so that a click on a cell redraws no more than it has to."""
+    matrix = confusion_matrix(evaluation.labels, evaluation.logits)
+    left, right = st.columns([11, 10], gap="medium")
+    with left:
+        _chart(matrix)
+        _exports(matrix)
+    with right:
+        _cell_pickers()
+        rows = _rows_of_cell(resources.digit_table(evaluation.fingerprint, evaluation))
+        digit_gallery(rows, evaluation, pictures, key="confusion-gallery")
+        digit_panel(classifier, evaluation, pictures)
+
+
+def _chart(matrix: np.ndarray) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        normalised = st.segmented_control(
+            "Numbers", ["counts", "row", "column"], default="counts", required=True, key="numbers",
+            bind="query-params", label_visibility="collapsed",
+            format_func={"counts": "Counts", "row": "% of true", "column": "% of predicted"}.get,
+        )  # fmt: skip
+        with st.popover("Show", icon=":material/tune:"):
+            diagonal = st.toggle("Right answers coloured too", key="diagonal", bind="query-params")
+            logarithmic = st.toggle("Logarithmic colour", key="log", bind="query-params")
+            by_confusion = st.toggle("Often confused digits side by side", key="order", bind="query-params")
+    order = confusion_order(matrix) if by_confusion else list(range(10))
+    chart = confusion_heatmap(
+        matrix,
+        order=order,
+        normalised=None if normalised == "counts" else normalised,
+        logarithmic=logarithmic,
+        diagonal=diagonal,
+        selected=(_as_cell(st.session_state.get(TRUE)), _as_cell(st.session_state.get(PREDICTED))),
+    )
+    st.altair_chart(
+        chart, key=_CHART, on_select=_take_selection, alt="Confusion matrix; the pickers beside it do the same"
+    )
+
+
+def _as_cell(choice: str | None) -> str:
+    return ALL if choice in (None, ANY) else str(choice)
+
+
+def _take_selection() -> None:
+    """A click in the chart sets the pickers, which are the truth."""
+    cells = st.session_state[_CHART]["selection"].get("cell", [])
+    if cells:
+        st.session_state[TRUE] = ANY if cells[0]["true"] == ALL else cells[0]["true"]
+        st.session_state[PREDICTED] = ANY if cells[0]["predicted"] == ALL else cells[0]["predicted"]
+        st.session_state[DIGIT] = None
+
+
+def _cell_pickers() -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        st.selectbox("True", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=110)
+        st.selectbox("Predicted", [ANY, *_DIGITS], key=PREDICTED, bind="query-params", width=110)
+        st.number_input(
+            "Digit", min_value=0, value=None, step=1, key=DIGIT, bind="query-params", width=140, placeholder="its id"
+        )
+
+
+def _rows_of_cell(table: pd.DataFrame) -> pd.DataFrame:
+    """The digits of the picked cell; of a whole row or column, or of everything, the errors."""
+    true, predicted = st.session_state[TRUE], st.session_state[PREDICTED]
+    inside = pd.Series(True, index=table.index)
+    if true != ANY:
+        inside &= table["true"] == int(true)
+    if predicted != ANY:
+        inside &= table["predicted"] == int(predicted)
+    if ANY in (true, predicted):
+        inside &= ~table["right"]
+    return table[inside].sort_values("confidence", ascending=False, kind="stable")
+
+
+def _exports(matrix: np.ndarray) -> None:
+    pairs = confused_pairs(matrix)
+    with st.expander("Most confused pairs", icon=":material/format_list_numbered:"):
+        shown = pairs.assign(**{name: 100 * pairs[name] for name in ("share", "low", "high")})
+        per_cent = {
+            name: st.column_config.NumberColumn(label, format="%.2f")
+            for name, label in {"share": "% of true", "low": "from", "high": "to"}.items()
+        }
+        st.dataframe(shown, hide_index=True, column_config=per_cent, height=260)
+        st.caption("from, to: the 95 % Wilson interval of the share.")
+    with st.container(horizontal=True, gap="small"):
+        table = pd.DataFrame(matrix, index=pd.Index(_DIGITS, name="true \\ predicted"), columns=_DIGITS)
+        st.download_button("Matrix", table.to_csv(), "confusion-matrix.csv", icon=":material/download:")
+        st.download_button("Pairs", pairs.to_csv(index=False), "confused-pairs.csv", icon=":material/download:")
+
+
+st.title("Confusion matrix", anchor=False)
+st.caption(
+    "Rows: what a digit is. Columns: what it is read as. Click a cell, or a margin for all errors of a row or column."
+)
+explore(*picked_evaluation(), picked_pictures())

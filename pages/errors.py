@@ -1,0 +1,136 @@
+"""The digits that a checkpoint gets wrong: look, filter, pick one, keep what was found."""
+
+import io
+import zipfile
+
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from digitcore.annotations import Annotation
+from digitcore.classifier import DigitClassifier
+from digitcore.datasets import DigitSet, disputed_ids
+from digitcore.errors import AnnotationError
+from digitcore.evaluation import Evaluation
+from pages.shared import resources
+from pages.shared.digit_gallery import digit_gallery
+from pages.shared.digit_panel import digit_panel
+from pages.shared.panels import picked_evaluation, picked_pictures
+from pages.shared.state import ANY, DIGIT, PREDICTED, TRUE
+
+_DIGITS = [str(digit) for digit in range(10)]
+_SORTS = {
+    "most confident first": ("confidence", False),
+    "least confident first": ("confidence", True),
+    "greatest loss first": ("loss", False),
+    "least margin first": ("margin", True),
+    "by id": ("id", True),
+}
+
+
+@st.fragment
+def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
+    """One fragment: filters, gallery and the picked digit."""
+    rows = _sorted(_filtered(resources.digit_table(evaluation.fingerprint, evaluation), evaluation.dataset))
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        digit_gallery(rows, evaluation, pictures, key="errors-gallery")
+        _exports(rows, evaluation, pictures)
+    with right:
+        _walk(rows)
+        digit_panel(classifier, evaluation, pictures)
+
+
+def _filtered(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        show = st.selectbox("Show", ["errors", "all digits", "starred"], key="show", bind="query-params", width=130)
+        true = st.selectbox("True", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=90)
+        predicted = st.selectbox("Predicted", [ANY, *_DIGITS], key=PREDICTED, bind="query-params", width=90)
+        labels = st.selectbox("Labels", [ANY, "disputed", "undisputed"], key="labels", bind="query-params", width=130)
+        st.selectbox("Order", list(_SORTS), key="sort", bind="query-params", width=190)
+        low, high = st.slider(
+            "Confidence", 0.0, 1.0, (0.0, 1.0), 0.0005, format="percent", key="confidence", bind="query-params",
+            width=200,
+        )  # fmt: skip
+    inside = table["confidence"].between(low, high)
+    if show == "errors":
+        inside &= ~table["right"]
+    elif show == "starred":
+        inside &= table["id"].isin([digit for digit, said in _annotations(dataset).items() if said.starred])
+    if true != ANY:
+        inside &= table["true"] == int(true)
+    if predicted != ANY:
+        inside &= table["predicted"] == int(predicted)
+    if labels != ANY:
+        inside &= table["id"].isin(list(disputed_ids(dataset))) == (labels == "disputed")
+    return table[inside]
+
+
+def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
+    order = st.session_state.get("sort", "most confident first")
+    column, ascending = _SORTS[order]
+    return rows.sort_values(column, ascending=ascending, kind="stable")
+
+
+def _walk(rows: pd.DataFrame) -> None:
+    """To the digit before or after the picked one, or to any by its id."""
+    ids = rows["id"].tolist()
+    picked = st.session_state.get(DIGIT)
+    here = ids.index(picked) if picked in ids else None
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        st.number_input(
+            "Digit", min_value=0, value=None, step=1, key=DIGIT, bind="query-params", width=110, placeholder="its id"
+        )
+        last = here is not None and here == len(ids) - 1
+        st.button("Back", shortcut="Left", on_click=_step, args=(ids, here, -1), disabled=not here)
+        st.button("Next", shortcut="Right", on_click=_step, args=(ids, here, 1), disabled=last or not ids)
+
+
+def _step(ids: list[int], here: int | None, by: int) -> None:
+    st.session_state[DIGIT] = ids[0] if here is None else ids[here + by]
+
+
+def _annotations(dataset: str) -> dict[int, Annotation]:
+    try:
+        return resources.annotations().all_of(dataset)
+    except AnnotationError as error:
+        st.error(str(error), icon=":material/error:")
+        return {}
+
+
+def _exports(rows: pd.DataFrame, evaluation: Evaluation, pictures: DigitSet | None) -> None:
+    name = f"{evaluation.checkpoint}-{evaluation.dataset}"
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "CSV", lambda: _csv(rows, evaluation.dataset), f"{name}.csv", icon=":material/download:",
+            disabled=rows.empty,
+        )  # fmt: skip
+        if pictures is not None:
+            st.download_button(
+                "PNGs (zip)", lambda: _zip(rows, pictures), f"{name}.zip", icon=":material/download:",
+                disabled=rows.empty,
+            )  # fmt: skip
+
+
+def _csv(rows: pd.DataFrame, dataset: str) -> str:
+    said = _annotations(dataset)
+    annotated = [said.get(digit, Annotation()) for digit in rows["id"]]
+    return rows.assign(
+        disputed=rows["id"].isin(list(disputed_ids(dataset))),
+        starred=[each.starred for each in annotated],
+        note=[each.note for each in annotated],
+    ).to_csv(index=False)
+
+
+def _zip(rows: pd.DataFrame, pictures: DigitSet) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for row in rows.itertuples():
+            png = io.BytesIO()
+            Image.fromarray(pictures.images[row.Index]).save(png, format="PNG")
+            archive.writestr(f"{row.id:05d}-true-{row.true}-read-{row.predicted}.png", png.getvalue())
+    return packed.getvalue()
+
+
+st.title("Misclassified digits", anchor=False)
+explore(*picked_evaluation(), picked_pictures())

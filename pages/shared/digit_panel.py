@@ -1,0 +1,76 @@
+"""One digit of a set in depth: what each checkpoint says of it, what it looks like to the network, what people said."""
+
+import numpy as np
+import streamlit as st
+from scipy.special import softmax
+
+from digitcore.annotations import Annotation
+from digitcore.classifier import DigitClassifier
+from digitcore.datasets import DigitSet, disputed_ids
+from digitcore.evaluation import Evaluation
+from digitcore.explanation import nearest_rows
+from pages.shared import resources
+from pages.shared.canvas import put_on_canvas
+from pages.shared.panels import error_box, evaluated_panel, percent, pictures_row
+from pages.shared.state import DIGIT
+
+_MOST_CHECKPOINTS = 12
+
+
+def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
+    """Everything about the digit whose id is picked, or how to pick one."""
+    rows = np.flatnonzero(evaluation.ids == st.session_state.get(DIGIT))
+    if len(rows) == 0:
+        st.caption("Pick a digit to see what the network makes of it.")
+        return
+    row = int(rows[0])
+    label = int(evaluation.labels[row])
+    probabilities = softmax(evaluation.logits[row].astype(np.float64)).astype(np.float32)
+    disputed = int(evaluation.ids[row]) in disputed_ids(evaluation.dataset)
+    st.markdown(
+        f"**Digit {evaluation.ids[row]}** of {evaluation.dataset}"
+        + (" :orange-badge[disputed label]" if disputed else "")
+    )
+    evaluated_panel(probabilities, label=label, image=None if pictures is None else pictures.images[row])
+    if pictures is not None:
+        if st.button("Open on the canvas", icon=":material/draw:", key="to-canvas"):
+            put_on_canvas(pictures.images[row])
+            st.session_state["source"] = "Draw"
+            st.switch_page("pages/draw.py")
+        _similar(classifier, pictures, row)
+        _other_checkpoints(classifier, pictures, row)
+    with error_box():
+        _annotate(evaluation.dataset, int(evaluation.ids[row]))
+
+
+def _similar(classifier: DigitClassifier, pictures: DigitSet, row: int) -> None:
+    reference = resources.reference_digits()
+    features = resources.reference_features(classifier.checkpoint.name, classifier.checkpoint.digest, reference.name)
+    rows, _ = nearest_rows(classifier, pictures.images[row], reference_features=features, count=6)
+    if reference.name == pictures.name:
+        rows = rows[reference.ids[rows] != pictures.ids[row]]
+    st.caption(f"To this network most similar, among {len(reference):,} digits of {reference.name}, with their labels")
+    pictures_row((reference.images[near], str(reference.labels[near])) for near in rows[:5])
+
+
+def _other_checkpoints(classifier: DigitClassifier, pictures: DigitSet, row: int) -> None:
+    names = [entry.name for entry in resources.library().entries() if entry.problem is None]
+    others = [name for name in names if name != classifier.checkpoint.name][:_MOST_CHECKPOINTS]
+    if not others:
+        return
+    lines = []
+    for name in others:
+        probabilities = softmax(resources.classifier(name).logits(pictures.images[row : row + 1])[0])
+        lines.append(f"{name}: **{probabilities.argmax()}**, {percent(float(probabilities.max()))} sure")
+    st.caption("What other checkpoints say")
+    st.markdown("  \n".join(lines))
+
+
+def _annotate(dataset: str, digit: int) -> None:
+    """Star and note; kept at once, for everybody."""
+    store = resources.annotations()
+    known = store.all_of(dataset).get(digit, Annotation())
+    starred = st.toggle("Star", known.starred, key=f"star-{dataset}-{digit}")
+    note = st.text_area("Note", known.note, key=f"note-{dataset}-{digit}", max_chars=2000, height=68)
+    if Annotation(starred, note) != known:
+        store.keep(dataset, digit, Annotation(starred, note))

@@ -1,0 +1,69 @@
+"""Many digits at a glance: crisp, clickable, walked with the arrow keys."""
+
+import base64
+import io
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+_HERE = Path(__file__).parent
+_COLUMNS = 25  # of the sheet that the tiles are cut from; the page wraps as it likes
+_SIDE = 56  # pixels, 2 to each of the 28
+
+MOST_TILES = 500
+"""What one gallery shows at a time."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One digit of a gallery."""
+
+    id: int
+    caption: str
+    alt: str
+    marked: bool = False
+
+
+def gallery(tiles: list[Tile], images: NDArray[np.uint8], *, picked: int | None, picks: str, key: str) -> None:
+    """Shows images (N, 28, 28), one a tile; a click puts the tile's id under `picks` in the session state."""
+    _component()(
+        key=key,
+        data={
+            "sheet": _sheet(images),
+            "columns": _COLUMNS,
+            "side": _SIDE,
+            "tiles": [asdict(tile) for tile in tiles],
+            "picked": picked,
+        },
+        default={"picked": picked},
+        on_picked_change=lambda: _pick(key, picks),
+    )
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _component():  # noqa: ANN202  # Streamlit does not export the type
+    return st.components.v2.component(
+        "digit_gallery",
+        html='<div class="gallery" role="group" aria-label="Digits"></div>',
+        css=(_HERE / "gallery.css").read_text(),
+        js=(_HERE / "gallery.js").read_text(),
+    )
+
+
+def _pick(key: str, picks: str) -> None:
+    st.session_state[picks] = st.session_state[key]["picked"]
+
+
+def _sheet(images: NDArray[np.uint8]) -> str:
+    """All images on one PNG, `_COLUMNS` beside each other, as a data address."""
+    rows = -(-len(images) // _COLUMNS)
+    padded = np.zeros((rows * _COLUMNS, 28, 28), dtype=np.uint8)
+    padded[: len(images)] = images
+    sheet = padded.reshape(rows, _COLUMNS, 28, 28).swapaxes(1, 2).reshape(rows * 28, _COLUMNS * 28)
+    buffer = io.BytesIO()
+    Image.fromarray(sheet).save(buffer, format="PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

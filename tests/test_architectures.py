@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.signal import correlate2d
+from torch import nn
+
+from digitcore.architectures import architecture_names, build_network, count_parameters
+from digitcore.checkpoints import load_checkpoint
+from digitcore.preprocessing import normalize
+
+Arrays = dict[str, NDArray[np.float64]]
+
+
+def _network(name: str, *, batch_norm: bool = False, seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(name, batch_norm=batch_norm)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):  # as training would leave them, not 0 and 1
+                nn.init.uniform_(module.weight, -2, 2)
+                nn.init.normal_(module.bias)
+                nn.init.normal_(module.running_mean)
+                nn.init.uniform_(module.running_var, 0.1, 3)
+    return network
+
+
+def _batch(count: int = 4) -> torch.Tensor:
+    return normalize(np.random.default_rng(1).integers(0, 256, (count, 28, 28), dtype=np.uint8))
+
+
+def _compact_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The compact network in SciPy: ReLU before pooling, as in the textbooks."""
+    maps = picture[np.newaxis]
+    for i in (1, 2, 3):
+        kernels, bias = weights[f"features.conv{i}.weight"], weights[f"features.conv{i}.bias"]
+        convolved = [
+            sum(correlate2d(map_, kernel, mode="same") for map_, kernel in zip(maps, per_input, strict=True)) + offset
+            for per_input, offset in zip(kernels, bias, strict=True)
+        ]
+        rectified = np.maximum(convolved, 0)
+        side = rectified.shape[1] // 2
+        maps = rectified[:, : side * 2, : side * 2].reshape(len(rectified), side, 2, side, 2).max(axis=(2, 4))
+    return weights["head.weight"] @ maps.ravel() + weights["head.bias"]
+
+
+def _mlp_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    hidden = weights["features.hidden.weight"] @ picture.ravel() + weights["features.hidden.bias"]
+    return weights["head.weight"] @ np.maximum(hidden, 0) + weights["head.bias"]
+
+
+ORACLES = {"compact": _compact_logits, "mlp": _mlp_logits}
+
+
+def test_every_architecture_has_an_oracle() -> None:
+    assert sorted(architecture_names()) == sorted(ORACLES)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_an_independent_implementation_gives_the_same_logits(name: str) -> None:
+    network, batch = _network(name).eval(), _batch()
+    with torch.inference_mode():
+        logits = network(batch).numpy()
+    weights = {key: value.double().numpy() for key, value in network.state_dict().items()}
+    expected = [ORACLES[name](weights, picture[0]) for picture in batch.double().numpy()]
+    assert np.abs(logits - expected).max() < 1e-4
+
+
+def test_the_shipped_weights_through_the_independent_implementation() -> None:
+    network, batch = load_checkpoint("compact").network, _batch(2)
+    weights = {key: value.double().numpy() for key, value in network.state_dict().items()}
+    with torch.inference_mode():
+        logits = network(batch).numpy()
+    expected = np.array([_compact_logits(weights, picture[0]) for picture in batch.double().numpy()])
+    assert np.abs(logits - expected).max() < 1e-4 * max(1, np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("name", "batch_norm", "parameters"),
+    [("compact", False, 8_778), ("compact", True, 8_778 + 2 * (8 + 16 + 32)), ("mlp", False, 101_770)],
+)
+def test_number_of_parameters(name: str, batch_norm: bool, parameters: int) -> None:
+    assert count_parameters(build_network(name, batch_norm=batch_norm)) == parameters
+
+
+@pytest.mark.parametrize(("name", "batch_norm"), [("compact", False), ("compact", True), ("mlp", False)])
+def test_folding_changes_nothing(name: str, batch_norm: bool) -> None:
+    network, batch = _network(name, batch_norm=batch_norm), _batch()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    folded = network.folded()
+    assert network.training
+    assert not folded.training
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert list(folded.state_dict()) == list(build_network(name).state_dict())
+    with torch.inference_mode():
+        assert torch.allclose(folded(batch), network.eval()(batch), atol=1e-4)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, before[key])
+    for value in folded.state_dict().values():  # a copy, not a view
+        value.zero_()
+    assert torch.equal(network.head.weight, before["head.weight"])
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_features_then_head_then_probabilities(name: str) -> None:
+    network, batch = _network(name).eval(), _batch()
+    with torch.inference_mode():
+        features = network.forward_features(batch)
+        assert features.shape == (4, network.head.in_features)
+        assert torch.equal(network.forward_head(features), network(batch))
+        probabilities = network.log_probabilities(batch).double().exp()
+    assert probabilities.shape == (4, 10)
+    assert torch.allclose(probabilities.sum(dim=1), torch.ones(4, dtype=torch.float64), atol=1e-6)
+
+
+def test_unknown_names_and_forms() -> None:
+    with pytest.raises(ValueError, match="name must be one of compact, mlp, got 'resnet'"):
+        build_network("resnet")
+    with pytest.raises(ValueError, match="batch_norm must be False"):
+        build_network("mlp", batch_norm=True)

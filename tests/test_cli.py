@@ -1,0 +1,326 @@
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import digitcore
+from digitcore.cli import main
+from digitcore.datasets import DigitSet
+from digitcore.settings import load_settings
+
+Draw = Callable[..., NDArray[np.uint8]]
+Encode = Callable[..., bytes]
+Save = Callable[..., Path]
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = load_settings().weights_directory / "compact.safetensors"
+
+
+@pytest.fixture
+def seven(tmp_path: Path, draw: Draw, encode: Encode) -> Path:
+    path = tmp_path / "seven.png"
+    path.write_bytes(encode(draw(7)))
+    return path
+
+
+@pytest.fixture
+def blank(tmp_path: Path, encode: Encode) -> Path:
+    path = tmp_path / "paper.png"
+    path.write_bytes(encode(np.full((50, 50), 255, dtype=np.uint8)))
+    return path
+
+
+def _process(*arguments: str, standard_input: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "digitcore", *arguments],
+        input=standard_input,
+        capture_output=True,
+        cwd=ROOT,
+        timeout=120,
+    )
+
+
+# --- as a process ----------------------------------------------------------------------------------------------------
+
+
+def test_predict_as_a_process(seven: Path) -> None:
+    done = _process("predict", str(seven), "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    (answer,) = json.loads(done.stdout)
+    assert list(answer) == ["file", "prediction", "confidence", "probabilities", "accepted", "reason"]
+    expected = digitcore.load_classifier("compact").predict(digitcore.preprocessing.read_image(seven))
+    assert (answer["file"], answer["prediction"]) == (str(seven), 7)
+    assert answer["confidence"] == pytest.approx(expected.confidence, abs=1e-6)
+    assert np.abs(answer["probabilities"] - expected.probabilities).max() < 1e-6
+    assert answer["accepted"] == expected.accepted
+
+
+def test_standard_input_as_a_process(seven: Path) -> None:
+    done = _process("predict", "-", standard_input=seven.read_bytes())
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"-: 7  ")
+
+
+def test_empty_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    assert main(["predict", "-"]) == 1
+    assert "standard input is empty" in capsys.readouterr().err
+
+
+WRONG_USAGE = [[], ["nosuch"], ["predict"], ["train", "nosuch"], ["evaluate", "--dataset", "nosuch"]]
+
+
+@pytest.mark.parametrize("arguments", WRONG_USAGE, ids=" ".join)
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("usage: python -m digitcore")
+
+
+# --- predict ---------------------------------------------------------------------------------------------------------
+
+
+def test_predict_prints_a_line_a_picture(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(seven), str(seven)]) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert [line.split("  ")[0] for line in output.out.splitlines()] == [f"{seven}: 7"] * 2
+
+
+def test_the_others_are_answered_where_one_cannot_be_used(
+    seven: Path, blank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("seven")
+    missing = tmp_path / "missing.png"
+    files = [text, seven, blank, missing, tmp_path, seven]
+    assert main(["predict", "--json", *map(str, files)]) == 1
+    output = capsys.readouterr()
+    assert [answer["prediction"] for answer in json.loads(output.out)] == [7, 7]
+    lines = output.err.splitlines()
+    assert [line.startswith("error: ") for line in lines] == [True] * 4
+    for line, file in zip(lines, (text, blank, missing, tmp_path), strict=True):
+        assert str(file) in line
+
+
+def test_an_error_names_the_file_however_short_its_name(
+    tmp_path: Path, blank: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blank.rename("digit")  # a word of the message itself
+    assert main(["predict", "digit"]) == 1
+    assert capsys.readouterr().err.startswith("error: digit: ")
+
+
+def test_json_is_an_array_even_where_nothing_was_read(blank: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--json", str(blank)]) == 1
+    output = capsys.readouterr()
+    assert json.loads(output.out) == []
+    assert f"{blank}: The picture is blank" in output.err
+
+
+def test_doubt_is_shown(
+    weights_folder: Path, save_random: Save, seven: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_random(weights_folder / "one.safetensors", refusal_threshold=1.0)
+    assert main(["predict", str(seven)]) == 0  # the default where there is no "compact"
+    assert "(unsure: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["name", "path"])
+def test_the_checkpoint_can_be_chosen(
+    weights_folder: Path, save_random: Save, seven: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    path = save_random(weights_folder / "one.safetensors")
+    assert main(["predict", "--json", "--checkpoint", "one" if form == "name" else str(path), str(seven)]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    expected = digitcore.load_classifier(path).predict(digitcore.preprocessing.read_image(seven))
+    assert np.abs(answer["probabilities"] - expected.probabilities).max() < 1e-6
+
+
+@pytest.mark.parametrize(("chosen", "words"), [("nosuch", "There is no checkpoint 'nosuch'"), ("bad", "bad.pt")])
+def test_a_checkpoint_that_cannot_be_used(
+    weights_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str], chosen: str, words: str
+) -> None:
+    (weights_folder / "bad.pt").write_bytes(b"no weights")
+    for command in (
+        ["predict", "--checkpoint", chosen, str(seven)],
+        ["evaluate", chosen],
+    ):
+        assert main(command) == 1
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert words in output.err
+
+
+def test_no_checkpoint_at_all(weights_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(seven)]) == 1
+    assert "no usable checkpoint" in capsys.readouterr().err
+    assert main(["evaluate", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+# --- evaluate --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_checkpoints(weights_folder: Path, save_random: Save) -> Path:
+    (weights_folder / "compact.safetensors").write_bytes(SHIPPED.read_bytes())
+    save_random(weights_folder / "random.safetensors")
+    return weights_folder
+
+
+def test_evaluate_as_json(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--dataset", "uci-digits", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["checkpoint"] for row in rows] == ["compact", "random"]
+    wanted = {"checkpoint", "dataset", "digits", "errors", "accuracy", "interval", "nll", "ece", "parameters"}
+    assert wanted <= set(rows[0])
+    digits = digitcore.load_digits("uci-digits")
+    evaluation = digitcore.evaluate(digitcore.load_classifier("compact"), digits)
+    assert (rows[0]["dataset"], rows[0]["digits"], rows[0]["errors"]) == ("uci-digits", 1797, evaluation.errors)
+    assert rows[0]["accuracy"] == 1 - evaluation.errors / 1797
+    assert rows[0]["errors"] < 100 < rows[1]["errors"]
+
+
+def test_evaluate_as_a_table_of_the_chosen_ones(
+    two_checkpoints: Path, validation_digits: DigitSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "random", "nosuch", "--dataset", "mnist-validation"]) == 1
+    output = capsys.readouterr()
+    head, row = output.out.splitlines()
+    assert head.split()[:4] == ["checkpoint", "dataset", "digits", "errors"]
+    assert row.split()[:3] == ["random", "mnist-validation", "5,000"]
+    assert "error: There is no checkpoint 'nosuch'" in output.err
+
+
+def test_a_kept_evaluation_needs_no_digits(
+    two_checkpoints: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "compact", "--dataset", "uci-digits", "--json"]) == 0
+    first = capsys.readouterr().out
+    kept = list((cache_folder / "evaluations").iterdir())
+    assert [path.name.split("--")[:2] for path in kept] == [["compact", "uci-digits"]]
+    monkeypatch.setattr(digitcore.evaluation, "evaluate", None)
+    assert main(["evaluate", "compact", "--dataset", "uci-digits", "--json"]) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_missing_digits_are_an_error(
+    two_checkpoints: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "random", "--json"]) == 1
+    output = capsys.readouterr()
+    assert json.loads(output.out) == []
+    assert "python -m digitcore download" in output.err
+    assert str(data_folder) in output.err
+
+
+def test_a_cache_that_cannot_be_written_to_does_not_lose_the_figures(
+    two_checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in the way").write_text("")
+    monkeypatch.setenv("DIGITCORE_CACHE", str(tmp_path / "in the way"))
+    assert main(["evaluate", "compact", "--dataset", "uci-digits", "--json"]) in (0, 1)  # but no traceback
+
+
+def test_shipping_keeps_evaluations_and_brings_the_manifest_up(two_checkpoints: Path) -> None:
+    assert main(["evaluate", "--dataset", "mnist-validation", "--ship"]) == 0
+    assert sorted(path.name.split("--")[0] for path in (two_checkpoints / "evaluations").iterdir()) == [
+        "compact",
+        "random",
+    ]
+    manifest = json.loads((two_checkpoints / "manifest.json").read_text())
+    assert list(manifest) == ["compact", "random"]
+    assert manifest["compact"]["figures"]["mnist-validation"]["digits"] == 5_000
+    (two_checkpoints / "random.safetensors").unlink()
+    assert main(["evaluate", "--dataset", "mnist-validation", "--ship"]) == 0
+    assert list(json.loads((two_checkpoints / "manifest.json").read_text())) == ["compact"]
+
+
+# --- export, train, download -----------------------------------------------------------------------------------------
+
+
+def test_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "compact.pt"
+    assert main(["export", "compact", "--format", "state-dict", "--output", str(output)]) == 0
+    assert capsys.readouterr().out == f"{output}\n"
+    assert sum(value.numel() for value in torch.load(output, weights_only=True).values()) == 8_778
+
+
+def test_export_of_nothing_or_to_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "nosuch", "--format", "state-dict", "--output", str(tmp_path / "x.pt")]) == 1
+    assert "There is no checkpoint 'nosuch'" in capsys.readouterr().err
+    assert main(["export", "compact", "--format", "state-dict", "--output", str(tmp_path)]) == 1
+    assert f"{tmp_path} cannot be written" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", "compact", "--format", "tflite", "--output", str(tmp_path / "x")])
+
+
+def test_train_needs_the_training_digits(
+    weights_folder: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "quick"]) == 1
+    assert "python -m digitcore download" in capsys.readouterr().err
+    assert list(weights_folder.iterdir()) == []
+
+
+def test_train_writes_safetensors_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "quick", "--output", str(tmp_path / "x.pt")]) == 2
+    assert "must end in .safetensors" in capsys.readouterr().err
+
+
+def test_train_on_a_few_digits(
+    tmp_path: Path,
+    validation_digits: DigitSet,
+    cache_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    few = validation_digits.subset(np.arange(0, 5_000, 20))
+    monkeypatch.setattr(digitcore.cli, "load_digits", lambda name: few)  # MNIST takes a minute
+    output = tmp_path / "new.safetensors"
+    assert main(["train", "quick", "--seed", "3", "--output", str(output)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{output}\n"
+    assert "validation errors" in shown.err
+    assert digitcore.load_classifier(output).checkpoint.metadata.seed == 3
+    assert not list((cache_folder / "training").glob("*"))  # a finished run leaves no state
+
+
+def test_a_device_that_is_not_there(
+    tmp_path: Path, validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(digitcore.cli, "load_digits", lambda name: validation_digits)
+    for device in ("cuda:99", "nosuch"):
+        assert main(["train", "quick", "--device", device, "--output", str(tmp_path / "x.safetensors")]) == 1
+        assert f"The device {device!r} is not there" in capsys.readouterr().err
+
+
+def test_interrupting_is_no_traceback(
+    seven: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(digitcore.cli, "read_image", interrupted)
+    assert main(["predict", str(seven)]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+def test_file_names_beyond_ascii(seven: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", output)
+    odd = seven.rename(seven.with_name("sieben ÿ.png"))
+    assert main(["predict", str(odd), "--json"]) == 0
+    assert json.loads(output.getvalue())[0]["file"] == str(odd)

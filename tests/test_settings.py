@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from digitcore.settings import load_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = {
+    "DIGITCORE_DATA": ("data_directory", "data"),
+    "DIGITCORE_WEIGHTS": ("weights_directory", "weights"),
+    "DIGITCORE_CACHE": ("cache_directory", ".cache"),
+}
+LIMITS = {
+    "DIGITCORE_MAX_IMAGE_BYTES": "max_image_bytes",
+    "DIGITCORE_MAX_IMAGE_PIXELS": "max_image_pixels",
+    "DIGITCORE_MAX_CHECKPOINT_BYTES": "max_checkpoint_bytes",
+}
+NAMES = {"DIGITCORE_ALLOWED_HOSTS": "allowed_hosts", "DIGITCORE_ALLOWED_ORIGINS": "allowed_origins"}
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (*FOLDERS, *LIMITS, *NAMES):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.parametrize("variable", FOLDERS)
+def test_folders(variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    attribute, default = FOLDERS[variable]
+    assert getattr(load_settings(), attribute) == ROOT / default
+    monkeypatch.setenv(variable, "")  # as good as none
+    assert getattr(load_settings(), attribute) == ROOT / default
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert getattr(load_settings(), attribute) == tmp_path
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, "below")
+    assert getattr(load_settings(), attribute) == tmp_path / "below"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(variable, "~/below")
+    assert getattr(load_settings(), attribute) == tmp_path / "below"
+
+
+@pytest.mark.parametrize("variable", LIMITS)
+def test_limits(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = getattr(load_settings(), LIMITS[variable])
+    assert default > 0
+    monkeypatch.setenv(variable, "")
+    assert getattr(load_settings(), LIMITS[variable]) == default
+    monkeypatch.setenv(variable, "12345")
+    assert getattr(load_settings(), LIMITS[variable]) == 12_345
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "20MB", "many", "²", " "])
+@pytest.mark.parametrize("variable", LIMITS)
+def test_limits_that_are_none(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=f"{variable} must be a positive whole number, got '{value}'"):
+        load_settings()
+
+
+@pytest.mark.parametrize("variable", NAMES)
+def test_names(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert getattr(load_settings(), NAMES[variable]) == ()
+    for value, expected in {"a": ("a",), "a, b,": ("a", "b"), " , ": ()}.items():
+        monkeypatch.setenv(variable, value)
+        assert getattr(load_settings(), NAMES[variable]) == expected
