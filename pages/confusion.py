@@ -24,14 +24,15 @@ def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: Digit
     """One fragment, so that a click on a cell redraws no more than it has to."""
     matrix = confusion_matrix(evaluation.labels, evaluation.logits)
     left, right = st.columns([11, 10], gap="medium")
+    with right:
+        _cell_pickers()  # first: the chart frames what they say
     with left:
         _chart(matrix)
-        _exports(matrix)
     with right:
-        _cell_pickers()
         rows = _rows_of_cell(resources.digit_table(evaluation.fingerprint, evaluation))
         digit_gallery(rows, evaluation, pictures, key="confusion-gallery")
         digit_panel(classifier, evaluation, pictures)
+    _exports(matrix)
 
 
 def _chart(matrix: np.ndarray) -> None:
@@ -74,10 +75,10 @@ def _take_selection() -> None:
 
 def _cell_pickers() -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        st.selectbox("True", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=110)
-        st.selectbox("Predicted", [ANY, *_DIGITS], key=PREDICTED, bind="query-params", width=110)
+        st.selectbox("True", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=90)
+        st.selectbox("Predicted", [ANY, *_DIGITS], key=PREDICTED, bind="query-params", width=100)
         st.number_input(
-            "Digit", min_value=0, value=None, step=1, key=DIGIT, bind="query-params", width=140, placeholder="its id"
+            "Digit", min_value=0, value=None, step=1, key=DIGIT, bind="query-params", width=118, placeholder="its id"
         )
 
 

@@ -36,7 +36,7 @@ def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: D
         if st.button("Open on the canvas", icon=":material/draw:", key="to-canvas"):
             put_on_canvas(pictures.images[row])
             st.session_state["source"] = "Draw"
-            st.switch_page("pages/draw.py")
+            st.switch_page("pages/draw.py", query_params={})
         _similar(classifier, pictures, row)
         _other_checkpoints(classifier, pictures, row)
     with error_box():

@@ -21,11 +21,7 @@ from digitcore.preprocessing import Preprocessed
 from pages.shared import resources
 from pages.shared.state import CHECKPOINT, DATASET
 
-_DATASETS = {
-    "mnist-test": "MNIST test",
-    "mnist-validation": "MNIST validation",
-    "uci-digits": "UCI digits",
-}
+_DATASETS = ("mnist-test", "mnist-validation", "uci-digits")
 _STYLE = """<style>
 .digit-answer {display: flex; align-items: center; justify-content: space-between; gap: 1rem; min-height: 200px}
 .digit-answer p {margin: 0; text-align: center; min-width: 7.5rem}
@@ -74,7 +70,7 @@ def checkpoint_picker() -> None:
 
 def dataset_picker() -> None:
     """The sidebar's second picker."""
-    st.selectbox("Digits", list(_DATASETS), format_func=_DATASETS.get, key=DATASET, bind="query-params")
+    st.selectbox("Digits", _DATASETS, key=DATASET, bind="query-params")
 
 
 def picked_dataset() -> str:

@@ -63,4 +63,4 @@ def show_errors(**filters: object) -> None:
     for name in (TRUE, PREDICTED, DIGIT, "show", "labels", "confidence"):
         st.session_state.pop(name, None)
     st.session_state.update(filters)
-    st.switch_page("pages/errors.py")
+    st.switch_page("pages/errors.py", query_params={})

@@ -7,13 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
+expect.set_options(timeout=20_000)  # ms; machines that run the checks may have two cores and other work
 _CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -39,21 +41,27 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running dashboard."""
+    with running_dashboard(tmp_path_factory.mktemp("dashboard"), DIGITCORE_WEIGHTS=str(weights)) as address:
+        yield address
+
+
+@contextmanager
+def running_dashboard(folder: Path, **environment: str) -> Iterator[str]:
+    """A dashboard on a free port that writes nowhere but to folder. No visit may leave a traceback in its log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    environment = os.environ | {
-        "DIGITCORE_WEIGHTS": str(weights),
-        "DIGITCORE_CACHE": str(tmp_path_factory.mktemp("cache")),
-    }
+    address, log = f"http://127.0.0.1:{port}", folder / "log.txt"
     options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-    log = tmp_path_factory.mktemp("log") / "server.txt"
+    own = {
+        "DIGITCORE_CACHE": str(folder / "cache"),
+        "DIGITCORE_DATABASE_URL": f"sqlite:///{folder / 'annotations.sqlite'}",
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "dashboard.py", *options],
             cwd=ROOT,
-            env=environment,
+            env=os.environ | own | environment,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
