@@ -37,7 +37,7 @@ def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
     }  # fmt: skip
     with st.container(horizontal=True, gap="medium"):
         for name, (value, meaning) in figures.items():
-            st.metric(name, value, help=meaning, width=112)
+            st.metric(name, value, help=meaning, width="content")
     if st.button(f"See the {summary.errors} errors", icon=":material/image_search:"):
         show_errors()
 

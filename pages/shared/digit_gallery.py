@@ -37,6 +37,5 @@ def _tile(row, *, disputed: bool) -> Tile:  # noqa: ANN001  # itertuples' rows h
     confidence = percent(row.confidence)
     caption = str(row.true) if row.right else f"{row.true}→{row.predicted}"
     alt = f"digit {row.id}: {row.true} read as {row.predicted}, {confidence} sure"
-    return Tile(
-        int(row.id), f"{caption}  {row.confidence:.0%}", alt + (", label disputed" if disputed else ""), disputed
-    )
+    shown = f"{caption}  {int(100 * row.confidence)}%"  # rounded down: none is certain
+    return Tile(int(row.id), shown, alt + (", label disputed" if disputed else ""), disputed)

@@ -35,6 +35,7 @@ _STYLE = """<style>
 .digit-bars .bar.best {background: #2f74c8}
 .digit-bars span:nth-child(3n) {text-align: right}
 .digit-stages {display: flex; flex-wrap: wrap; gap: 1rem}
+.digit-stages.small {gap: .5rem}
 .digit-stages figure, .digit-answer figure {margin: 0}
 figure figcaption {font-size: .8rem; opacity: .8; margin-top: .3rem}
 .digit-stages .frame {width: 140px; height: 140px; display: flex; align-items: center; justify-content: center;
@@ -174,10 +175,10 @@ def _answer(
 def pictures_row(pictures: Iterable[tuple[NDArray[np.uint8], str]]) -> None:
     """Small pictures of ink beside each other, each with its caption."""
     figures = "".join(
-        f"<figure>{_image(pixels, longest=56, alt=caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        f"<figure>{_image(pixels, longest=50, alt=caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
         for pixels, caption in pictures
     )
-    st.html(f'{_STYLE}<div class="digit-stages">{figures}</div>')
+    st.html(f'{_STYLE}<div class="digit-stages small">{figures}</div>')
 
 
 def nothing_yet_panel(words: str) -> None:
