@@ -11,6 +11,7 @@
 from digitcore.classifier import DigitClassifier, Prediction, load_classifier
 from digitcore.datasets import DigitSet, load_digits
 from digitcore.errors import (
+    AnnotationError,
     BlankImageError,
     CheckpointError,
     DatasetError,
@@ -22,6 +23,7 @@ from digitcore.errors import (
 from digitcore.evaluation import Evaluation, evaluate
 
 __all__ = [
+    "AnnotationError",
     "BlankImageError",
     "CheckpointError",
     "DatasetError",

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -92,6 +93,7 @@ def create_api(settings: Settings | None = None) -> FastAPI:
         title="digitcore", summary="Handwritten digits: a picture in, a digit out.", redoc_url=None, version="1"
     )
     api.add_middleware(_Guard, settings=settings)
+    api.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_methods=["GET", "POST"])
     api.add_exception_handler(RequestValidationError, _explain_invalid_request)
     api.add_exception_handler(DigitcoreError, _explain_unusable_input)
 
@@ -137,15 +139,20 @@ def _answer(prediction: Prediction, checkpoint: str) -> PredictionAnswer:
 
 def _describe(entry: CheckpointEntry, library: CheckpointLibrary) -> CheckpointAnswer:
     return CheckpointAnswer(
-        name=entry.name,
-        file=entry.path.name,
+        name=_printable(entry.name),
+        file=_printable(entry.path.name),
         bytes=entry.size,
-        problem=entry.problem,
+        problem=entry.problem and _printable(entry.problem),
         architecture=entry.metadata.architecture if entry.metadata else None,
         parameters=entry.parameters,
         digest=entry.digest,
         figures={} if entry.problem else _figures(library, entry.name),
     )
+
+
+def _printable(text: str) -> str:
+    """Text with what is no UTF-8 in a file's name replaced, since JSON cannot carry it."""
+    return text.encode(errors="replace").decode()
 
 
 def _figures(library: CheckpointLibrary, name: str) -> dict[str, Figures]:
@@ -170,6 +177,11 @@ async def _explain_unusable_input(request: Request, error: Exception) -> JSONRes
 
 def _error(status: int, detail: str) -> JSONResponse:
     return JSONResponse({"detail": detail}, status_code=status)
+
+
+def _without_port(host: str) -> str:
+    """The name in a Host header, which may be "[::1]:8501"."""
+    return host.rsplit(":", 1)[0] if not host.endswith("]") else host
 
 
 class _Guard:
@@ -202,7 +214,7 @@ class _Guard:
 
     def _refusal(self, headers: Headers) -> JSONResponse | None:
         host = headers.get("host", "")
-        if self._settings.allowed_hosts and host.rsplit(":", 1)[0] not in self._settings.allowed_hosts:
+        if self._settings.allowed_hosts and _without_port(host) not in self._settings.allowed_hosts:
             return _error(400, f"This server does not answer for the host {host!r}: see DIGITCORE_ALLOWED_HOSTS.")
         origin = headers.get("origin")
         if origin and origin.split("://")[-1] != host and origin not in self._settings.allowed_origins:

@@ -149,7 +149,7 @@ def confusion_heatmap(
     )
     frame = base.transform_filter("datum.selected").mark_rect(fillOpacity=0, stroke=_ORANGE, strokeWidth=3)
     numbers = [
-        base.transform_filter(alt.datum.ink == ink).mark_text(fontSize=12, color=ink).encode(text="text:N")
+        base.transform_filter(alt.datum.ink == ink).mark_text(fontSize=11, color=ink).encode(text="text:N")
         for ink in (_ON_DARK, _ON_LIGHT, _GREY)
     ]
     return alt.layer(cells, *numbers, frame).properties(
@@ -204,5 +204,5 @@ def _cell_text(row: dict[str, Any], normalised: str | None) -> str:
     if row["count"] == 0:
         return "" if row["inside"] else "0"
     if normalised is None or not row["inside"]:
-        return f"{row['count']:,}"
+        return str(row["count"])
     return f"{row['value']:.1%}".removesuffix("%")

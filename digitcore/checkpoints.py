@@ -12,6 +12,7 @@ import os
 import pickle
 import tempfile
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -30,6 +31,7 @@ from digitcore.settings import load_settings
 
 __all__ = [
     "SUFFIXES",
+    "UNPICKLING_ERRORS",
     "Checkpoint",
     "CheckpointEntry",
     "CheckpointLibrary",
@@ -94,6 +96,19 @@ class CheckpointEntry:
     digest: str | None = None
 
 
+_OUR_KEYS = {*CheckpointMetadata.__dataclass_fields__, "format_version", "weights_sha256", "metadata_sha256"}
+_LEAST_TEMPERATURE = 0.01
+UNPICKLING_ERRORS = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    OSError,
+)
+
 # --- saving ----------------------------------------------------------------------------------------------------------
 
 
@@ -107,9 +122,10 @@ def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetad
     if path.suffix != ".safetensors":
         raise ValueError(f"path must end in .safetensors, got {str(path)!r}")
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.folded().state_dict().items()}
-    _check_tensors(tensors, build_network(metadata.architecture).state_dict(), called=str(path))
+    _check_tensors(tensors, _new_network(metadata.architecture).state_dict(), called=str(path))
     written = {name: json.dumps(value) for name, value in asdict(metadata).items()}
     written |= {"format_version": str(_FORMAT_VERSION), "weights_sha256": _digest_tensors(tensors)}
+    written["metadata_sha256"] = _digest_metadata(written)
     try:
         write_atomically(path, safetensors.torch.save(tensors, metadata=written))
     except OSError as error:
@@ -179,26 +195,28 @@ def _parse_safetensors(data: bytes, *, called: str) -> tuple[DigitNetwork, Check
     try:
         tensors = safetensors.torch.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError) as error:
+    except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError, RecursionError) as error:
         raise CheckpointError(f"{called} is no readable safetensors file ({error}): copy or train it again.") from error
     written = header.get("__metadata__", {})
-    if "architecture" not in written:
+    if not _OUR_KEYS & {name.lower() for name in written}:
         return _network_from_tensors(tensors, called=called)
+    if written.get("format_version") != str(_FORMAT_VERSION):
+        raise CheckpointError(
+            f"{called} has the format version {written.get('format_version')}, this program reads {_FORMAT_VERSION}: "
+            "update the program, or train again."
+        )
+    if written.get("metadata_sha256") != _digest_metadata(written):
+        raise CheckpointError(f"{called} is damaged (its metadata differ from their checksum): copy or train it again.")
     metadata = _parse_metadata(written, called=called)
     if written.get("weights_sha256") != _digest_tensors(tensors):
         raise CheckpointError(f"{called} is damaged (its weights differ from their checksum): copy or train it again.")
-    network = build_network(metadata.architecture)
+    network = _new_network(metadata.architecture)
     _check_tensors(tensors, network.state_dict(), called=called)
     network.load_state_dict(tensors)
     return network, metadata
 
 
 def _parse_metadata(written: Mapping[str, str], *, called: str) -> CheckpointMetadata:
-    if written.get("format_version") != str(_FORMAT_VERSION):
-        raise CheckpointError(
-            f"{called} has the format version {written.get('format_version')}, this program reads {_FORMAT_VERSION}: "
-            "update the program, or train again."
-        )
     try:
         values = {name: json.loads(written[name]) for name in CheckpointMetadata.__dataclass_fields__}
         values |= {name: tuple(values[name]) for name in ("class_names", "trained_on")}
@@ -207,10 +225,10 @@ def _parse_metadata(written: Mapping[str, str], *, called: str) -> CheckpointMet
             metadata.architecture in architecture_names()
             and metadata.preprocessing == PREPROCESSING
             and metadata.class_names == CLASS_NAMES
-            and 0 < float(metadata.temperature) < float("inf")
+            and _LEAST_TEMPERATURE <= float(metadata.temperature) <= 1 / _LEAST_TEMPERATURE
             and 0 <= float(metadata.refusal_threshold) <= 1
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{called} has unreadable metadata ({error}): train it again.") from error
     if not usable:
         raise CheckpointError(
@@ -223,8 +241,9 @@ def _parse_metadata(written: Mapping[str, str], *, called: str) -> CheckpointMet
 
 def _parse_state_dict(data: bytes, *, called: str) -> tuple[DigitNetwork, CheckpointMetadata]:
     try:
-        contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
+        with warnings.catch_warnings(action="ignore"):  # of a foreign pickle protocol: it is refused or it loads
+            contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except UNPICKLING_ERRORS as error:
         raise CheckpointError(
             f"{called} is no state dict that can be loaded safely: "
             "save it with `torch.save(model.state_dict(), ...)`, not the whole model."
@@ -240,7 +259,7 @@ def _network_from_tensors(tensors: dict[str, Tensor], *, called: str) -> tuple[D
     """The known network that these tensors fit: by keys and shapes, else by the order of shapes alone."""
     tensors = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
     candidates = [
-        (architecture, build_network(architecture, batch_norm=batch_norm))
+        (architecture, _new_network(architecture, batch_norm=batch_norm))
         for architecture in architecture_names()
         for batch_norm in ((False, True) if architecture != "mlp" else (False,))
     ]
@@ -251,7 +270,9 @@ def _network_from_tensors(tensors: dict[str, Tensor], *, called: str) -> tuple[D
                 renamed = dict(zip(expected, tensors.values(), strict=True)) if not by_keys else tensors
                 _check_tensors(renamed, expected, called=called)
                 network.load_state_dict(renamed, strict=False)  # only num_batches_tracked can be missing
-                return network.folded(), CheckpointMetadata(architecture)
+                folded = network.folded()
+                _check_tensors(folded.state_dict(), folded.state_dict(), called=called)
+                return folded, CheckpointMetadata(architecture)
     raise CheckpointError(
         f"{called} fits none of the known networks ({', '.join(architecture_names())}): "
         f"it has {len(tensors)} tensors, {_summary(tensors)}."
@@ -277,10 +298,23 @@ def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
     if _shapes(tensors, by_keys=True) != _shapes(expected, by_keys=True):
         raise CheckpointError(f"{called} has weights that do not fit its architecture: {_summary(tensors)}.")
     for name, value in tensors.items():
+        if value.layout is not torch.strided or value.device.type != "cpu":
+            raise CheckpointError(f"{called} has no plain numbers in {name}: save it as a dense tensor.")
         if value.dtype != torch.float32:
             raise CheckpointError(f"{called} has {value.dtype} values in {name}: save it as float32.")
         if not torch.isfinite(value).all():
             raise CheckpointError(f"{called} has values in {name} that are no numbers: train it again.")
+
+
+def _new_network(architecture: str, *, batch_norm: bool = False) -> DigitNetwork:
+    """A network to be filled, made without touching the program's random numbers."""
+    with torch.random.fork_rng(devices=[]):
+        return build_network(architecture, batch_norm=batch_norm)
+
+
+def _digest_metadata(written: Mapping[str, str]) -> str:
+    covered = sorted((name, value) for name, value in written.items() if name != "metadata_sha256")
+    return hashlib.sha256(json.dumps(covered).encode()).hexdigest()
 
 
 def _digest_tensors(tensors: Mapping[str, Tensor]) -> str:

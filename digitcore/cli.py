@@ -38,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options)
     except DigitcoreError as error:
         return _failed(error)
+    except ValueError as error:
+        if not str(error).startswith("DIGITCORE_"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
@@ -100,7 +105,7 @@ def _predict(options: argparse.Namespace) -> int:
             image = read_image(sys.stdin.buffer, name="standard input") if name == "-" else read_image(name)
             answers.append(_answer(name, classifier.predict(image)))
         except DigitcoreError as error:
-            status = _failed(error if name in str(error) else type(error)(f"{name}: {error}"))
+            status = _failed(error if str(error).startswith(name) else type(error)(f"{name}: {error}"))
     if options.json:
         print(json.dumps(answers))
     else:

@@ -7,7 +7,9 @@ another fingerprint, so a stale evaluation is never found.
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -129,7 +131,8 @@ def load_or_evaluate(
     if kept is not None:
         return kept
     evaluation = evaluate(classifier, load_digits(dataset), progress=progress)
-    save_evaluation(evaluation, load_settings().cache_directory / "evaluations")
+    with suppress(OSError):  # a folder that cannot be written costs the next visitor the time, not this one the result
+        save_evaluation(evaluation, load_settings().cache_directory / "evaluations")
     return evaluation
 
 
@@ -170,7 +173,7 @@ def save_evaluation(evaluation: Evaluation, directory: Path) -> Path:
 def _read(path: Path, fingerprint: str) -> Evaluation | None:
     """The evaluation in a file; None where it is damaged, since it can be made again."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             checkpoint, dataset, written = (str(name) for name in arrays["names"])
             evaluation = Evaluation(
                 checkpoint=checkpoint,
@@ -180,7 +183,7 @@ def _read(path: Path, fingerprint: str) -> Evaluation | None:
                 labels=arrays["labels"].astype(np.int64),
                 logits=arrays["logits"],
             )
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
     count = len(evaluation.ids)
     sound = (

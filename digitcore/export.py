@@ -42,8 +42,8 @@ def export_network(checkpoint: Checkpoint, path: Path, *, file_format: str) -> N
                 dynamic_axes={"batch": {0: "N"}, "logits": {0: "N"}},
                 dynamo=False,
             )
-        except ModuleNotFoundError as error:
-            raise CheckpointError(f"ONNX needs the package {error.name}: pip install {error.name}") from error
+        except (ModuleNotFoundError, torch.onnx.OnnxExporterError) as error:
+            raise CheckpointError(f"ONNX needs another package ({error}): pip install onnx") from error
     try:
         write_atomically(path, buffer.getvalue())
     except OSError as error:

@@ -6,14 +6,17 @@ otherwise. Tables are data frames, their shares fractions in [0, 1]; a share of 
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 from scipy.special import log_softmax, softmax
 from scipy.stats import binomtest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "CALIBRATION_BINS",
@@ -98,11 +101,13 @@ def confusion_matrix(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> 
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
-def class_table(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> pd.DataFrame:
+def class_table(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> "pd.DataFrame":
     """One row a class: `digit`, `support`, `errors`; `precision`, `recall`, `f1`, each with `_low` and `_high`.
 
     F1 is 2J / (1 + J), J = TP / (TP + FP + FN) being a share; its interval is J's, carried over.
     """
+    import pandas as pd  # here and below in the functions: a prediction should not wait for it
+
     matrix = confusion_matrix(labels, logits)
     right, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     table = pd.DataFrame({"digit": np.arange(len(matrix)), "support": true, "errors": true - right})
@@ -114,11 +119,13 @@ def class_table(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> pd.Da
     return table
 
 
-def confused_pairs(matrix: NDArray[np.int64]) -> pd.DataFrame:
+def confused_pairs(matrix: NDArray[np.int64]) -> "pd.DataFrame":
     """The cells (true, predicted) of a confusion matrix off its diagonal that are not 0, most frequent first.
 
     `share` is of the digits with that true class, with `low` and `high`. Of equal counts the smaller classes first.
     """
+    import pandas as pd
+
     support = matrix.sum(axis=1)
     rows = [
         (true, predicted, int(matrix[true, predicted]), *_share(int(matrix[true, predicted]), int(support[true])))
@@ -146,11 +153,13 @@ def confusion_order(matrix: NDArray[np.int64]) -> list[int]:
 
 def reliability_table(
     labels: NDArray[np.int64], logits: NDArray[np.float32], *, bins: int = CALIBRATION_BINS
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """One row a bin of confidence that is not empty, the bins of `expected_calibration_error`.
 
     Columns `lower` (open), `upper` (closed), `digits`, mean `confidence`, `accuracy` with `low` and `high`.
     """
+    import pandas as pd
+
     _check(labels, logits)
     confidence, right = confidence_scores(logits), logits.argmax(axis=1) == labels
     bin_of = _confidence_bins(confidence, bins)
@@ -162,12 +171,14 @@ def reliability_table(
     return pd.DataFrame(rows, columns=["lower", "upper", "digits", "confidence", "accuracy", "low", "high"])
 
 
-def coverage_table(labels: NDArray[np.int64], logits: NDArray[np.float32], *, points: int = 400) -> pd.DataFrame:
+def coverage_table(labels: NDArray[np.int64], logits: NDArray[np.float32], *, points: int = 400) -> "pd.DataFrame":
     """Accuracy against coverage: what happens when only the most confident digits are answered.
 
     At most `points` rows, from few digits answered to all: `threshold` (the least confidence that is answered),
     `answered` (digits), `coverage`, `errors` among them, `accuracy` among them with `low` and `high`.
     """
+    import pandas as pd
+
     _check(labels, logits)
     confidence = confidence_scores(logits)
     order = np.argsort(-confidence, kind="stable")
@@ -211,12 +222,14 @@ def outcomes_at(labels: NDArray[np.int64], logits: NDArray[np.float32], *, thres
     )
 
 
-def digit_table(ids: NDArray[np.int64], labels: NDArray[np.int64], logits: NDArray[np.float32]) -> pd.DataFrame:
+def digit_table(ids: NDArray[np.int64], labels: NDArray[np.int64], logits: NDArray[np.float32]) -> "pd.DataFrame":
     """One row a digit: `id`, `true`, `predicted`, `right`, `confidence`, `margin`, `loss`.
 
     `margin` is the probability of the label less the greatest of the others, in [-1, 1]: negative where the answer
     is wrong. `loss` is minus the natural logarithm of the label's probability, in nats.
     """
+    import pandas as pd
+
     _check(labels, logits)
     rows = np.arange(len(labels))
     log_probabilities = log_softmax(logits.astype(np.float64), axis=1)

@@ -58,6 +58,9 @@ _Floats: TypeAlias = NDArray[np.float32]
 
 _WORKING_SIDE = 1024  # larger pictures are reduced by a whole factor first: no digit needs more
 _LEAST_CONTRAST = 0.1  # ink that differs less from its ground than this is taken for none
+_LEAST_GAP = 4  # between ink and ground in a noisy picture, in standard deviations of the ground
+_LEAST_GROUND = 0.1  # share of the pixels of a clean picture that have the ground's colour
+_NOTHING = 0.5 / 255  # of full ink: no difference at 8 bits
 _FAINT = 0.06  # pixels below this share of full ink, away from any stroke, are noise
 _FULL_INK = 0.98  # peaks from here on are left alone: MNIST's own are 254 or 255
 
@@ -73,8 +76,6 @@ _DECODING_ERRORS = (
     OverflowError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
 )
 
 
@@ -115,6 +116,10 @@ def read_image(source: str | Path | bytes | BinaryIO, *, name: str | None = None
                 "make it smaller and try again."
             )
         image.load()
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(
+            f"{called} has more than the {limit.max_image_pixels:,} pixels that are read: make it smaller."
+        ) from error
     except _DECODING_ERRORS as error:
         raise ImageError(
             f"{called} cannot be read as a picture ({_first_line(error)}): "
@@ -208,9 +213,11 @@ def _colour_and_alpha(image: DigitImage) -> tuple[_Floats, _Floats]:
         image = _from_array(image)
     if 0 in image.size:
         raise ImageError(f"The picture has {image.width} x {image.height} pixels: there is nothing to read.")
-    image = ImageOps.exif_transpose(image)
+    image = _upright(image)
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits a pixel, which convert("L") would clip
         image = image.convert("F")
+    elif image.mode == "La":  # premultiplied grey, which Pillow turns into nothing but this
+        image = image.convert("LA").convert("RGBA")
     else:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     image = image.reduce(max(1, -(-max(image.size) // _WORKING_SIDE)))
@@ -221,6 +228,14 @@ def _colour_and_alpha(image: DigitImage) -> tuple[_Floats, _Floats]:
     if image.mode == "RGB":
         return values, np.ones(values.shape[:2], dtype=np.float32)
     return values[:, :, :3], values[:, :, 3]
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF data says; as it is where they are damaged."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DECODING_ERRORS:
+        return image
 
 
 def _from_array(image: NDArray[np.uint8]) -> Image.Image:
@@ -283,11 +298,14 @@ def _distance(colour: _Floats, ground: _Floats) -> _Floats:
 
 
 def _is_noisy(relative: _Floats) -> bool:
-    """Whether faint pixels go up and down where no stroke's edge is near. relative: (H, W), 1 = full ink.
+    """Whether the ground is uneven. relative: difference (H, W) from the ground, 1 = full ink.
 
-    Enlarged pictures have faint pixels far from any stroke too, but theirs form steps and slopes.
+    It is where hardly a pixel has the very colour of the ground, or where faint pixels go up and down with no
+    stroke's edge near. Enlarged pictures have faint pixels far from any stroke too, but theirs form steps and slopes.
     """
-    faint = (relative > 0.5 / 255) & (relative < _FAINT)
+    if np.mean(relative < _NOTHING) < _LEAST_GROUND:
+        return True
+    faint = (relative > _NOTHING) & (relative < _FAINT)
     stray = faint & ~ndimage.binary_dilation(relative >= 0.3, structure=np.ones((3, 3), dtype=bool), iterations=2)
     rough = stray & (_is_extreme(relative) | _is_extreme(relative.T).T)
     return bool(np.count_nonzero(rough) > max(20, 0.02 * np.count_nonzero(relative >= 0.3)))
@@ -304,27 +322,63 @@ def _is_extreme(values: _Floats) -> NDArray[np.bool_]:
 def _denoise(colour: _Floats) -> _Floats:
     """Ink (H, W) in [0, 1] of a noisy picture with an uneven ground; all zero where nothing stands out.
 
-    A grey closing (or opening, for light ink) wider than any stroke gives the ground; what differs from it by more
-    than Otsu's threshold is ink; specks far smaller than the largest piece are dropped.
+    What differs from the ground by more than Otsu's threshold is ink; specks far smaller than the largest piece are
+    dropped.
     """
-    grey = ndimage.gaussian_filter(colour.mean(axis=2), sigma=max(colour.shape[:2]) / 700)
-    centred = grey - np.median(_margin(grey))
-    is_dark = abs(np.percentile(centred, 1)) > abs(np.percentile(centred, 99))
-    side = max(3, min(grey.shape) // 3)
-    even = ndimage.grey_closing(grey, size=side) if is_dark else ndimage.grey_opening(grey, size=side)
-    ground = ndimage.gaussian_filter(even, sigma=side / 4)
-    # Dark ink takes a share of the light that falls on it, light ink adds to it.
-    difference = np.clip(1 - grey / np.maximum(ground, 0.05) if is_dark else grey - ground, 0, None)
+    difference = _difference_from_uneven_ground(colour.mean(axis=2))
     threshold = _otsu(difference)
     solid = difference > threshold
-    noise = float(np.std(difference[~solid])) if (~solid).any() else 0.0
-    if not solid.any() or float(np.median(difference[solid])) < max(_LEAST_CONTRAST, 4 * noise):
+    if not solid.any() or not _stands_out(difference, solid):
         return np.zeros_like(difference)
     solid = _without_specks(solid)
     full = float(np.percentile(difference[solid], 75))
     soft = np.clip((difference - threshold / 2) / max(full - threshold / 2, 1e-6), 0, 1)
     ink: _Floats = np.where(ndimage.binary_dilation(solid, iterations=2), soft, 0).astype(np.float32)
     return ink
+
+
+def _stands_out(difference: _Floats, solid: NDArray[np.bool_]) -> bool:
+    """Whether the solid part differs from the rest by more than two halves of mere noise would."""
+    rest = difference[~solid]
+    contrast = np.median(difference[solid]) - np.median(rest)
+    return bool(contrast >= max(_LEAST_CONTRAST, 4 * rest.std()))
+
+
+def _difference_from_uneven_ground(grey: _Floats) -> _Floats:
+    """How far grey (H, W) lies from its ground, to the side on which the ink is; 0 at a typical place of the ground.
+
+    The ground is a curved surface fitted to the whole picture, mended by a grey closing (or opening, for light ink)
+    wider than any stroke, which follows shadows too.
+    """
+    longer, shorter = max(grey.shape), min(grey.shape)
+    surface = _fitted_surface(grey)
+    level = ndimage.gaussian_filter(grey - surface, sigma=longer / 150)  # or single pixels of noise would be the ground
+    is_dark = abs(np.percentile(level, 1)) > abs(np.percentile(level, 99))
+    side = max(3, shorter // 3)
+    even = ndimage.grey_closing(level, size=side) if is_dark else ndimage.grey_opening(level, size=side)
+    ground = surface + ndimage.gaussian_filter(even, sigma=side / 4)
+    fine = ndimage.gaussian_filter(grey, sigma=longer / 700)
+    # Dark ink takes a share of the light that falls on it, light ink adds to it.
+    difference = 1 - fine / np.maximum(ground, 0.05) if is_dark else fine - ground
+    return np.clip(difference, 0, None)
+
+
+def _fitted_surface(grey: _Floats) -> _Floats:
+    """The quadratic surface (H, W) that fits the ground of grey (H, W): ink and other things far from it count little."""
+    height, width = grey.shape
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    step = max(1, max(grey.shape) // 64)
+    known, values = terms[::step, ::step].reshape(-1, 6), grey[::step, ::step].ravel()
+    weights = np.ones_like(values)
+    for _ in range(15):
+        scaled = weights[:, np.newaxis]
+        factors = np.linalg.lstsq(known * scaled, values * weights, rcond=None)[0]
+        residuals = np.abs(values - known @ factors)
+        spread = max(float(np.median(residuals)), 1e-3)
+        weights = 1 / (1 + (residuals / (2 * spread)) ** 2)
+    surface: _Floats = (terms @ factors).astype(np.float32)
+    return surface
 
 
 def _otsu(values: _Floats) -> float:

@@ -3,7 +3,9 @@
 A stroke is float32 (P, 2): x to the right, y downwards.
 """
 
+import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +50,13 @@ def load_pen_digits() -> list[PenDigit]:
 
 def _read_pen_digits(path: Path) -> Iterator[PenDigit]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             strokes = np.split(arrays["points"], arrays["stroke_ptr"][1:-1])
             starts, labels, writers = arrays["digit_ptr"], arrays["label"], arrays["writer"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        for start, end, label, writer in zip(starts[:-1], starts[1:], labels, writers, strict=True):
+            yield PenDigit(tuple(strokes[start:end]), int(label), int(writer))
+    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(f"{path} cannot be read ({error}): copy it again.") from error
-    for i, (label, writer) in enumerate(zip(labels, writers, strict=True)):
-        yield PenDigit(tuple(strokes[starts[i] : starts[i + 1]]), int(label), int(writer))
 
 
 def place_strokes(

@@ -8,6 +8,8 @@ all that is used here. Beside a matching build the declarations are not made.
 Importing torchvision takes 1.6 s, so nothing on the road to a prediction imports this module.
 """
 
+import tempfile
+from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -38,10 +40,17 @@ def verified_download(file: str, *, md5: str, directory: Path) -> None:
     """
     datasets = _torchvision_datasets()
     problems = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(f"{directory} cannot be made ({error.strerror}): set DIGITCORE_DATA to a folder.") from error
     for mirror in datasets.MNIST.mirrors:
         try:
-            datasets.utils.download_url(f"{mirror}{file}", root=str(directory), filename=file, md5=md5)
-        except (URLError, OSError, RuntimeError) as error:  # RuntimeError: the MD5 differs
+            # Aside first: what is not the file that it should be must not be taken for it next time.
+            with tempfile.TemporaryDirectory(dir=directory) as aside:
+                datasets.utils.download_url(f"{mirror}{file}", root=aside, filename=file, md5=md5)
+                (Path(aside) / file).replace(directory / file)
+        except (URLError, HTTPException, OSError, RuntimeError) as error:  # RuntimeError: the MD5 differs
             problems.append(f"{mirror}: {error}")
         else:
             return

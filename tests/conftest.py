@@ -5,6 +5,7 @@
 """
 
 import io
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,9 @@ _STROKES: dict[int, list[list[tuple[float, float]]]] = {
 def pytest_configure(config: pytest.Config) -> None:
     for marker, (what, _, _) in _SKIPS.items():
         config.addinivalue_line("markers", f"{marker}: {what}; skipped where they are missing")
+    folder = tempfile.TemporaryDirectory(prefix="hypothesis-")
+    config.add_cleanup(folder.cleanup)
+    hypothesis.configuration.set_hypothesis_home_dir(folder.name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,11 +75,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if marked and not available():
             for item in marked:
                 item.add_marker(pytest.mark.skip(reason=reason))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _hypothesis_home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    hypothesis.configuration.set_hypothesis_home_dir(tmp_path_factory.mktemp("hypothesis"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,6 @@
+import asyncio
 import concurrent.futures
+import json
 import re
 import socket
 import threading
@@ -97,8 +99,6 @@ def test_predict(client: httpx.Client, draw: Draw, encode: Encode, digit: int) -
 def test_all_roads_lead_to_the_same_probabilities(
     client: httpx.Client, draw: Draw, encode: Encode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import json
-
     canvas = np.zeros((280, 280, 4), dtype=np.uint8)  # as the drawing canvas hands it over: white strokes on nothing
     canvas[:, :, :3], canvas[:, :, 3] = 255, draw(3)
     path = tmp_path / "three.png"
@@ -362,6 +362,4 @@ def test_as_routes_of_another_server_everything_works(draw: Draw, encode: Encode
                 await client.post("/predict", files=picture),
             ]
 
-    import asyncio
-
-    assert [response.status_code for response in asyncio.run(ask())] == [200] * len(asyncio.run(ask()))
+    assert [response.status_code for response in asyncio.run(ask())] == [200] * 7

@@ -6,11 +6,13 @@ weights of the last epoch are kept: no epoch is chosen.
 """
 
 import dataclasses
+import hashlib
 import io
 import math
 import pickle
 import platform
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,6 +89,7 @@ def train(
         TrainingError: the state file is damaged or belongs to another run, the device is not there, or the loss is
             no longer a number.
     """
+    _check_writable(output)
     run = _Run(recipe, training=training, seed=seed, device=_device(device))
     if resume and state_file is not None and state_file.exists():
         run.load_state(state_file)
@@ -201,11 +204,15 @@ class _Run:
             },
             buffer,
         )
-        write_atomically(path, buffer.getvalue())
+        state = buffer.getvalue()
+        write_atomically(path, hashlib.sha256(state).digest() + state)
 
     def load_state(self, path: Path) -> None:
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
+            contents = path.read_bytes()
+            if hashlib.sha256(contents[32:]).digest() != contents[:32]:
+                raise TrainingError(f"{path} is damaged: start without --resume.")
+            state = torch.load(io.BytesIO(contents[32:]), map_location=self.device, weights_only=True)
             if state["run"] != self._identity():
                 raise TrainingError(
                     f"{path} belongs to another run ({state['run']}): "
@@ -215,7 +222,16 @@ class _Run:
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.epoch = int(state["epoch"])
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
+        except (
+            pickle.UnpicklingError,
+            RuntimeError,
+            EOFError,
+            ValueError,
+            KeyError,
+            IndexError,
+            TypeError,
+            OSError,
+        ) as error:
             raise TrainingError(f"{path} cannot be resumed from ({error}): start without --resume.") from error
 
     def _identity(self) -> dict[str, Any]:
@@ -224,6 +240,16 @@ class _Run:
             "seed": self.seed,
             "data": self.training.digest,
         }
+
+
+def _check_writable(output: Path) -> None:
+    """Now rather than after hours."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise TrainingError(f"{output} cannot be written ({error.strerror}): choose another --output.") from error
 
 
 def learning_rate(recipe: Recipe, done: float) -> float:

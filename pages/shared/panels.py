@@ -62,6 +62,8 @@ def checkpoint_picker() -> None:
         start = usable.index(resources.library().default_name())
         st.selectbox("Checkpoint", usable, index=start, key=CHECKPOINT, bind="query-params")
         _describe(next(entry for entry in entries if entry.name == st.session_state[CHECKPOINT]))
+    else:
+        st.warning(f"No usable checkpoint in {resources.library().directory}.", icon=":material/warning:")
     unusable = [entry for entry in entries if entry.problem is not None]
     if unusable:
         with st.expander(f"{len(unusable)} unusable", icon=":material/warning:"):

@@ -120,7 +120,7 @@ class DrawPage:
         return round(box["width"])
 
     def pick_checkpoint(self, name: str) -> None:
-        self.page.get_by_test_id("stSidebar").get_by_role("combobox").click()
+        self.page.get_by_role("combobox", name="Checkpoint").click()
         self.page.get_by_role("option", name=name, exact=True).click()
         self.settle()
 

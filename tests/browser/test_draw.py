@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 
 import digitcore
 from digitcore.strokes import load_pen_digits, place_strokes
-from tests.browser.conftest import DrawPage
+from tests.browser.conftest import DrawPage, running_dashboard
 
 SEVEN = [(70.0, 70.0), (130.0, 68.0), (220.0, 66.0), (190.0, 140.0), (150.0, 270.0)]
 BAR = [(120.0, 170.0), (160.0, 170.0), (210.0, 168.0)]
@@ -109,10 +109,52 @@ def test_a_drawing_survives_a_change_of_checkpoint(draw_page: DrawPage, weights:
     dropped.unlink()
 
 
+def test_a_drawing_survives_a_visit_to_another_page(draw_page: DrawPage) -> None:
+    """And can still be undone and drawn on afterwards."""
+    draw_page.stroke(SEVEN)
+    expect(draw_page.answer).to_have_text("7")
+    draw_page.settle()
+    drawn, probabilities = canvas_png(draw_page), draw_page.probabilities()
+    draw_page.page.get_by_role("link", name="Accuracy").click()
+    expect(draw_page.page.get_by_role("heading", name="Accuracy")).to_be_visible()
+    draw_page.page.get_by_role("link", name="Draw").click()
+    expect(draw_page.answer).to_have_text("7")
+    draw_page.settle()
+    assert canvas_png(draw_page) == drawn
+    assert draw_page.probabilities() == probabilities
+    draw_page.stroke(BAR)
+    draw_page.settle()
+    assert draw_page.probabilities() != probabilities
+    draw_page.press("Undo")
+    draw_page.settle()
+    assert canvas_png(draw_page) == drawn
+    assert draw_page.probabilities() == probabilities
+
+
+def test_broken_checkpoints_are_named(browser: Browser, tmp_path: Path) -> None:
+    """With no usable checkpoint every page opens, says which file is broken, and what to do."""
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "compact.safetensors").write_bytes(b"no checkpoint at all")
+    with running_dashboard(tmp_path, DIGITCORE_WEIGHTS=str(weights)) as address:
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        draw_page = DrawPage(context.new_page()).open(address)
+        page = draw_page.page
+        page.get_by_text("1 unusable").click()
+        expect(page.get_by_test_id("stSidebar")).to_contain_text("compact.safetensors")
+        draw_page.stroke(SEVEN)
+        expect(page.get_by_test_id("stAlert").last).to_contain_text("train compact")
+        for name in ("accuracy", "confusion", "errors"):
+            page.goto(f"{address}/{name}")
+            expect(page.get_by_test_id("stAlert").last).to_contain_text("train compact")
+        assert httpx.get(f"{address}/checkpoints").json()[0]["problem"]
+        context.close()
+
+
 def test_an_address_reopens_the_checkpoint(browser: Browser, server: str) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = DrawPage(context.new_page()).open(f"{server}/?checkpoint=baseline").page
-    expect(page.get_by_test_id("stSidebar").get_by_role("combobox")).to_have_value("baseline")
+    expect(page.get_by_role("combobox", name="Checkpoint")).to_have_value("baseline")
     context.close()
 
 

@@ -64,3 +64,35 @@ def test_pen_up_to_answer(browser: Browser, server: str) -> None:
     for name, times in shares.items():
         print(f"{name}: median {statistics.median(times):.0f} ms, range {min(times):.0f} to {max(times):.0f}")
     assert all(each["up"] < each["sent"] < each["shown"] for each in parts)
+
+
+_RERUNS = """
+window.reruns = [];
+addEventListener('load', () => new MutationObserver(changes => {
+  for (const { target, oldValue } of changes) {
+    const state = target.dataset.testScriptState;
+    if (state === 'running' && oldValue !== 'running') window.began = performance.now();
+    if (state !== 'running' && oldValue === 'running') window.reruns.push(performance.now() - window.began);
+  }
+}).observe(document.body, {subtree: true, attributeFilter: ['data-test-script-state'], attributeOldValue: true}));
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["", "accuracy", "confusion", "errors"])
+def test_rerun_of_a_page(browser: Browser, server: str, name: str) -> None:
+    """Prints the median time that a rerun of a whole page takes as the browser sees it, in milliseconds."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.add_init_script(_RERUNS)
+    page.goto(f"{server}/{name}")
+    page.get_by_role("heading").first.wait_for()
+    page.wait_for_timeout(4000)
+    page.evaluate("window.reruns.length = 0")
+    for count in range(1, 16):
+        page.keyboard.press("r")  # Streamlit's own key for a rerun
+        page.wait_for_function(f"window.reruns.length >= {count}")
+        page.wait_for_timeout(150)
+    times = page.evaluate("window.reruns")
+    context.close()
+    print(f"\nrerun of /{name}: median {statistics.median(times):.0f} ms, range {min(times):.0f} to {max(times):.0f}")
