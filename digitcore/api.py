@@ -181,7 +181,7 @@ def _error(status: int, detail: str) -> JSONResponse:
 
 def _without_port(host: str) -> str:
     """The name in a Host header, which may be "[::1]:8501"."""
-    return host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    return (host if host.endswith("]") else host.rsplit(":", 1)[0]).strip("[]")
 
 
 class _Guard:

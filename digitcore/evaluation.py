@@ -6,8 +6,6 @@ another fingerprint, so a stale evaluation is never found.
 
 import hashlib
 import io
-import zipfile
-import zlib
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from digitcore.arrays import load_arrays
 from digitcore.checkpoints import Checkpoint, write_atomically
 from digitcore.classifier import DigitClassifier
 from digitcore.datasets import DigitSet, known_digest, load_digits
@@ -173,17 +172,17 @@ def save_evaluation(evaluation: Evaluation, directory: Path) -> Path:
 def _read(path: Path, fingerprint: str) -> Evaluation | None:
     """The evaluation in a file; None where it is damaged, since it can be made again."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            checkpoint, dataset, written = (str(name) for name in arrays["names"])
-            evaluation = Evaluation(
-                checkpoint=checkpoint,
-                dataset=dataset,
-                fingerprint=written,
-                ids=arrays["ids"],
-                labels=arrays["labels"].astype(np.int64),
-                logits=arrays["logits"],
-            )
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        arrays = load_arrays(path)
+        checkpoint, dataset, written = (str(name) for name in arrays["names"])
+        evaluation = Evaluation(
+            checkpoint=checkpoint,
+            dataset=dataset,
+            fingerprint=written,
+            ids=arrays["ids"],
+            labels=arrays["labels"].astype(np.int64),
+            logits=arrays["logits"],
+        )
+    except (OSError, ValueError, KeyError):
         return None
     count = len(evaluation.ids)
     sound = (

@@ -322,13 +322,22 @@ def _is_extreme(values: _Floats) -> NDArray[np.bool_]:
 def _denoise(colour: _Floats) -> _Floats:
     """Ink (H, W) in [0, 1] of a noisy picture with an uneven ground; all zero where nothing stands out.
 
-    What differs from the ground by more than Otsu's threshold is ink; specks far smaller than the largest piece are
-    dropped.
+    A grey closing (or opening, for light ink) wider than any stroke gives the ground; what differs from it by more
+    than Otsu's threshold is ink; specks far smaller than the largest piece are dropped.
     """
-    difference = _difference_from_uneven_ground(colour.mean(axis=2))
+    grey = ndimage.gaussian_filter(colour.mean(axis=2), sigma=max(colour.shape[:2]) / 700)
+    centred = grey - np.median(_margin(grey))
+    is_dark = abs(np.percentile(centred, 1)) > abs(np.percentile(centred, 99))
+    side = max(3, min(grey.shape) // 3)
+    smooth = ndimage.gaussian_filter(grey, sigma=side / 40)  # or the noise's extremes would be the ground
+    even = ndimage.grey_closing(smooth, size=side) if is_dark else ndimage.grey_opening(smooth, size=side)
+    ground = ndimage.gaussian_filter(even, sigma=side / 4)
+    contrast = ground - grey if is_dark else grey - ground
+    # Dark ink takes a share of the light that falls on it, light ink adds to it.
+    difference: _Floats = np.clip(contrast / np.maximum(ground, 0.05) if is_dark else contrast, 0, None)
     threshold = _otsu(difference)
     solid = difference > threshold
-    if not solid.any() or not _stands_out(difference, solid):
+    if not solid.any() or not _stands_out(contrast, solid):
         return np.zeros_like(difference)
     solid = _without_specks(solid)
     full = float(np.percentile(difference[solid], 75))
@@ -337,48 +346,11 @@ def _denoise(colour: _Floats) -> _Floats:
     return ink
 
 
-def _stands_out(difference: _Floats, solid: NDArray[np.bool_]) -> bool:
-    """Whether the solid part differs from the rest by more than two halves of mere noise would."""
-    rest = difference[~solid]
-    contrast = np.median(difference[solid]) - np.median(rest)
-    return bool(contrast >= max(_LEAST_CONTRAST, 4 * rest.std()))
-
-
-def _difference_from_uneven_ground(grey: _Floats) -> _Floats:
-    """How far grey (H, W) lies from its ground, to the side on which the ink is; 0 at a typical place of the ground.
-
-    The ground is a curved surface fitted to the whole picture, mended by a grey closing (or opening, for light ink)
-    wider than any stroke, which follows shadows too.
-    """
-    longer, shorter = max(grey.shape), min(grey.shape)
-    surface = _fitted_surface(grey)
-    level = ndimage.gaussian_filter(grey - surface, sigma=longer / 150)  # or single pixels of noise would be the ground
-    is_dark = abs(np.percentile(level, 1)) > abs(np.percentile(level, 99))
-    side = max(3, shorter // 3)
-    even = ndimage.grey_closing(level, size=side) if is_dark else ndimage.grey_opening(level, size=side)
-    ground = surface + ndimage.gaussian_filter(even, sigma=side / 4)
-    fine = ndimage.gaussian_filter(grey, sigma=longer / 700)
-    # Dark ink takes a share of the light that falls on it, light ink adds to it.
-    difference = 1 - fine / np.maximum(ground, 0.05) if is_dark else fine - ground
-    return np.clip(difference, 0, None)
-
-
-def _fitted_surface(grey: _Floats) -> _Floats:
-    """The quadratic surface (H, W) that fits the ground of grey (H, W): ink and other things far from it count little."""
-    height, width = grey.shape
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    step = max(1, max(grey.shape) // 64)
-    known, values = terms[::step, ::step].reshape(-1, 6), grey[::step, ::step].ravel()
-    weights = np.ones_like(values)
-    for _ in range(15):
-        scaled = weights[:, np.newaxis]
-        factors = np.linalg.lstsq(known * scaled, values * weights, rcond=None)[0]
-        residuals = np.abs(values - known @ factors)
-        spread = max(float(np.median(residuals)), 1e-3)
-        weights = 1 / (1 + (residuals / (2 * spread)) ** 2)
-    surface: _Floats = (terms @ factors).astype(np.float32)
-    return surface
+def _stands_out(contrast: _Floats, solid: NDArray[np.bool_]) -> bool:
+    """Whether the pixels taken for ink differ from the others by more than two halves of mere noise would."""
+    others = contrast[~solid]
+    gap = float(np.median(contrast[solid]) - np.median(others))
+    return gap >= max(_LEAST_CONTRAST, _LEAST_GAP * float(np.std(others)))
 
 
 def _otsu(values: _Floats) -> float:

@@ -3,9 +3,6 @@
 A stroke is float32 (P, 2): x to the right, y downwards.
 """
 
-import io
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from digitcore.arrays import load_arrays
 from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.settings import load_settings
 
@@ -50,12 +48,12 @@ def load_pen_digits() -> list[PenDigit]:
 
 def _read_pen_digits(path: Path) -> Iterator[PenDigit]:
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            strokes = np.split(arrays["points"], arrays["stroke_ptr"][1:-1])
-            starts, labels, writers = arrays["digit_ptr"], arrays["label"], arrays["writer"]
+        arrays = load_arrays(path)
+        strokes = np.split(arrays["points"], arrays["stroke_ptr"][1:-1])
+        starts, labels, writers = arrays["digit_ptr"], arrays["label"], arrays["writer"]
         for start, end, label, writer in zip(starts[:-1], starts[1:], labels, writers, strict=True):
             yield PenDigit(tuple(strokes[start:end]), int(label), int(writer))
-    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise DatasetError(f"{path} cannot be read ({error}): copy it again.") from error
 
 

@@ -43,7 +43,9 @@ def verified_download(file: str, *, md5: str, directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatasetError(f"{directory} cannot be made ({error.strerror}): set DIGITCORE_DATA to a folder.") from error
+        raise DatasetError(
+            f"{file} could not be downloaded: {directory} cannot be made ({error.strerror}). See DIGITCORE_DATA."
+        ) from error
     for mirror in datasets.MNIST.mirrors:
         try:
             # Aside first: what is not the file that it should be must not be taken for it next time.

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import pickle
@@ -294,6 +295,9 @@ def _with_metadata(path: Path, **changed: object) -> None:
             del metadata[name]
         else:
             metadata[name] = value if isinstance(value, str) else json.dumps(value)
+    if "metadata_sha256" not in changed:  # so that each file has only the one fault that it is to be refused for
+        covered = sorted((name, value) for name, value in metadata.items() if name != "metadata_sha256")
+        metadata["metadata_sha256"] = hashlib.sha256(json.dumps(covered).encode()).hexdigest()
     safetensors.torch.save_file(tensors, path, metadata=metadata)
 
 
@@ -360,6 +364,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "preprocessing": (".safetensors", lambda path: _with_metadata(path, preprocessing='"mnist-2"'), "mnist-2"),
     "classes": (".safetensors", lambda path: _with_metadata(path, class_names=list("abcdefghij")), "needs what"),
     "no checksum": (".safetensors", lambda path: _with_metadata(path, weights_sha256=None), "checksum"),
+    "metadata checksum": (".safetensors", lambda path: _with_metadata(path, metadata_sha256="0" * 64), "checksum"),
     "checksum": (".safetensors", lambda path: _with_metadata(path, weights_sha256="0" * 64), "checksum"),
     "field missing": (".safetensors", lambda path: _with_metadata(path, temperature=None), "unreadable metadata"),
     "temperature 0": (".safetensors", lambda path: _with_metadata(path, temperature=0), "temperature 0"),

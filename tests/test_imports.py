@@ -21,6 +21,7 @@ MODULES = sorted(
 # Each module and what it may import of digitcore besides errors and settings, which everybody may.
 ALLOWED: dict[str, set[str]] = {
     "annotations": set(),
+    "arrays": set(),
     "errors": set(),
     "settings": set(),
     "preprocessing": set(),
@@ -30,10 +31,10 @@ ALLOWED: dict[str, set[str]] = {
     "classifier": {"checkpoints", "preprocessing"},
     "explanation": {"classifier", "checkpoints", "architectures", "preprocessing"},
     "datasets": {"preprocessing", "torchvision_import"},
-    "strokes": set(),
+    "strokes": {"arrays"},
     "torchvision_import": set(),
     "metrics": set(),
-    "evaluation": {"checkpoints", "classifier", "datasets", "metrics", "preprocessing", "corruption"},
+    "evaluation": {"arrays", "checkpoints", "classifier", "datasets", "metrics", "preprocessing", "corruption"},
     "comparison": {"evaluation", "metrics"},
     "charts": {"evaluation", "metrics", "comparison"},
     "manifest": {"checkpoints", "evaluation"},

@@ -211,7 +211,7 @@ class _Run:
         try:
             contents = path.read_bytes()
             if hashlib.sha256(contents[32:]).digest() != contents[:32]:
-                raise TrainingError(f"{path} is damaged: start without --resume.")
+                raise ValueError("its checksum differs")
             state = torch.load(io.BytesIO(contents[32:]), map_location=self.device, weights_only=True)
             if state["run"] != self._identity():
                 raise TrainingError(
