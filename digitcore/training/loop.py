@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import io
 import math
-import pickle
 import platform
 import subprocess
 import tempfile
@@ -28,7 +27,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from digitcore.architectures import DigitNetwork, build_network
-from digitcore.checkpoints import CheckpointMetadata, save_checkpoint, write_atomically
+from digitcore.checkpoints import UNPICKLING_ERRORS, CheckpointMetadata, save_checkpoint, write_atomically
 from digitcore.datasets import DigitSet
 from digitcore.errors import TrainingError
 from digitcore.preprocessing import INPUT_MEAN, INPUT_STD, normalize
@@ -222,16 +221,7 @@ class _Run:
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.epoch = int(state["epoch"])
-        except (
-            pickle.UnpicklingError,
-            RuntimeError,
-            EOFError,
-            ValueError,
-            KeyError,
-            IndexError,
-            TypeError,
-            OSError,
-        ) as error:
+        except UNPICKLING_ERRORS as error:
             raise TrainingError(f"{path} cannot be resumed from ({error}): start without --resume.") from error
 
     def _identity(self) -> dict[str, Any]:

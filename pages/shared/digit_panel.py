@@ -54,7 +54,7 @@ def _similar(classifier: DigitClassifier, pictures: DigitSet, row: int) -> None:
 
 
 def _other_checkpoints(classifier: DigitClassifier, pictures: DigitSet, row: int) -> None:
-    names = [entry.name for entry in resources.library().entries() if entry.problem is None]
+    names = [entry.name for entry in resources.checkpoint_library().entries() if entry.problem is None]
     others = [name for name in names if name != classifier.checkpoint.name][:_MOST_CHECKPOINTS]
     if not others:
         return

@@ -56,14 +56,14 @@ def error_box() -> Iterator[None]:
 
 def checkpoint_picker() -> None:
     """The sidebar's picker; its choice holds on every page and in the address."""
-    entries = resources.library().entries()
+    entries = resources.checkpoint_library().entries()
     usable = [entry.name for entry in entries if entry.problem is None]
     if usable:
-        start = usable.index(resources.library().default_name())
+        start = usable.index(resources.checkpoint_library().default_name())
         st.selectbox("Checkpoint", usable, index=start, key=CHECKPOINT, bind="query-params")
         _describe(next(entry for entry in entries if entry.name == st.session_state[CHECKPOINT]))
     else:
-        st.warning(f"No usable checkpoint in {resources.library().directory}.", icon=":material/warning:")
+        st.warning(f"No usable checkpoint in {resources.checkpoint_library().directory}.", icon=":material/warning:")
     unusable = [entry for entry in entries if entry.problem is not None]
     if unusable:
         with st.expander(f"{len(unusable)} unusable", icon=":material/warning:"):
@@ -120,7 +120,7 @@ def picked_classifier() -> DigitClassifier:
     Raises:
         CheckpointError: none is usable.
     """
-    name = st.session_state.get(CHECKPOINT) or resources.library().default_name()
+    name = st.session_state.get(CHECKPOINT) or resources.checkpoint_library().default_name()
     return resources.classifier(name)
 
 

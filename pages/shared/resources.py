@@ -22,19 +22,19 @@ from digitcore.settings import load_settings
 _REFERENCE_DIGITS = 10_000
 
 
-def library() -> CheckpointLibrary:
+def checkpoint_library() -> CheckpointLibrary:
     """The weights folder, shared by all visitors."""
-    return _library(str(load_settings().weights_directory))
+    return _open_library(str(load_settings().weights_directory))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _library(directory: str) -> CheckpointLibrary:
+def _open_library(directory: str) -> CheckpointLibrary:
     return CheckpointLibrary(Path(directory))
 
 
 def classifier(name: str) -> DigitClassifier:
     """The checkpoint of this name as the file is now; the library keeps the networks."""
-    return DigitClassifier(library().load(name))
+    return DigitClassifier(checkpoint_library().load(name))
 
 
 def annotations() -> AnnotationStore:
@@ -83,7 +83,7 @@ def evaluation(of: DigitClassifier, dataset: str) -> Evaluation:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _known_evaluation(name: str, digest: str, dataset: str) -> Evaluation | None:
-    checkpoint = library().load(name)
+    checkpoint = checkpoint_library().load(name)
     return find_evaluation(checkpoint, dataset) if checkpoint.digest == digest else None
 
 
