@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table, Text, create_engine, delete, insert, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from digitcore.errors import AnnotationError
 
@@ -42,12 +42,11 @@ class AnnotationStore:
         Raises:
             AnnotationError: it cannot be opened.
         """
-        self._url = url
+        self._url = _parsed(url)
         with self._explained():
-            parsed = make_url(url)
-            if parsed.get_backend_name() == "sqlite" and parsed.database:
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self._engine = create_engine(parsed)
+            if self._url.get_backend_name() == "sqlite" and self._url.database:
+                Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+            self._engine = create_engine(self._url)
             _TABLE.metadata.create_all(self._engine)
 
     def all_of(self, dataset: str) -> dict[int, Annotation]:
@@ -85,15 +84,19 @@ class AnnotationStore:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, ArgumentError, NoSuchModuleError, OSError) as error:
-            place, reason = _without_password(self._url), str(error).splitlines()[0]
+        except (SQLAlchemyError, ImportError, OSError) as error:  # ImportError: the database's driver is not installed
+            place, reason = self._url.render_as_string(hide_password=True), str(error).splitlines()[0]
             raise AnnotationError(
                 f"Stars and notes cannot be kept in {place} ({reason}): see DIGITCORE_DATABASE_URL."
             ) from error
 
 
-def _without_password(url: str) -> str:
+def _parsed(url: str) -> URL:
     try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "no database address"
+        return make_url(url)
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+        # The address is not repeated: without its parts nobody knows which of them is the password.
+        raise AnnotationError(
+            "DIGITCORE_DATABASE_URL is no database address: "
+            "write it like sqlite:////folder/file.sqlite or postgresql+psycopg://user:password@host/name."
+        ) from error

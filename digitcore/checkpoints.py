@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pickle
+import struct
 import tempfile
 import threading
 import warnings
@@ -98,16 +99,20 @@ class CheckpointEntry:
 
 _OUR_KEYS = {*CheckpointMetadata.__dataclass_fields__, "format_version", "weights_sha256", "metadata_sha256"}
 _LEAST_TEMPERATURE = 0.01
-UNPICKLING_ERRORS = (
+UNPICKLING_ERRORS = (  # RuntimeError covers RecursionError
     pickle.UnpicklingError,
     RuntimeError,
     EOFError,
     ValueError,
-    KeyError,
-    IndexError,
+    LookupError,
     TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
     OSError,
+    struct.error,
 )
+"""What `torch.load` may raise of a damaged file; no list of its own says so."""
 
 # --- saving ----------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -327,6 +328,15 @@ def _negative_variance(path: Path) -> None:
     torch.save(state, path)
 
 
+def _wrong_storage_key(path: Path) -> None:
+    """A file of torch's old format, with its list of storages naming another one."""
+    torch.save(_network().state_dict(), path, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    key = str(re.findall(rb"\d{8,}", data)[-1], "ascii")  # the list stands last, before the numbers themselves
+    head, _, tail = data.rpartition(key.encode())
+    path.write_bytes(head + b"7" * len(key) + tail)
+
+
 BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "empty": (".safetensors", lambda path: path.write_bytes(b""), "no readable safetensors"),
     "empty pt": (".pt", lambda path: path.write_bytes(b""), "no state dict"),
@@ -354,6 +364,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "sparse": (".pt", lambda path: _with_tensors(path, _replace("head.weight", Tensor.to_sparse)), "bad"),
     "meta": (".pt", lambda path: _with_tensors(path, _replace("head.weight", lambda v: v.to("meta"))), "bad"),
     "negative variance": (".pt", _negative_variance, "bad"),
+    "storage key": (".pt", _wrong_storage_key, "no state dict"),
     "other network": (".pt", lambda path: torch.save(nn.Linear(3, 4).state_dict(), path), r"weight \(4, 3\)"),
     "architecture": (".safetensors", lambda path: _with_metadata(path, architecture="resnet"), "metadata"),
     "unknown architecture": (".safetensors", lambda path: _with_metadata(path, architecture=["resnet"]), "resnet"),

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 import digitcore
+import digitcore.training.loop
 from digitcore.cli import main
 from digitcore.datasets import DigitSet
 from digitcore.settings import load_settings
@@ -75,6 +76,17 @@ def test_empty_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 WRONG_USAGE = [[], ["nosuch"], ["predict"], ["train", "nosuch"], ["evaluate", "--dataset", "nosuch"]]
+
+
+@pytest.mark.parametrize("variable", ["DIGITCORE_MAX_IMAGE_BYTES", "DIGITCORE_MAX_CHECKPOINT_BYTES"])
+def test_a_bad_setting_is_wrong_usage(
+    seven: Path, variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, "20MB")
+    assert main(["predict", str(seven)]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == f"error: {variable} must be a positive whole number, got '20MB'\n"
 
 
 @pytest.mark.parametrize("arguments", WRONG_USAGE, ids=" ".join)
@@ -278,6 +290,23 @@ def test_train_needs_the_training_digits(
 def test_train_writes_safetensors_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "quick", "--output", str(tmp_path / "x.pt")]) == 2
     assert "must end in .safetensors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["a folder", "below a file"])
+def test_a_place_for_the_result_is_looked_for_before_training(
+    tmp_path: Path,
+    validation_digits: DigitSet,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+) -> None:
+    monkeypatch.setattr(digitcore.cli, "load_digits", lambda name: validation_digits)
+    monkeypatch.setattr(digitcore.training.loop, "_Run", None)  # calling it would fail
+    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "file").write_text("in the way")
+    output = tmp_path / ("folder.safetensors" if place == "a folder" else "file/new.safetensors")
+    assert main(["train", "quick", "--output", str(output)]) == 1
+    assert f"error: {output} " in capsys.readouterr().err
 
 
 def test_train_on_a_few_digits(

@@ -1,3 +1,4 @@
+import csv
 import gzip
 import hashlib
 import http.server
@@ -11,7 +12,15 @@ import numpy as np
 import pytest
 
 from digitcore import datasets, torchvision_import
-from digitcore.datasets import DigitSet, dataset_names, download_mnist, is_available, known_digest, load_digits
+from digitcore.datasets import (
+    DigitSet,
+    dataset_names,
+    disputed_ids,
+    download_mnist,
+    is_available,
+    known_digest,
+    load_digits,
+)
 from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.settings import load_settings
 
@@ -140,6 +149,16 @@ def test_the_digest_covers_ids_images_labels_and_order(validation_digits: DigitS
     ]
     assert len({digits.digest, *(other.digest for other in others)}) == 6
     assert DigitSet("x", digits.ids, digits.images, digits.labels).digest == digits.digest  # whatever the name
+
+
+def test_disputed_ids_are_those_that_no_majority_confirmed() -> None:
+    judgements = load_settings().data_directory / "label_errors" / "mnist_test_mturk.csv"
+    if not judgements.is_file():
+        pytest.skip(f"{judgements} is not there")
+    with judgements.open(newline="") as file:
+        expected = {int(row["test_index"]) for row in csv.DictReader(file) if row["majority"] != "agree_given"}
+    assert disputed_ids("mnist-test") == expected
+    assert disputed_ids("uci-digits") == disputed_ids("nosuch") == frozenset()
 
 
 # --- missing and damaged files ---------------------------------------------------------------------------------------

@@ -145,3 +145,14 @@ def test_summary() -> None:
     assert summary.interval == pytest.approx((0.300642, 0.954413), abs=1e-6)
     assert summary.nll == pytest.approx(-(3 * np.log(confidence) + np.log((1 - confidence) / 9)) / 4, abs=1e-6)
     assert summary.ece == pytest.approx(0.75 - confidence, abs=1e-6)
+
+
+def test_digits_can_be_left_out() -> None:
+    logits = np.eye(10, dtype=np.float32)[[1, 2, 3, 0]]
+    whole = Evaluation("one", "few", "0", np.array([10, 20, 30, 40]), np.array([1, 2, 3, 4]), logits)
+    rest = whole.without([40, 10, 99])  # 99 is the id of no digit
+    assert (rest.ids.tolist(), rest.labels.tolist(), rest.predictions.tolist()) == ([20, 30], [2, 3], [2, 3])
+    assert (whole.errors, rest.errors, len(rest)) == (1, 0, 2)
+    assert (rest.checkpoint, rest.dataset) == (whole.checkpoint, whole.dataset)
+    assert _same(whole.without(frozenset()), whole)
+    assert len(whole.without(whole.ids.tolist())) == 0

@@ -234,6 +234,8 @@ class _Run:
 
 def _check_writable(output: Path) -> None:
     """Now rather than after hours."""
+    if output.is_dir():
+        raise TrainingError(f"{output} is a folder: name a file in it as --output.")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=output.parent):
