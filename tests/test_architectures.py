@@ -33,15 +33,34 @@ def _compact_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np
     """The compact network in SciPy: ReLU before pooling, as in the textbooks."""
     maps = picture[np.newaxis]
     for i in (1, 2, 3):
-        kernels, bias = weights[f"features.conv{i}.weight"], weights[f"features.conv{i}.bias"]
-        convolved = [
-            sum(correlate2d(map_, kernel, mode="same") for map_, kernel in zip(maps, per_input, strict=True)) + offset
-            for per_input, offset in zip(kernels, bias, strict=True)
-        ]
-        rectified = np.maximum(convolved, 0)
-        side = rectified.shape[1] // 2
-        maps = rectified[:, : side * 2, : side * 2].reshape(len(rectified), side, 2, side, 2).max(axis=(2, 4))
+        maps = _windows(_rectified_convolution(weights, i, maps)).max(axis=(2, 4))
     return weights["head.weight"] @ maps.ravel() + weights["head.bias"]
+
+
+def _rectified_convolution(weights: Arrays, i: int, maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    kernels, bias = weights[f"features.conv{i}.weight"], weights[f"features.conv{i}.bias"]
+    convolved = [
+        sum(correlate2d(map_, kernel, mode="same") for map_, kernel in zip(maps, per_input, strict=True)) + offset
+        for per_input, offset in zip(kernels, bias, strict=True)
+    ]
+    return np.maximum(convolved, 0)
+
+
+def _windows(maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """2x2 windows: (C, H // 2, 2, W // 2, 2)."""
+    side = maps.shape[1] // 2
+    return maps[:, : side * 2, : side * 2].reshape(len(maps), side, 2, side, 2)
+
+
+def _standard_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    maps = picture[np.newaxis]
+    for i in range(1, 7):
+        maps = _rectified_convolution(weights, i, maps)
+        if i in (2, 4):
+            windows = _windows(maps)
+            maps = 0.5 * windows.mean(axis=(2, 4)) + 0.5 * windows.max(axis=(2, 4))
+    features = np.concatenate([maps.mean(axis=(1, 2)), maps.max(axis=(1, 2))])
+    return weights["head.weight"] @ features + weights["head.bias"]
 
 
 def _mlp_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,7 +68,8 @@ def _mlp_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.flo
     return weights["head.weight"] @ np.maximum(hidden, 0) + weights["head.bias"]
 
 
-ORACLES = {"compact": _compact_logits, "mlp": _mlp_logits}
+ORACLES = {"compact": _compact_logits, "standard": _standard_logits, "mlp": _mlp_logits}
+FORMS = [("compact", False), ("compact", True), ("standard", False), ("standard", True), ("mlp", False)]
 
 
 def test_every_architecture_has_an_oracle() -> None:
@@ -77,13 +97,18 @@ def test_the_shipped_weights_through_the_independent_implementation() -> None:
 
 @pytest.mark.parametrize(
     ("name", "batch_norm", "parameters"),
-    [("compact", False, 8_778), ("compact", True, 8_778 + 2 * (8 + 16 + 32)), ("mlp", False, 101_770)],
+    [
+        ("compact", False, 8_778),
+        ("compact", True, 8_778 + 2 * (8 + 16 + 32)),
+        ("standard", False, 189_130),
+        ("mlp", False, 101_770),
+    ],
 )
 def test_number_of_parameters(name: str, batch_norm: bool, parameters: int) -> None:
     assert count_parameters(build_network(name, batch_norm=batch_norm)) == parameters
 
 
-@pytest.mark.parametrize(("name", "batch_norm"), [("compact", False), ("compact", True), ("mlp", False)])
+@pytest.mark.parametrize(("name", "batch_norm"), FORMS)
 def test_folding_changes_nothing(name: str, batch_norm: bool) -> None:
     network, batch = _network(name, batch_norm=batch_norm), _batch()
     before = {key: value.clone() for key, value in network.state_dict().items()}
@@ -114,7 +139,7 @@ def test_features_then_head_then_probabilities(name: str) -> None:
 
 
 def test_unknown_names_and_forms() -> None:
-    with pytest.raises(ValueError, match="name must be one of compact, mlp, got 'resnet'"):
+    with pytest.raises(ValueError, match="name must be one of compact, standard, mlp, got 'resnet'"):
         build_network("resnet")
     with pytest.raises(ValueError, match="batch_norm must be False"):
         build_network("mlp", batch_norm=True)

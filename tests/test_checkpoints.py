@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from digitcore.architectures import CLASS_NAMES, DigitNetwork, build_network
+from digitcore.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network
 from digitcore.checkpoints import (
     Checkpoint,
     CheckpointLibrary,
@@ -65,7 +65,7 @@ def _parts(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 # --- saving and loading ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("architecture", ["compact", "mlp"])
+@pytest.mark.parametrize("architecture", architecture_names())
 def test_what_is_saved_is_loaded(tmp_path: Path, architecture: str) -> None:
     network = _network(architecture)
     metadata = CheckpointMetadata(
@@ -191,7 +191,10 @@ def test_a_plain_state_dict_is_a_checkpoint(tmp_path: Path, form: str, batch_nor
     assert not any(parameter.requires_grad for parameter in checkpoint.network.parameters())
 
 
-@pytest.mark.parametrize(("architecture", "batch_norm"), [("compact", False), ("compact", True), ("mlp", False)])
+@pytest.mark.parametrize(
+    ("architecture", "batch_norm"),
+    [("compact", False), ("compact", True), ("standard", False), ("standard", True), ("mlp", False)],
+)
 def test_the_readmes_one_line_is_enough(tmp_path: Path, architecture: str, batch_norm: bool) -> None:
     network = _network(architecture, batch_norm=batch_norm)
     torch.save(network.state_dict(), tmp_path / "one.pt")
@@ -368,7 +371,11 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "other network": (".pt", lambda path: torch.save(nn.Linear(3, 4).state_dict(), path), r"weight \(4, 3\)"),
     "architecture": (".safetensors", lambda path: _with_metadata(path, architecture="resnet"), "metadata"),
     "unknown architecture": (".safetensors", lambda path: _with_metadata(path, architecture=["resnet"]), "resnet"),
-    "unknown name": (".safetensors", lambda path: _with_metadata(path, architecture='"resnet"'), "compact, mlp"),
+    "unknown name": (
+        ".safetensors",
+        lambda path: _with_metadata(path, architecture='"resnet"'),
+        "compact, standard, mlp",
+    ),
     "wrong architecture": (".safetensors", lambda path: _with_metadata(path, architecture='"mlp"'), "do not fit"),
     "newer version": (".safetensors", lambda path: _with_metadata(path, format_version="2"), "update the program"),
     "no version": (".safetensors", lambda path: _with_metadata(path, format_version=None), "version None"),

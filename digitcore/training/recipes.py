@@ -44,6 +44,23 @@ _RECIPES = {
             augmentation=_VARIED,
         ),
         Recipe(
+            name="standard",
+            architecture="standard",
+            epochs=30,
+            summary="the network of 189 thousand parameters, with warped digits and varied strokes",
+            batch_norm=True,
+            peak_learning_rate=3e-3,
+            augmentation=_VARIED,
+        ),
+        Recipe(
+            name="mlp",
+            architecture="mlp",
+            epochs=12,
+            summary="a network without convolutions on MNIST as it is, to compare against",
+            peak_learning_rate=2e-3,
+            average_decay=0.99,
+        ),
+        Recipe(
             name="quick",
             architecture="compact",
             epochs=3,
