@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["ALL", "Chart", "confidence_histogram", "confusion_heatmap", "coverage_chart", "reliability_diagram"]
+__all__ = [
+    "ALL",
+    "Chart",
+    "confidence_histogram",
+    "confusion_heatmap",
+    "coverage_chart",
+    "reliability_diagram",
+    "specification",
+]
 
 Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
 
@@ -17,6 +25,16 @@ ALL = "all"
 _BLUE, _ORANGE, _GREY = "#2f74c8", "#d9822b", "#8a8a8a"
 _ON_DARK, _ON_LIGHT = "#ffffff", "#222222"
 _SHARES = alt.Axis(format="%")
+
+
+def specification(chart: Chart) -> dict[str, Any]:
+    """The Vega-Lite specification of a chart, its data inside, in the look of whatever page draws it.
+
+    Making it takes far longer than drawing it, so it is worth keeping.
+    """
+    made: dict[str, Any] = chart.to_dict()
+    made.pop("config", None)  # sizes and colours of Altair's own look
+    return made
 
 
 def reliability_diagram(table: pd.DataFrame) -> Chart:

@@ -3,7 +3,6 @@
 import pandas as pd
 import streamlit as st
 
-from digitcore.charts import confidence_histogram, coverage_chart, reliability_diagram
 from digitcore.classifier import DigitClassifier
 from digitcore.datasets import disputed_ids
 from digitcore.evaluation import Evaluation, summarize
@@ -91,14 +90,11 @@ def calibration(evaluation: Evaluation) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.caption("Accuracy against confidence in 15 equally wide bins; on the dashed line both agree.")
-        st.altair_chart(
-            reliability_diagram(resources.reliability_table(evaluation.fingerprint, evaluation)),
-            alt="Reliability diagram",
-        )
+        st.vega_lite_chart(resources.reliability_diagram(evaluation.fingerprint, evaluation), alt="Reliability diagram")
     with right:
         st.caption("How many right and wrong answers were given with which confidence.")
-        st.altair_chart(
-            confidence_histogram(resources.digit_table(evaluation.fingerprint, evaluation)),
+        st.vega_lite_chart(
+            resources.confidence_histogram(evaluation.fingerprint, evaluation),
             alt="Histogram of confidence of right and wrong answers",
         )
 
@@ -124,8 +120,8 @@ def coverage(evaluation: Evaluation) -> None:
     refused = len(evaluation) - answered
     if st.button(f"See the {refused:,} refused", icon=":material/image_search:", disabled=refused == 0):
         show_errors(show="all digits", confidence=(0.0, threshold))
-    st.altair_chart(
-        coverage_chart(resources.coverage_table(evaluation.fingerprint, evaluation), coverage=share),
+    st.vega_lite_chart(
+        resources.coverage_chart(evaluation.fingerprint, share, evaluation),
         alt="Accuracy of the answered digits against the share that is answered",
     )
 

@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from digitcore.charts import ALL, confusion_heatmap
+from digitcore.charts import ALL
 from digitcore.classifier import DigitClassifier
 from digitcore.datasets import DigitSet
 from digitcore.evaluation import Evaluation
-from digitcore.metrics import confused_pairs, confusion_matrix, confusion_order
 from pages.shared import resources
 from pages.shared.digit_gallery import digit_gallery
 from pages.shared.digit_panel import digit_panel
@@ -22,20 +21,19 @@ _CHART = "confusion-chart"
 @st.fragment
 def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
     """One fragment, so that a click on a cell redraws no more than it has to."""
-    matrix = confusion_matrix(evaluation.labels, evaluation.logits)
     left, right = st.columns([11, 10], gap="medium")
     with right:
         _cell_pickers()  # first: the chart frames what they say
     with left:
-        _chart(matrix)
+        _chart(evaluation)
     with right:
         rows = _rows_of_cell(resources.digit_table(evaluation.fingerprint, evaluation))
         digit_gallery(rows, evaluation, pictures, key="confusion-gallery")
         digit_panel(classifier, evaluation, pictures)
-    _exports(matrix)
+    _exports(*resources.confusion(evaluation.fingerprint, evaluation))
 
 
-def _chart(matrix: np.ndarray) -> None:
+def _chart(evaluation: Evaluation) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         normalised = st.segmented_control(
             "Numbers", ["counts", "row", "column"], default="counts", required=True, key="numbers",
@@ -46,16 +44,16 @@ def _chart(matrix: np.ndarray) -> None:
             diagonal = st.toggle("Right answers coloured too", key="diagonal", bind="query-params")
             logarithmic = st.toggle("Logarithmic colour", key="log", bind="query-params")
             by_confusion = st.toggle("Often confused digits side by side", key="order", bind="query-params")
-    order = confusion_order(matrix) if by_confusion else list(range(10))
-    chart = confusion_heatmap(
-        matrix,
-        order=order,
+    chart = resources.confusion_heatmap(
+        evaluation.fingerprint,
+        by_confusion=by_confusion,
         normalised=None if normalised == "counts" else normalised,
         logarithmic=logarithmic,
         diagonal=diagonal,
         selected=(_as_cell(st.session_state.get(TRUE)), _as_cell(st.session_state.get(PREDICTED))),
+        _evaluation=evaluation,
     )
-    st.altair_chart(
+    st.vega_lite_chart(
         chart, key=_CHART, on_select=_take_selection, alt="Confusion matrix; the pickers beside it do the same"
     )
 
@@ -95,8 +93,7 @@ def _rows_of_cell(table: pd.DataFrame) -> pd.DataFrame:
     return table[inside].sort_values("confidence", ascending=False, kind="stable")
 
 
-def _exports(matrix: np.ndarray) -> None:
-    pairs = confused_pairs(matrix)
+def _exports(matrix: np.ndarray, pairs: pd.DataFrame) -> None:
     with st.expander("Most confused pairs", icon=":material/format_list_numbered:"):
         shown = pairs.assign(**{name: 100 * pairs[name] for name in ("share", "low", "high")})
         per_cent = {

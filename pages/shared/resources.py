@@ -4,13 +4,14 @@ Arguments whose names begin with an underscore are not compared: the fingerprint
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore import metrics
+from digitcore import charts, metrics
 from digitcore.annotations import AnnotationStore
 from digitcore.bench import milliseconds_per_digit
 from digitcore.checkpoints import CheckpointLibrary
@@ -105,22 +106,68 @@ def class_table(fingerprint: str, _evaluation: Evaluation) -> pd.DataFrame:
     return metrics.class_table(_evaluation.labels, _evaluation.logits)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def reliability_table(fingerprint: str, _evaluation: Evaluation) -> pd.DataFrame:
-    """`metrics.reliability_table` of an evaluation."""
-    return metrics.reliability_table(_evaluation.labels, _evaluation.logits)
+@st.cache_resource(max_entries=64, show_spinner=False)
+def digit_table(fingerprint: str, _evaluation: Evaluation) -> pd.DataFrame:
+    """`metrics.digit_table` of an evaluation. Nothing may write to it."""
+    return metrics.digit_table(_evaluation.ids, _evaluation.labels, _evaluation.logits)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def coverage_table(fingerprint: str, _evaluation: Evaluation) -> pd.DataFrame:
-    """`metrics.coverage_table` of an evaluation."""
+@st.cache_resource(max_entries=64, show_spinner=False)
+def confusion(fingerprint: str, _evaluation: Evaluation) -> tuple[NDArray[np.int64], pd.DataFrame]:
+    """`metrics.confusion_matrix` and `metrics.confused_pairs` of an evaluation. Nothing may write to them."""
+    matrix = metrics.confusion_matrix(_evaluation.labels, _evaluation.logits)
+    return matrix, metrics.confused_pairs(matrix)
+
+
+# Charts, as specifications: to build one takes longer than all else on its page. Nothing may write to them.
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def reliability_diagram(fingerprint: str, _evaluation: Evaluation) -> dict[str, Any]:
+    """`charts.reliability_diagram` of an evaluation."""
+    table = metrics.reliability_table(_evaluation.labels, _evaluation.logits)
+    return charts.specification(charts.reliability_diagram(table))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def confidence_histogram(fingerprint: str, _evaluation: Evaluation) -> dict[str, Any]:
+    """`charts.confidence_histogram` of an evaluation."""
+    return charts.specification(charts.confidence_histogram(digit_table(fingerprint, _evaluation)))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def coverage_chart(fingerprint: str, coverage: float, _evaluation: Evaluation) -> dict[str, Any]:
+    """`charts.coverage_chart` of an evaluation."""
+    return charts.specification(charts.coverage_chart(_coverage_table(fingerprint, _evaluation), coverage=coverage))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _coverage_table(fingerprint: str, _evaluation: Evaluation) -> pd.DataFrame:
     return metrics.coverage_table(_evaluation.labels, _evaluation.logits)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def digit_table(fingerprint: str, _evaluation: Evaluation) -> pd.DataFrame:
-    """`metrics.digit_table` of an evaluation."""
-    return metrics.digit_table(_evaluation.ids, _evaluation.labels, _evaluation.logits)
+@st.cache_resource(max_entries=256, show_spinner=False)
+def confusion_heatmap(
+    fingerprint: str,
+    *,
+    by_confusion: bool,
+    normalised: str | None,
+    logarithmic: bool,
+    diagonal: bool,
+    selected: tuple[str, str],
+    _evaluation: Evaluation,
+) -> dict[str, Any]:
+    """`charts.confusion_heatmap` of an evaluation, its digits in natural order or by confusion."""
+    matrix, _ = confusion(fingerprint, _evaluation)
+    chart = charts.confusion_heatmap(
+        matrix,
+        order=metrics.confusion_order(matrix) if by_confusion else list(range(10)),
+        normalised=normalised,
+        logarithmic=logarithmic,
+        diagonal=diagonal,
+        selected=selected,
+    )
+    return charts.specification(chart)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -1,14 +1,17 @@
 """How long it takes from pen-up to the answer, and where the time goes: `make test-slow` prints it."""
 
 import statistics
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.browser.conftest import DrawPage
+from tests.browser.conftest import DrawPage, running_dashboard
 
 _STROKES = 25
+_RERUNS = 15
 _PROBE = """
 window.probe = {};
 const send = WebSocket.prototype.send;
@@ -66,33 +69,37 @@ def test_pen_up_to_answer(browser: Browser, server: str) -> None:
     assert all(each["up"] < each["sent"] < each["shown"] for each in parts)
 
 
-_RERUNS = """
-window.reruns = [];
-addEventListener('load', () => new MutationObserver(changes => {
-  for (const { target, oldValue } of changes) {
-    const state = target.dataset.testScriptState;
-    if (state === 'running' && oldValue !== 'running') window.began = performance.now();
-    if (state !== 'running' && oldValue === 'running') window.reruns.push(performance.now() - window.began);
-  }
-}).observe(document.body, {subtree: true, attributeFilter: ['data-test-script-state'], attributeOldValue: true}));
-"""
+@pytest.fixture(scope="module")
+def measured_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that tells the browser how long each run of a page took; what it tells goes nowhere else."""
+    folder = tmp_path_factory.mktemp("measured")
+    with running_dashboard(folder, STREAMLIT_BROWSER_GATHER_USAGE_STATS="true") as address:
+        yield address
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "accuracy", "confusion", "errors"])
-def test_rerun_of_a_page(browser: Browser, server: str, name: str) -> None:
-    """Prints the median time that a rerun of a whole page takes as the browser sees it, in milliseconds."""
+def test_rerun_of_a_page(browser: Browser, measured_server: str, name: str) -> None:
+    """Prints the median time that the server takes for a rerun of a whole page, in milliseconds."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.route(lambda url: not url.startswith(measured_server), lambda route: route.abort())
     page = context.new_page()
-    page.add_init_script(_RERUNS)
-    page.goto(f"{server}/{name}")
+    times: list[float] = []
+
+    def receive(data: str | bytes) -> None:
+        message = ForwardMsg.FromString(data) if isinstance(data, bytes) else ForwardMsg()
+        if message.WhichOneof("type") == "page_profile":
+            times.append(message.page_profile.exec_time / 1000)
+
+    page.on("websocket", lambda socket: socket.on("framereceived", receive))
+    page.goto(f"{measured_server}/{name}")
     page.get_by_role("heading").first.wait_for()
     page.wait_for_timeout(4000)
-    page.evaluate("window.reruns.length = 0")
-    for count in range(1, 16):
+    times.clear()
+    for count in range(1, _RERUNS + 1):
         page.keyboard.press("r")  # Streamlit's own key for a rerun
-        page.wait_for_function(f"window.reruns.length >= {count}")
+        while len(times) < count:
+            page.wait_for_timeout(50)
         page.wait_for_timeout(150)
-    times = page.evaluate("window.reruns")
     context.close()
     print(f"\nrerun of /{name}: median {statistics.median(times):.0f} ms, range {min(times):.0f} to {max(times):.0f}")
