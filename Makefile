@@ -29,6 +29,6 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/test-ready: .venv/ready tests/requirements.txt
+.venv/test-ready: .venv/ready requirements-onnx.txt tests/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@

@@ -15,6 +15,7 @@ if __name__ == "__main__":
             st.Page("pages/accuracy.py", title="Accuracy", icon=":material/target:"),
             st.Page("pages/confusion.py", title="Confusion matrix", icon=":material/grid_on:"),
             st.Page("pages/errors.py", title="Misclassified digits", icon=":material/image_search:"),
+            st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         ]
     )
     with error_box():

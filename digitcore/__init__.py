@@ -9,6 +9,7 @@
 """
 
 from digitcore.classifier import DigitClassifier, Prediction, load_classifier
+from digitcore.comparison import Comparison, compare
 from digitcore.datasets import DigitSet, load_digits
 from digitcore.errors import (
     AnnotationError,
@@ -26,6 +27,7 @@ __all__ = [
     "AnnotationError",
     "BlankImageError",
     "CheckpointError",
+    "Comparison",
     "DatasetError",
     "DatasetMissingError",
     "DigitClassifier",
@@ -35,6 +37,7 @@ __all__ = [
     "ImageError",
     "Prediction",
     "TrainingError",
+    "compare",
     "evaluate",
     "load_classifier",
     "load_digits",

@@ -24,7 +24,6 @@ __all__ = [
     "Standard",
     "architecture_names",
     "build_network",
-    "count_parameters",
 ]
 
 CLASS_NAMES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
@@ -53,6 +52,10 @@ class DigitNetwork(nn.Module):
     def log_probabilities(self, batch: Tensor) -> Tensor:
         """Natural logarithms (N, 10) of the class probabilities of a normalised batch (N, 1, 28, 28)."""
         return torch.log_softmax(self(batch), dim=1)
+
+    def count_parameters(self) -> int:
+        """Number of trainable values; the running statistics of batch normalisation are none."""
+        return sum(parameter.numel() for parameter in self.parameters())
 
     def folded(self) -> "DigitNetwork":
         """A copy in evaluation mode with each batch normalisation folded into the convolution before it.
@@ -164,8 +167,3 @@ def build_network(name: str, *, batch_norm: bool = False) -> DigitNetwork:
     if name not in _ARCHITECTURES:
         raise ValueError(f"name must be one of {', '.join(_ARCHITECTURES)}, got {name!r}")
     return _ARCHITECTURES[name](batch_norm=batch_norm)
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Number of trainable values; the running statistics of batch normalisation are none."""
-    return sum(parameter.numel() for parameter in network.parameters())

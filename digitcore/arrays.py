@@ -5,6 +5,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ _DAMAGES = (
 )
 
 
-def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a file by name.
+def load_arrays(path: Path, *, only: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+    """The arrays of a file by name: all, or those of these names that it has.
 
     Raises:
         OSError: it cannot be opened.
@@ -37,6 +38,6 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     contents = io.BytesIO(path.read_bytes())
     try:
         with np.load(contents, allow_pickle=False) as arrays:
-            return dict(arrays)
+            return {name: arrays[name] for name in arrays.files if only is None or name in only}
     except _DAMAGES as error:
         raise ValueError(f"{path} is no sound array file ({type(error).__name__}: {error})") from error

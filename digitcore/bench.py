@@ -1,26 +1,20 @@
 """What this project claims, measured: accuracy on drawn digits, and time against a yardstick taken in the same run."""
 
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from digitcore.classifier import DigitClassifier, all_cores
 from digitcore.datasets import is_available, load_digits
 from digitcore.evaluation import evaluate
 from digitcore.metrics import wilson_interval
 from digitcore.preprocessing import preprocess
-from digitcore.strokes import PenDigit, load_pen_digits, place_strokes, render_strokes
+from digitcore.strokes import BRUSHES, CANVAS_SIDE, PenDigit, draw_at_random, load_pen_digits
+from digitcore.timing import median_seconds, milliseconds_per_digit
 
-__all__ = ["BRUSHES", "Measurement", "draw_at_random", "measure_all", "milliseconds_per_digit"]
+__all__ = ["Measurement", "measure_all"]
 
-CANVAS_SIDE = 280
-BRUSHES = (8, 16, 28)
-"""Brush widths in pixels of a canvas 280 pixels to a side."""
-_EXTENTS = (0.35, 0.8)  # longer side of a drawing, as a share of the canvas
 _REPEATS = 5
 
 
@@ -37,22 +31,6 @@ class Measurement:
     """Of a time: against the yardstick, numpy's product of two 512x512 matrices in this very run."""
 
 
-def draw_at_random(
-    digit: PenDigit, *, brush: float, generator: np.random.Generator, side: int = CANVAS_SIDE
-) -> NDArray[np.uint8]:
-    """Ink (side, side), 255 = ink, of a pen digit drawn in a random place and size, 0.35 to 0.8 of the canvas."""
-    position = (float(generator.random()), float(generator.random()))
-    extent = float(generator.uniform(*_EXTENTS))
-    placed = place_strokes(digit.strokes, side=side, extent=extent, position=position, brush=brush)
-    return render_strokes(placed, side=side, brush=brush)
-
-
-def milliseconds_per_digit(classifier: DigitClassifier) -> float:
-    """Median time of one digit through the network, on one core of this machine."""
-    inputs = np.zeros((1, 28, 28), dtype=np.uint8)
-    return 1e3 * _median_seconds(lambda: list(classifier.logits_by_batch(inputs, threads=1)), repeats=21)
-
-
 def measure_all(classifier: DigitClassifier, *, drawings: int = 2000, seed: int = 0) -> Iterator[Measurement]:
     """Every figure that can be measured with the data on this machine.
 
@@ -65,12 +43,12 @@ def measure_all(classifier: DigitClassifier, *, drawings: int = 2000, seed: int 
 
 def _measure_time(classifier: DigitClassifier) -> Iterator[Measurement]:
     matrix = np.ones((512, 512), dtype=np.float32)
-    yardstick = _median_seconds(lambda: matrix @ matrix, repeats=51)
+    yardstick = median_seconds(lambda: matrix @ matrix, repeats=51)
     yield Measurement("yardstick: product of two 512x512 matrices", yardstick * 1e3, "ms", ratio=1.0)
 
     dataset = "mnist-test" if is_available("mnist-test") else "mnist-validation"
     digits = load_digits(dataset)
-    seconds = _median_seconds(lambda: evaluate(classifier, digits), repeats=_REPEATS)
+    seconds = median_seconds(lambda: evaluate(classifier, digits), repeats=_REPEATS)
     yield Measurement(f"{dataset} evaluated on {all_cores()} cores", seconds, "s", ratio=seconds / yardstick)
     yield Measurement(f"{dataset} evaluated on {all_cores()} cores", len(digits) / seconds, "digits/s")
 
@@ -82,7 +60,7 @@ def _measure_time(classifier: DigitClassifier) -> Iterator[Measurement]:
         "a drawing preprocessed": lambda: preprocess(drawing),
         "a drawing predicted": lambda: classifier.predict(drawing),
     }.items():
-        seconds = _median_seconds(step, repeats=51)
+        seconds = median_seconds(step, repeats=51)
         yield Measurement(name, seconds * 1e3, "ms", ratio=seconds / yardstick)
 
 
@@ -101,13 +79,3 @@ def _measure_drawn(
             "accuracy",
             interval=wilson_interval(right, len(chosen)),
         )
-
-
-def _median_seconds(step: Callable[[], object], *, repeats: int) -> float:
-    step()  # not counted: the first run fills caches
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)

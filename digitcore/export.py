@@ -1,12 +1,17 @@
 """A network for programs without digitcore: from a normalised batch (N, 1, 28, 28) to uncalibrated logits (N, 10)."""
 
 import io
+import json
+import warnings
 from pathlib import Path
 
 import torch
 
-from digitcore.checkpoints import Checkpoint, write_atomically
+from digitcore.architectures import DigitNetwork
+from digitcore.checkpoints import Checkpoint, CheckpointMetadata
 from digitcore.errors import CheckpointError
+from digitcore.files import write_atomically
+from digitcore.onnx_models import DECLARED
 from digitcore.preprocessing import INPUT_SIDE
 
 __all__ = ["FORMATS", "export_network"]
@@ -17,24 +22,38 @@ FORMATS = ("onnx", "torchscript", "state-dict")
 def export_network(checkpoint: Checkpoint, path: Path, *, file_format: str) -> None:
     """Writes the network to path in one of `FORMATS`; all of it or nothing.
 
-    The input is normalised as `preprocessing.normalize` does it. ONNX needs the package `onnx`.
+    The input is normalised as `preprocessing.normalize` does it. An ONNX file says so in its metadata, with the
+    temperature and the rest that make it the same checkpoint again; it needs the package `onnx`.
 
     Raises:
         ValueError: the format is not one of `FORMATS`.
-        CheckpointError: the file cannot be written, or a package is missing.
+        CheckpointError: the file cannot be written, a package is missing, or the checkpoint is an ONNX file itself.
     """
     if file_format not in FORMATS:
         raise ValueError(f"file_format must be one of {', '.join(FORMATS)}, got {file_format!r}")
+    network = checkpoint.network.folded()  # as it is already, or an ONNX file, which refuses
     buffer = io.BytesIO()
     example = (torch.zeros(1, 1, INPUT_SIDE, INPUT_SIDE),)
     if file_format == "state-dict":
-        torch.save(checkpoint.network.state_dict(), buffer)
+        torch.save(network.state_dict(), buffer)
     elif file_format == "torchscript":
-        torch.jit.save(torch.jit.trace(checkpoint.network, example), buffer)  # type: ignore[no-untyped-call]
+        torch.jit.save(torch.jit.trace(network, example), buffer)  # type: ignore[no-untyped-call]
     else:
-        try:
+        buffer.write(_onnx_bytes(network, example, checkpoint.metadata))
+    try:
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
+
+
+def _onnx_bytes(network: DigitNetwork, example: tuple[torch.Tensor], metadata: CheckpointMetadata) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        import onnx
+
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # its successor needs onnxscript
             torch.onnx.export(
-                checkpoint.network,
+                network,
                 example,
                 buffer,  # type: ignore[arg-type]  # it is written to by this exporter, against its annotation
                 input_names=["batch"],
@@ -42,9 +61,11 @@ def export_network(checkpoint: Checkpoint, path: Path, *, file_format: str) -> N
                 dynamic_axes={"batch": {0: "N"}, "logits": {0: "N"}},
                 dynamo=False,
             )
-        except (ModuleNotFoundError, torch.onnx.OnnxExporterError) as error:
-            raise CheckpointError(f"ONNX needs another package ({error}): pip install onnx") from error
-    try:
-        write_atomically(path, buffer.getvalue())
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
+    except (ModuleNotFoundError, torch.onnx.OnnxExporterError) as error:
+        raise CheckpointError(f"ONNX needs another package ({error}): pip install -r requirements-onnx.txt") from error
+    model = onnx.load_model_from_string(buffer.getvalue())
+    declared = {name: json.dumps(getattr(metadata, name)) for name in DECLARED}
+    properties = {"scale": "normalised", "ink": "bright"} | declared
+    onnx.helper.set_model_props(model, {f"digitcore.{name}": value for name, value in properties.items()})
+    data: bytes = model.SerializeToString()
+    return data

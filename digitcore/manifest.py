@@ -6,12 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary, write_atomically
+from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary
 from digitcore.evaluation import find_evaluation, summarize
+from digitcore.files import write_atomically
 
 __all__ = ["describe_checkpoints", "write_manifest"]
 
-_SHIPPED_ON = ("mnist-test", "mnist-validation")
+_SHIPPED_ON = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits")
 
 
 def describe_checkpoints(directory: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ class Settings:
 
     Each attribute can be set by an environment variable: `DIGITCORE_` and the attribute's name in capitals, except
     that `data` and the other folders stand without `_directory`: `DIGITCORE_DATA`, `DIGITCORE_WEIGHTS`,
-    `DIGITCORE_CACHE`.
+    `DIGITCORE_CACHE`; `uploads` is off where its variable says "off".
     """
 
     data_directory: Path
@@ -32,6 +32,8 @@ class Settings:
     """Largest picture that is decoded, in pixels."""
     max_checkpoint_bytes: int
     """Largest checkpoint file that is opened, in bytes."""
+    uploads: bool
+    """Whether visitors may add checkpoints for everybody to the weights folder."""
     allowed_hosts: tuple[str, ...]
     """Host names under which the HTTP API answers; empty: any."""
     allowed_origins: tuple[str, ...]
@@ -52,6 +54,7 @@ def load_settings() -> Settings:
         max_image_bytes=_positive("DIGITCORE_MAX_IMAGE_BYTES", 20_000_000),
         max_image_pixels=_positive("DIGITCORE_MAX_IMAGE_PIXELS", 50_000_000),
         max_checkpoint_bytes=_positive("DIGITCORE_MAX_CHECKPOINT_BYTES", 100_000_000),
+        uploads=os.environ.get("DIGITCORE_UPLOADS", "").lower() != "off",
         allowed_hosts=_names("DIGITCORE_ALLOWED_HOSTS"),
         allowed_origins=_names("DIGITCORE_ALLOWED_ORIGINS"),
     )

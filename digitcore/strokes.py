@@ -15,9 +15,25 @@ from digitcore.arrays import load_arrays
 from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.settings import load_settings
 
-__all__ = ["PenDigit", "Stroke", "load_pen_digits", "place_strokes", "render_strokes"]
+__all__ = [
+    "BRUSHES",
+    "CANVAS_SIDE",
+    "PenDigit",
+    "Stroke",
+    "draw_at_random",
+    "load_pen_digits",
+    "pen_digits_file",
+    "place_strokes",
+    "render_strokes",
+]
 
 Stroke = NDArray[np.float32]
+
+CANVAS_SIDE = 280
+BRUSHES = (8, 16, 28)
+"""Brush widths in pixels of a canvas `CANVAS_SIDE` pixels to a side."""
+
+_EXTENTS = (0.35, 0.8)  # longer side of a drawing, as a share of the canvas
 
 _SUPERSAMPLING = 3  # pixels a pixel on each axis, averaged
 
@@ -31,6 +47,11 @@ class PenDigit:
     writer: int
 
 
+def pen_digits_file() -> Path:
+    """Where `load_pen_digits` looks."""
+    return load_settings().data_directory / "drawn" / "pendigits.npz"
+
+
 def load_pen_digits() -> list[PenDigit]:
     """The 7,494 digits of 30 writers in `DIGITCORE_DATA/drawn/pendigits.npz`.
 
@@ -40,7 +61,7 @@ def load_pen_digits() -> list[PenDigit]:
         DatasetMissingError: the file is not on this machine.
         DatasetError: it cannot be read.
     """
-    path = load_settings().data_directory / "drawn" / "pendigits.npz"
+    path = pen_digits_file()
     if not path.is_file():
         raise DatasetMissingError(f"{path} is not there: set DIGITCORE_DATA to a folder that holds it.")
     return list(_read_pen_digits(path))
@@ -72,6 +93,16 @@ def place_strokes(
     room = side - brush - (greatest - least) * scale
     offset = brush / 2 + room * np.array(position)
     return [((stroke - least) * scale + offset).astype(np.float32) for stroke in strokes]
+
+
+def draw_at_random(
+    digit: PenDigit, *, brush: float, generator: np.random.Generator, side: int = CANVAS_SIDE
+) -> NDArray[np.uint8]:
+    """Ink (side, side), 255 = ink, of a pen digit drawn in a random place and size, 0.35 to 0.8 of the canvas."""
+    position = (float(generator.random()), float(generator.random()))
+    extent = float(generator.uniform(*_EXTENTS))
+    placed = place_strokes(digit.strokes, side=side, extent=extent, position=position, brush=brush)
+    return render_strokes(placed, side=side, brush=brush)
 
 
 def render_strokes(strokes: Sequence[Stroke], *, side: int, brush: float) -> NDArray[np.uint8]:

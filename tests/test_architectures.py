@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.signal import correlate2d
 from torch import nn
 
-from digitcore.architectures import architecture_names, build_network, count_parameters
+from digitcore.architectures import architecture_names, build_network
 from digitcore.checkpoints import load_checkpoint
 from digitcore.preprocessing import normalize
 
@@ -105,7 +105,7 @@ def test_the_shipped_weights_through_the_independent_implementation() -> None:
     ],
 )
 def test_number_of_parameters(name: str, batch_norm: bool, parameters: int) -> None:
-    assert count_parameters(build_network(name, batch_norm=batch_norm)) == parameters
+    assert build_network(name, batch_norm=batch_norm).count_parameters() == parameters
 
 
 @pytest.mark.parametrize(("name", "batch_norm"), FORMS)

@@ -438,9 +438,9 @@ def test_files_over_the_limit_are_not_read(
 def test_missing_files_and_other_suffixes(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"gone\.safetensors cannot be opened: No such file"):
         load_checkpoint(tmp_path / "gone.safetensors")
-    (tmp_path / "one.onnx").write_bytes(b"x")
-    with pytest.raises(CheckpointError, match=r"one\.onnx does not end in"):
-        load_checkpoint(tmp_path / "one.onnx")
+    (tmp_path / "one.h5").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=r"one\.h5 does not end in"):
+        load_checkpoint(tmp_path / "one.h5")
     (tmp_path / "folder.pt").mkdir()
     with pytest.raises(CheckpointError, match=r"folder\.pt cannot be opened: Is a directory"):
         load_checkpoint(tmp_path / "folder.pt")

@@ -23,6 +23,7 @@ from digitcore.datasets import (
 )
 from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.settings import load_settings
+from digitcore.strokes import load_pen_digits
 
 Serve = Callable[[Path], str]
 SetMirrors = Callable[..., None]
@@ -60,6 +61,7 @@ COUNTS = {
     "mnist-train": [n - 500 for n in (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)],
     "mnist-validation": [500] * 10,
     "uci-digits": [178, 182, 177, 183, 181, 182, 181, 179, 174, 180],
+    "pen-digits": [260, 259, 260, 239, 260, 240, 240, 260, 240, 240],
 }
 
 
@@ -70,6 +72,7 @@ COUNTS = {
         pytest.param("mnist-train", marks=pytest.mark.needs_mnist),
         "mnist-validation",
         "uci-digits",
+        pytest.param("pen-digits", marks=pytest.mark.needs_pen_digits),
     ],
 )
 def test_each_set_is_what_its_name_says(name: str) -> None:
@@ -127,6 +130,22 @@ def test_uci_digits_are_preprocessed_like_any_other_picture() -> None:
         assert np.array_equal(digits.images[row], preprocess_ink(ink).model_input)
 
 
+@pytest.mark.needs_pen_digits
+def test_pen_digits_are_of_the_writers_nobody_trains_on_and_are_drawn_once(cache_folder: Path) -> None:
+    """The second time they come from the cache; a damaged cache is drawn anew."""
+    written, digits = load_pen_digits(), load_digits("pen-digits")
+    assert {written[i].writer for i in digits.ids} == set(range(21, 31))
+    assert [written[i].label for i in digits.ids] == digits.labels.tolist()
+    (kept,) = (cache_folder / "digits").iterdir()
+    stamp = kept.stat().st_mtime_ns
+    assert load_digits("pen-digits").digest == digits.digest
+    assert kept.stat().st_mtime_ns == stamp
+    np.savez_compressed(kept, images=digits.images[::-1])
+    assert load_digits("pen-digits").digest == digits.digest
+    kept.write_bytes(b"no array file")
+    assert load_digits("pen-digits").digest == digits.digest
+
+
 def test_a_subset_keeps_ids_labels_and_order(validation_digits: DigitSet) -> None:
     subset = validation_digits.subset(np.array([4_999, 0, 2_500]))
     assert subset.ids.tolist() == [4_999, 0, 2_500]
@@ -178,7 +197,7 @@ def test_sets_of_installed_packages_need_no_files(data_folder: Path, name: str) 
 
 
 def test_the_digests_of_missing_sets_are_known(data_folder: Path) -> None:
-    assert len({known_digest(name) for name in dataset_names()}) == 4
+    assert len({known_digest(name) for name in dataset_names()}) == len(COUNTS)
     assert not list(data_folder.iterdir())
 
 

@@ -47,9 +47,8 @@ def test_torchscript(checkpoint: Checkpoint, batch: torch.Tensor, tmp_path: Path
         assert torch.allclose(_logits(network, batch[:count]), _logits(checkpoint.network, batch[:count]), atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about its exporter
 def test_onnx(checkpoint: Checkpoint, batch: torch.Tensor, tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = pytest.importorskip("onnx", reason="ONNX needs its package: pip install -r requirements-onnx.txt")
     reference = pytest.importorskip("onnx.reference")
     path = tmp_path / "one.onnx"
     export_network(checkpoint, path, file_format="onnx")
@@ -59,12 +58,11 @@ def test_onnx(checkpoint: Checkpoint, batch: torch.Tensor, tmp_path: Path) -> No
         assert np.abs(logits - _logits(checkpoint.network, batch[:count]).numpy()).max() < 1e-4
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about its exporter
 def test_onnx_without_its_package_says_what_to_install(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)  # as if it were not installed
-    with pytest.raises(CheckpointError, match="pip install onnx"):
+    with pytest.raises(CheckpointError, match=r"pip install -r requirements-onnx\.txt"):
         export_network(checkpoint, tmp_path / "one.onnx", file_format="onnx")
     assert not (tmp_path / "one.onnx").exists()
 

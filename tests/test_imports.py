@@ -22,26 +22,40 @@ MODULES = sorted(
 ALLOWED: dict[str, set[str]] = {
     "annotations": set(),
     "arrays": set(),
+    "files": set(),
     "errors": set(),
     "settings": set(),
     "preprocessing": set(),
     "architectures": set(),
     "corruption": set(),
-    "checkpoints": {"architectures", "preprocessing"},
+    "onnx_probe": set(),
+    "onnx_models": {"architectures", "datasets", "onnx_probe", "preprocessing"},
+    "checkpoints": {"architectures", "files", "onnx_models", "preprocessing"},
     "classifier": {"checkpoints", "preprocessing"},
     "explanation": {"classifier", "checkpoints", "architectures", "preprocessing"},
-    "datasets": {"preprocessing", "torchvision_import"},
+    "datasets": {"arrays", "files", "preprocessing", "strokes", "torchvision_import"},
     "strokes": {"arrays"},
     "torchvision_import": set(),
     "metrics": set(),
-    "evaluation": {"arrays", "checkpoints", "classifier", "datasets", "metrics", "preprocessing", "corruption"},
+    "evaluation": {
+        "arrays",
+        "checkpoints",
+        "classifier",
+        "datasets",
+        "files",
+        "metrics",
+        "preprocessing",
+        "corruption",
+    },
     "comparison": {"evaluation", "metrics"},
     "charts": {"evaluation", "metrics", "comparison"},
-    "manifest": {"checkpoints", "evaluation"},
-    "export": {"checkpoints", "preprocessing"},
+    "manifest": {"checkpoints", "files", "evaluation"},
+    "leaderboard": {"checkpoints", "evaluation", "timing"},
+    "timing": {"classifier", "files"},
+    "export": {"architectures", "checkpoints", "files", "onnx_models", "preprocessing"},
     "handwriting": {"classifier", "checkpoints", "datasets", "preprocessing"},
     "api": {"checkpoints", "classifier", "datasets", "evaluation", "preprocessing"},
-    "training": {"architectures", "checkpoints", "datasets", "evaluation", "preprocessing"},
+    "training": {"architectures", "checkpoints", "datasets", "evaluation", "files", "preprocessing"},
 }
 
 
@@ -115,6 +129,7 @@ def _loaded_after(statement: str) -> set[str]:
 
 
 HEAVY = {"torchvision", "sklearn", "mlxtend", "pandas", "matplotlib", "altair", "streamlit", "fastapi", "uvicorn"}
+HEAVY |= {"onnx", "onnxruntime"}  # and not everybody has them
 
 
 def test_importing_digitcore_is_light() -> None:

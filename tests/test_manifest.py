@@ -19,6 +19,7 @@ from digitcore.metrics import accuracy_score, expected_calibration_error, log_lo
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 MANIFEST = WEIGHTS / "manifest.json"
 FIGURES = {"digits", "errors", "accuracy", "nll", "ece"}
+DIGITS = {"mnist-test": 10_000, "mnist-validation": 5_000, "uci-digits": 1_797, "pen-digits": 2_498}
 
 
 @pytest.fixture
@@ -43,13 +44,13 @@ def test_the_manifest_lists_the_files_that_are_there(shipped: dict[str, Any]) ->
 def test_the_figures_are_those_of_the_shipped_evaluations(shipped: dict[str, Any]) -> None:
     for name, described in shipped.items():
         checkpoint = load_checkpoint(name)
-        assert set(described["figures"]) == {"mnist-test", "mnist-validation"}
+        assert set(described["figures"]) == set(DIGITS)
         for dataset, figures in described["figures"].items():
             evaluation = find_evaluation(checkpoint, dataset)
             assert evaluation is not None, f"{name} on {dataset} was changed and not evaluated again"
             labels, logits = evaluation.labels, evaluation.logits
             assert set(figures) == FIGURES
-            assert figures["digits"] == len(labels) == {"mnist-test": 10_000, "mnist-validation": 5_000}[dataset]
+            assert figures["digits"] == len(labels) == DIGITS[dataset]
             assert figures["errors"] == int((logits.argmax(axis=1) != labels).sum())
             assert figures["accuracy"] == pytest.approx(accuracy_score(labels, logits), abs=1e-12)
             assert figures["nll"] == pytest.approx(log_loss(labels, logits), abs=1e-9)
@@ -59,7 +60,7 @@ def test_the_figures_are_those_of_the_shipped_evaluations(shipped: dict[str, Any
 def test_every_shipped_evaluation_belongs_to_a_shipped_checkpoint(shipped: dict[str, Any]) -> None:
     fingerprints = set()
     for name in shipped:
-        for dataset in ("mnist-test", "mnist-validation"):
+        for dataset in DIGITS:
             evaluation = find_evaluation(load_checkpoint(name), dataset)
             assert evaluation is not None
             fingerprints.add(evaluation.fingerprint)
@@ -86,8 +87,14 @@ def test_figures_on_the_test_set_are_reproduced(shipped: dict[str, Any]) -> None
     _assert_reproduced(shipped, "mnist-test")
 
 
-def test_figures_on_the_validation_set_are_reproduced(shipped: dict[str, Any]) -> None:
-    _assert_reproduced(shipped, "mnist-validation")
+@pytest.mark.parametrize("dataset", ["mnist-validation", "uci-digits"])
+def test_figures_on_sets_that_are_always_there_are_reproduced(shipped: dict[str, Any], dataset: str) -> None:
+    _assert_reproduced(shipped, dataset)
+
+
+@pytest.mark.needs_pen_digits
+def test_figures_on_drawn_digits_are_reproduced(shipped: dict[str, Any]) -> None:
+    _assert_reproduced(shipped, "pen-digits")
 
 
 def test_no_shipped_checkpoint_has_seen_the_digits_it_is_judged_on(shipped: dict[str, Any]) -> None:

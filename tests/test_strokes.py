@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.settings import load_settings
-from digitcore.strokes import Stroke, load_pen_digits, place_strokes, render_strokes
+from digitcore.strokes import (
+    BRUSHES,
+    CANVAS_SIDE,
+    PenDigit,
+    Stroke,
+    draw_at_random,
+    load_pen_digits,
+    place_strokes,
+    render_strokes,
+)
 
 
 def _bounds(ink: NDArray[np.uint8]) -> tuple[int, int, int, int]:
@@ -168,3 +177,30 @@ def test_a_damaged_file_is_a_dataset_error(pen_file: Path, damage: str) -> None:
         np.savez_compressed(pen_file, **arrays)
     with pytest.raises(DatasetError, match=r"pendigits\.npz cannot be read"):
         load_pen_digits()
+
+
+@pytest.fixture
+def square() -> PenDigit:
+    corners = np.array([(0, 0), (9, 0), (9, 9), (0, 9), (0, 0)], dtype=np.float32)
+    return PenDigit((corners,), label=0, writer=1)
+
+
+def _extent(ink: NDArray[np.uint8]) -> int:
+    """Longer side of the ink's box, in pixels."""
+    return max(int(np.ptp(np.flatnonzero(ink.any(axis=axis)))) + 1 for axis in (0, 1))
+
+
+@pytest.mark.parametrize("brush", BRUSHES)
+def test_drawings_stay_on_the_canvas(square: PenDigit, brush: int) -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(25):
+        ink = draw_at_random(square, brush=brush, generator=generator)
+        assert (ink.dtype, ink.shape, ink.max()) == (np.uint8, (CANVAS_SIDE, CANVAS_SIDE), 255)
+        # What is cut off at an edge would be missing here: the strokes' extent and half a brush on either side.
+        assert 0.35 * CANVAS_SIDE + 0.8 * brush <= _extent(ink) <= 0.8 * CANVAS_SIDE + brush + 2
+
+
+def test_a_seed_means_the_same_drawings(square: PenDigit) -> None:
+    one, same, other = (draw_at_random(square, brush=16, generator=np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)

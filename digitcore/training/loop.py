@@ -27,9 +27,10 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from digitcore.architectures import DigitNetwork, build_network
-from digitcore.checkpoints import UNPICKLING_ERRORS, CheckpointMetadata, save_checkpoint, write_atomically
+from digitcore.checkpoints import UNPICKLING_ERRORS, CheckpointMetadata, save_checkpoint
 from digitcore.datasets import DigitSet
 from digitcore.errors import TrainingError
+from digitcore.files import write_atomically
 from digitcore.preprocessing import INPUT_MEAN, INPUT_STD, normalize
 from digitcore.training.augmentation import augment
 from digitcore.training.calibration import choose_refusal_threshold, fit_temperature

@@ -1,5 +1,7 @@
 """The gallery of rows of `metrics.digit_table`, shared by the pages that show digits of an evaluation."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -31,6 +33,32 @@ def _count(rows: pd.DataFrame, pictures: DigitSet | None) -> str:
     if len(rows) > MOST_TILES:
         words += f", the first {MOST_TILES} shown"
     return words + ("." if pictures is None else ". Arrow keys walk from one to the next; a dashed frame: disputed.")
+
+
+def answers_gallery(
+    rows: pd.DataFrame, answers: list[str], dataset: str, pictures: DigitSet | None, *, key: str
+) -> None:
+    """The same for rows with `id`, `true` and several answers, in these columns."""
+    st.caption(_count(rows, pictures))
+    if rows.empty:
+        return
+    shown = rows.iloc[:MOST_TILES]
+    if pictures is None:
+        st.dataframe(shown[["id", "true", *answers]], hide_index=True, height=260)
+        return
+    disputed = disputed_ids(dataset)
+    given = shown[answers].astype(str).to_numpy()
+    tiles = [
+        _answers_tile(int(row.id), int(row.true), said, disputed=int(row.id) in disputed)
+        for row, said in zip(shown.itertuples(), given, strict=True)
+    ]
+    gallery(tiles, pictures.images[shown.index.to_numpy()], picked=st.session_state.get(DIGIT), picks=DIGIT, key=key)
+
+
+def _answers_tile(digit: int, true: int, said: Sequence[str], *, disputed: bool) -> Tile:
+    caption = f"{true}→{'|'.join(said) if len(set(said)) > 1 else said[0]}"
+    alt = f"digit {digit}: {true} read as {', '.join(said)}" + (", label disputed" if disputed else "")
+    return Tile(digit, caption, alt, disputed)
 
 
 def _tile(row, *, disputed: bool) -> Tile:  # noqa: ANN001  # itertuples' rows have no type

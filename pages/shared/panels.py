@@ -21,7 +21,7 @@ from digitcore.preprocessing import Preprocessed
 from pages.shared import resources
 from pages.shared.state import CHECKPOINT, DATASET
 
-_DATASETS = ("mnist-test", "mnist-validation", "uci-digits")
+_DATASETS = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits")
 _STYLE = """<style>
 .digit-answer {display: flex; align-items: center; justify-content: space-between; gap: 1rem; min-height: 200px}
 .digit-answer p {margin: 0; text-align: center; min-width: 7.5rem}
@@ -88,19 +88,28 @@ def picked_evaluation() -> tuple[DigitClassifier, Evaluation]:
     Raises:
         DigitcoreError: no checkpoint is usable, or the digits are missing and have never been evaluated.
     """
-    classifier, dataset = picked_classifier(), picked_dataset()
-    trained_on = classifier.checkpoint.metadata.trained_on
-    if dataset in trained_on:
-        st.warning("This checkpoint was trained on these digits: its figures here say little.")
-    if not trained_on:
-        st.caption(":material/info: This checkpoint does not say what it was trained on.")
-    return classifier, resources.evaluation(classifier, dataset)
+    classifier = picked_classifier()
+    warn_of_training([classifier])
+    return classifier, resources.evaluation(classifier, picked_dataset())
+
+
+def warn_of_training(classifiers: Iterable[DigitClassifier]) -> None:
+    """Says which of these checkpoints have seen the picked digits in training, and which do not say."""
+    metadata = {each.checkpoint.name: each.checkpoint.metadata for each in classifiers}
+    seen = [name for name, said in metadata.items() if picked_dataset() in said.trained_on]
+    silent = [name for name, said in metadata.items() if not said.trained_on]
+    if seen:
+        st.warning(f"Trained on these digits: {', '.join(seen)}. Figures on them say little.")
+    if silent:
+        st.caption(f":material/info: What it was trained on is not said by: {', '.join(silent)}.")
 
 
 def picked_pictures() -> DigitSet | None:
     """The pictures of the picked digits, or None and a way to get them."""
     found = resources.digits_if_here(picked_dataset())
-    if found is None:
+    if found is None and not picked_dataset().startswith("mnist"):
+        st.info("The pictures of these digits are not on this machine.", icon=":material/image_not_supported:")
+    elif found is None:
         st.info(
             "The pictures of MNIST are not on this machine; every figure is there all the same. "
             "The download takes 12 MB and is verified.",

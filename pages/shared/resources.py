@@ -11,14 +11,22 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore import charts, metrics
+from digitcore import charts, comparison, metrics
 from digitcore.annotations import AnnotationStore
-from digitcore.bench import milliseconds_per_digit
-from digitcore.checkpoints import CheckpointLibrary
+from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary
 from digitcore.classifier import DigitClassifier
 from digitcore.datasets import DigitSet, is_available, load_digits
-from digitcore.evaluation import Evaluation, Summary, find_evaluation, load_or_evaluate, summarize
+from digitcore.evaluation import (
+    Evaluation,
+    Summary,
+    evaluation_folders,
+    find_evaluation,
+    load_or_evaluate,
+    summarize,
+)
+from digitcore.leaderboard import Standing, leaderboard
 from digitcore.settings import load_settings
+from digitcore.timing import known_milliseconds, milliseconds_per_digit, timing_folder
 
 _REFERENCE_DIGITS = 10_000
 
@@ -92,6 +100,21 @@ def summary(name: str, dataset: str) -> Summary | None:
     """Figures of a checkpoint where they are known already."""
     known = _known_evaluation(name, classifier(name).checkpoint.digest, dataset)
     return None if known is None else summarized(known.fingerprint, known)
+
+
+def standings(dataset: str) -> list[Standing]:
+    """The leaderboard on a set of digits, as the folders are now. Nothing may write to it."""
+    entries = checkpoint_library().entries()
+    folders = (*evaluation_folders(), timing_folder())
+    stamps = tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders)
+    return _standings(dataset, tuple((entry.name, entry.digest) for entry in entries), stamps, entries)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _standings(
+    dataset: str, known: tuple[object, ...], stamps: tuple[int, ...], _entries: list[CheckpointEntry]
+) -> list[Standing]:
+    return leaderboard(_entries, dataset)
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
@@ -173,7 +196,7 @@ def confusion_heatmap(
 @st.cache_data(max_entries=64, show_spinner=False)
 def time_per_digit(name: str, digest: str) -> float:
     """Milliseconds that a checkpoint takes for one digit on this machine."""
-    return milliseconds_per_digit(classifier(name))
+    return known_milliseconds(digest) or milliseconds_per_digit(classifier(name))
 
 
 def reference_digits() -> DigitSet:
@@ -192,3 +215,72 @@ def _first_training_digits() -> DigitSet:
 def reference_features(name: str, digest: str, reference: str) -> NDArray[np.float32]:
     """Features (N, F) of the reference digits. Nothing may write to them."""
     return classifier(name).features(reference_digits().images)
+
+
+# Two checkpoints and more; nothing may write to what comes back.
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def compared(
+    fingerprints: tuple[str, str], _a: Evaluation, _b: Evaluation
+) -> tuple[comparison.Comparison, pd.DataFrame]:
+    """`comparison.compare` and `comparison.compare_per_digit`."""
+    return comparison.compare(_a, _b), comparison.compare_per_digit(_a, _b)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def pair_table(fingerprints: tuple[str, str], _a: Evaluation, _b: Evaluation) -> pd.DataFrame:
+    """One row a digit: `id`, `true`, `a` and `b` (the answers), `outcome`, `apart` (how far the two probabilities of
+    the label lie from each other); those furthest apart first.
+    """
+    of_a, of_b = digit_table(_a.fingerprint, _a), digit_table(_b.fingerprint, _b)
+    table = pd.DataFrame(
+        {
+            "id": of_a["id"],
+            "true": of_a["true"],
+            "a": of_a["predicted"],
+            "b": of_b["predicted"],
+            "outcome": comparison.outcomes(_a, _b),
+            "apart": (np.exp(-of_a["loss"]) - np.exp(-of_b["loss"])).abs(),
+        }
+    )
+    return table.sort_values("apart", ascending=False, kind="stable")
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def answer_heatmap(
+    fingerprints: tuple[str, str], selected: tuple[str, str], _a: Evaluation, _b: Evaluation
+) -> dict[str, Any]:
+    """A's answers against B's, clickable."""
+    matrix = comparison.answer_matrix(_a, _b)
+    titles = (f"{_a.checkpoint} says", f"{_b.checkpoint} says")
+    return charts.specification(
+        charts.confusion_heatmap(matrix, order=list(range(10)), selected=selected, titles=titles)
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def difference_heatmap(fingerprints: tuple[str, str], _a: Evaluation, _b: Evaluation) -> dict[str, Any]:
+    """`charts.confusion_difference` of two evaluations."""
+    matrices = [confusion(each.fingerprint, each)[0] for each in (_a, _b)]
+    return charts.specification(charts.confusion_difference(*matrices))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def per_digit_chart(fingerprints: tuple[str, str], _a: Evaluation, _b: Evaluation) -> dict[str, Any]:
+    """`charts.per_digit_chart` of two evaluations."""
+    return charts.specification(charts.per_digit_chart(compared(fingerprints, _a, _b)[1]))
+
+
+@st.cache_resource(max_entries=16, show_spinner="Comparing all pairs ...")
+def pairs(fingerprints: tuple[str, ...], _evaluations: list[Evaluation]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """`comparison.compare_pairs` and its chart, fewest errors first."""
+    table = comparison.compare_pairs(_evaluations)
+    names = [each.checkpoint for each in sorted(_evaluations, key=lambda each: each.errors)]
+    return table, charts.specification(charts.pair_matrix(table, names))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def average(fingerprints: tuple[str, ...], _evaluations: list[Evaluation]) -> Evaluation:
+    """`comparison.average_evaluations`."""
+    return comparison.average_evaluations(_evaluations, name="the average")

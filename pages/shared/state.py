@@ -64,3 +64,23 @@ def show_errors(**filters: object) -> None:
         st.session_state.pop(name, None)
     st.session_state.update(filters)
     st.switch_page("pages/errors.py", query_params={})
+
+
+VIEW, A, B, CHOSEN, OUTCOME = "view", "a", "b", "chosen", "outcome"
+"""Likewise, on the page that compares checkpoints."""
+LEADERBOARD, PAIR, SEVERAL = "Leaderboard", "A against B", "Several"
+"""Its views."""
+SAYS_A, SAYS_B, EITHER = "says-a", "says-b", "either"
+"""Filters of `PAIR`: A's answer, B's answer, the answer of either."""
+
+
+def compare_two(a: str, b: str) -> None:
+    """Shows checkpoint a against checkpoint b; for callbacks."""
+    for name in (OUTCOME, TRUE, SAYS_A, SAYS_B, EITHER, DIGIT):
+        st.session_state.pop(name, None)
+    st.session_state.update({VIEW: PAIR, A: a, B: b})
+
+
+def compare_several(names: list[str]) -> None:
+    """Shows these checkpoints together; for callbacks."""
+    st.session_state.update({VIEW: SEVERAL, CHOSEN: names})

@@ -1,0 +1,193 @@
+"""ONNX models run by onnxruntime, and a program that tries out one of them in a process of its own.
+
+`onnx_models` starts this file as that program, so that a model that crashes, never ends or asks for too much memory
+takes down no server. Nothing of digitcore or torch is imported, and onnx and onnxruntime only where they are used.
+"""
+
+import io
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["UnfitModelError", "open_session", "run_session"]
+
+_Floats: TypeAlias = NDArray[np.float32]
+_Session: TypeAlias = Any  # an onnxruntime.InferenceSession; neither package has annotations that mypy could use
+_NodeArgument: TypeAlias = Any  # one of its inputs or outputs
+_Message: TypeAlias = Any  # a protobuf message
+
+_MEMORY_LIMIT = 4 << 30  # bytes of address space
+_SECONDS_LIMIT = 120  # of processor time, should nobody be left to stop the program
+_OUTPUTS_APART = 0.1  # of the largest output: a quantised model depends a little on the other digits of a batch
+
+
+class UnfitModelError(Exception):
+    """What is wrong with a model, to be read after its name."""
+
+
+def open_session(data: bytes, *, threads: int) -> _Session:
+    """An `onnxruntime.InferenceSession` on the processor, with this many threads that sleep between runs.
+
+    Raises:
+        UnfitModelError: onnxruntime cannot use the model.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # it never gives back the memory of the largest batch
+    options.log_severity_level = 4  # errors are raised
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except _runtime_errors() as error:
+        raise UnfitModelError(_cannot_run(error)) from error
+
+
+def run_session(session: _Session, batch: _Floats, outputs: list[str] | None, *, one_by_one: bool) -> list[Any]:
+    """The outputs of these names, or all, for a batch (N, 1, 28, 28); one digit at a time if the model wants it so.
+
+    Raises:
+        UnfitModelError: onnxruntime cannot run the model.
+    """
+    name = session.get_inputs()[0].name
+    parts = np.split(batch, len(batch)) if one_by_one else [batch]
+    try:
+        runs = [session.run(outputs, {name: part}) for part in parts]
+        return [np.concatenate(values) for values in zip(*runs, strict=True)] if one_by_one else runs[0]
+    except _runtime_errors() as error:
+        raise UnfitModelError(_cannot_run(error)) from error
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises; its errors have no base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = (state.Fail, state.EPFail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf)
+    return (*own, state.NoSuchFile, state.NotImplemented, state.RuntimeException, MemoryError, RuntimeError, ValueError)
+
+
+def _cannot_run(error: Exception) -> str:
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    return f"cannot be run by onnxruntime ({reason}): export it again."
+
+
+# --- the program -----------------------------------------------------------------------------------------------------
+
+
+def _main() -> None:
+    """Reads a model and batches (npz) from standard input and ends standard output with a line of findings (JSON)."""
+    _limit_resources()
+    with np.load(io.BytesIO(sys.stdin.buffer.read())) as given:
+        batches = {name: given[name] for name in given.files}
+    model = batches.pop("model").tobytes()
+    try:
+        found = _probe(model, batches)
+    except UnfitModelError as error:
+        found = {"problem": str(error)}
+    print(json.dumps(found))
+
+
+def _limit_resources() -> None:
+    if sys.platform == "linux":  # macOS does not heed the limit of memory, Windows has none
+        import resource
+
+        limits = {resource.RLIMIT_AS: _MEMORY_LIMIT, resource.RLIMIT_CPU: _SECONDS_LIMIT, resource.RLIMIT_CORE: 0}
+        for kind, ours in limits.items():
+            _, hard = resource.getrlimit(kind)
+            resource.setrlimit(kind, (ours if hard == resource.RLIM_INFINITY else min(ours, hard), hard))
+
+
+def _probe(data: bytes, batches: Mapping[str, _Floats]) -> dict[str, Any]:
+    """What the model says of itself, and its outputs for the batches, of which each has its input convention's name.
+
+    Where the model declares the convention of one of the batches, only that one is used.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise UnfitModelError(f"is no readable ONNX file ({error}): copy or export it again.") from error
+    if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in _tensors(model)):
+        raise UnfitModelError("keeps weights in another file: export it with all weights inside.")
+    session = open_session(data, threads=2)
+    one_by_one = _check_inputs(session)
+    metadata = {entry.key: entry.value for entry in model.metadata_props if entry.key.startswith("digitcore.")}
+    declared = f"{metadata.get('digitcore.scale')} {metadata.get('digitcore.ink')}"
+    chosen = {declared: batches[declared]} if declared in batches else batches
+    outputs = {name: run_session(session, batch, None, one_by_one=one_by_one) for name, batch in chosen.items()}
+    first = next(iter(chosen))
+    number = _find_output(session, outputs[first], digits=len(chosen[first]))
+    logits = {name: values[number] for name, values in outputs.items()}
+    alone = run_session(session, chosen[first][:1], None, one_by_one=one_by_one)[number]
+    if np.abs(alone - logits[first][:1]).max() > _OUTPUTS_APART * np.abs(logits[first]).max():
+        raise UnfitModelError("answers otherwise for a digit alone than in a batch: export it in evaluation mode.")
+    return {
+        "output": session.get_outputs()[number].name,
+        "one_by_one": one_by_one,
+        "parameters": _count_parameters(model),
+        "metadata": metadata,
+        "outputs": {name: values.tolist() for name, values in logits.items()},
+    }
+
+
+def _tensors(message: _Message) -> Iterator[_Message]:
+    """Every tensor in a protobuf message, in nested graphs and functions too."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in value if field.is_repeated else [value]:
+                yield from _tensors(part)
+
+
+def _check_inputs(session: _Session) -> bool:
+    """Whether the model takes one digit at a time; refuses one with other inputs than float32 (N, 1, 28, 28)."""
+    inputs = session.get_inputs()
+    if len(inputs) == 1 and inputs[0].type == "tensor(float)" and len(inputs[0].shape) == 4:
+        count, *picture = inputs[0].shape
+        fits = all(
+            isinstance(side, str | None) or side == ours for side, ours in zip(picture, (1, 28, 28), strict=True)
+        )
+        if fits and (count == 1 or isinstance(count, str | None)):
+            return bool(count == 1)
+    raise UnfitModelError(
+        f"takes {', '.join(map(_describe, inputs)) or 'no input'}: "
+        "export it with one input, float32 of shape (N, 1, 28, 28), N being free or 1."
+    )
+
+
+def _find_output(session: _Session, values: list[Any], *, digits: int) -> int:
+    """Position of the first output that holds ten numbers a digit."""
+    for number, value in enumerate(values):
+        if isinstance(value, np.ndarray) and value.dtype == np.float32 and value.shape == (digits, 10):
+            return number
+    raise UnfitModelError(
+        f"gives {', '.join(map(_describe, session.get_outputs()))}: export it with a float32 output of shape (N, 10)."
+    )
+
+
+def _describe(place: _NodeArgument) -> str:
+    return f"{place.name}, {place.type} of shape ({', '.join(str(side or '?') for side in place.shape)})"
+
+
+def _count_parameters(model: _Message) -> int:
+    """Number of floating-point values among the initializers."""
+    import onnx
+
+    floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+    return sum(math.prod(tensor.dims) for tensor in model.graph.initializer if tensor.data_type in floats)
+
+
+if __name__ == "__main__":
+    _main()

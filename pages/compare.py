@@ -1,0 +1,19 @@
+"""Which checkpoint is better, on which digits, and how sure that is."""
+
+import streamlit as st
+
+from pages.shared.leaderboard import leaderboard_view
+from pages.shared.pair import pair_view
+from pages.shared.panels import error_box
+from pages.shared.several import several_view
+from pages.shared.state import LEADERBOARD, PAIR, SEVERAL, VIEW
+
+_VIEWS = {LEADERBOARD: leaderboard_view, PAIR: pair_view, SEVERAL: several_view}
+
+st.title("Compare checkpoints", anchor=False)
+view = st.segmented_control(
+    "View", list(_VIEWS), default=LEADERBOARD, required=True, key=VIEW, bind="query-params",
+    label_visibility="collapsed",
+)  # fmt: skip
+with error_box():
+    _VIEWS[view]()
