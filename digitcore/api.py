@@ -6,6 +6,7 @@ time, never on the event loop. Every error is JSON, `{"detail": "..."}`.
 """
 
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary
 from digitcore.classifier import DigitClassifier, Prediction, all_cores
 from digitcore.datasets import dataset_names
 from digitcore.errors import CheckpointError, DigitcoreError
-from digitcore.evaluation import find_evaluation, summarize
+from digitcore.evaluation import Summary, find_summaries
 from digitcore.preprocessing import read_image
 from digitcore.settings import Settings, load_settings
 
@@ -115,7 +116,10 @@ def create_api(settings: Settings | None = None) -> FastAPI:
     @api.get("/checkpoints")
     def checkpoints() -> list[CheckpointAnswer]:
         """All checkpoints of the weights folder, those that cannot be used included."""
-        return [_describe(entry, library) for entry in library.entries()]
+        entries = library.entries()
+        digests = [entry.digest for entry in entries if entry.digest is not None]
+        known = {dataset: find_summaries(digests, dataset) for dataset in dataset_names()}
+        return [_describe(entry, known) for entry in entries]
 
     return api
 
@@ -137,7 +141,8 @@ def _answer(prediction: Prediction, checkpoint: str) -> PredictionAnswer:
     )
 
 
-def _describe(entry: CheckpointEntry, library: CheckpointLibrary) -> CheckpointAnswer:
+def _describe(entry: CheckpointEntry, known: Mapping[str, Mapping[str, Summary]]) -> CheckpointAnswer:
+    """known: summaries by dataset and digest."""
     return CheckpointAnswer(
         name=_printable(entry.name),
         file=_printable(entry.path.name),
@@ -146,23 +151,17 @@ def _describe(entry: CheckpointEntry, library: CheckpointLibrary) -> CheckpointA
         architecture=entry.metadata.architecture if entry.metadata else None,
         parameters=entry.parameters,
         digest=entry.digest,
-        figures={} if entry.problem else _figures(library, entry.name),
+        figures={
+            dataset: Figures(**{name: asdict(summary)[name] for name in Figures.model_fields})
+            for dataset, found in known.items()
+            if (summary := found.get(entry.digest or "")) is not None
+        },
     )
 
 
 def _printable(text: str) -> str:
     """Text with what is no UTF-8 in a file's name replaced, since JSON cannot carry it."""
     return text.encode(errors="replace").decode()
-
-
-def _figures(library: CheckpointLibrary, name: str) -> dict[str, Figures]:
-    checkpoint = library.load(name)
-    found = {dataset: find_evaluation(checkpoint, dataset) for dataset in dataset_names()}
-    return {
-        dataset: Figures(**{name: asdict(summarize(evaluation))[name] for name in Figures.model_fields})
-        for dataset, evaluation in found.items()
-        if evaluation is not None
-    }
 
 
 async def _explain_invalid_request(request: Request, error: Exception) -> JSONResponse:

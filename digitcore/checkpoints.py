@@ -223,6 +223,10 @@ def _parse_metadata(written: Mapping[str, str], *, called: str, architectures: C
         values = {name: json.loads(written[name]) for name in CheckpointMetadata.__dataclass_fields__}
         values |= {name: tuple(values[name]) for name in ("class_names", "trained_on")}
         metadata = CheckpointMetadata(**values)
+        if not all(isinstance(value, dict) for value in (metadata.recipe, metadata.provenance)):
+            raise TypeError("recipe and provenance must be objects")
+        if not all(isinstance(name, str) for name in metadata.trained_on):
+            raise TypeError("trained_on must hold names")
         usable = (
             metadata.architecture in architectures
             and metadata.preprocessing == PREPROCESSING

@@ -11,9 +11,10 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -28,9 +29,6 @@ from digitcore.datasets import DigitSet, disputed_ids
 from digitcore.evaluation import Evaluation, summarize
 from digitcore.metrics import CALIBRATION_BINS, confusion_matrix, digit_table
 from digitcore.preprocessing import PREPROCESSING
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["MOST_TILES", "comparison_report"]
 
@@ -160,7 +158,7 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def _charts(a: Evaluation, b: Evaluation, per_digit: "pd.DataFrame") -> dict[str, Markup]:
+def _charts(a: Evaluation, b: Evaluation, per_digit: pd.DataFrame) -> dict[str, Markup]:
     titles = (f"{a.checkpoint} says", f"{b.checkpoint} says")
     answers = confusion_heatmap(answer_matrix(a, b), order=list(range(10)), titles=titles)
     difference = confusion_difference(confusion_matrix(a.labels, a.logits), confusion_matrix(b.labels, b.logits))
@@ -193,7 +191,7 @@ def _galleries(a: Evaluation, b: Evaluation, pictures: DigitSet | None) -> list[
     return made
 
 
-def _answers(a: Evaluation, b: Evaluation) -> "pd.DataFrame":
+def _answers(a: Evaluation, b: Evaluation) -> pd.DataFrame:
     """One row a digit: those of `_Gallery.digits`, `outcome`, `apart` (distance of the two probabilities of the label,
     in [0, 1]) and `loss` (summed, in nats).
     """
@@ -235,6 +233,6 @@ def _render(**context: object) -> str:
         "percent": lambda share: f"{share:.2%}",
         "points": lambda share: f"{100 * share:+.2f}".replace("-", "\N{MINUS SIGN}"),
         "confidence": lambda share: f"{min(share, 0.999):.1%}",  # nothing is 100 % sure
-        "p": lambda p: f"{p:.2g}" if p >= 1e-6 else "< 0.000001",
+        "p": lambda p: f"{p:.2g}" if p >= 0.0001 else "< 0.0001",
     }
     return environment.get_template("report.html").render(context)

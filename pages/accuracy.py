@@ -8,7 +8,7 @@ from digitcore.datasets import disputed_ids
 from digitcore.evaluation import Evaluation, summarize
 from digitcore.metrics import brier_loss, outcomes_at
 from pages.shared import resources
-from pages.shared.panels import picked_evaluation
+from pages.shared.panels import figures_row, picked_evaluation
 from pages.shared.state import show_errors
 
 _THRESHOLDS = [0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999]
@@ -34,9 +34,7 @@ def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
         "Time": (f"{resources.time_per_digit(checkpoint.name, checkpoint.digest):.2f} ms", "One digit through the "
                  "network on one core of this machine, median of 21 runs."),
     }  # fmt: skip
-    with st.container(horizontal=True, gap="medium"):
-        for name, (value, meaning) in figures.items():
-            st.metric(name, value, help=meaning, width="content")
+    figures_row(figures)
     if st.button(f"See the {summary.errors} errors", icon=":material/image_search:"):
         show_errors()
 

@@ -25,6 +25,8 @@ from digitcore.checkpoints import (
     write_atomically,
 )
 from digitcore.errors import CheckpointError
+from digitcore.export import export_network
+from digitcore.onnx_models import sidecar_path
 from digitcore.preprocessing import normalize
 
 Save = Callable[..., Path]
@@ -376,6 +378,13 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda path: _with_metadata(path, architecture='"resnet"'),
         "compact, standard, mlp",
     ),
+    "recipe": (
+        ".safetensors",
+        lambda path: _with_metadata(path, recipe="[1]"),
+        "recipe and provenance must be objects",
+    ),
+    "provenance": (".safetensors", lambda path: _with_metadata(path, provenance='"x"'), "must be objects"),
+    "trained on": (".safetensors", lambda path: _with_metadata(path, trained_on="[1]"), "trained_on must hold names"),
     "wrong architecture": (".safetensors", lambda path: _with_metadata(path, architecture='"mlp"'), "do not fit"),
     "newer version": (".safetensors", lambda path: _with_metadata(path, format_version="2"), "update the program"),
     "no version": (".safetensors", lambda path: _with_metadata(path, format_version=None), "version None"),
@@ -588,3 +597,63 @@ def test_metadata_survives_in_order(tmp_path: Path, save_random: Save) -> None:
     recipe = OrderedDict(z=1, a=[1.5, None, "ü"])
     checkpoint = load_checkpoint(save_random(tmp_path / "one.safetensors", recipe=recipe))
     assert list(checkpoint.metadata.recipe.items()) == [("z", 1), ("a", [1.5, None, "ü"])]
+
+
+# --- bringing one's own ----------------------------------------------------------------------------------------------
+
+
+def test_an_added_checkpoint_is_used_at_once(weights_folder: Path, save_random: Save, tmp_path: Path) -> None:
+    library = CheckpointLibrary(weights_folder)
+    data = save_random(tmp_path / "one.safetensors").read_bytes()
+    entry = library.add("mine-2.safetensors", data)
+    assert (entry.name, entry.problem) == ("mine-2", None)
+    assert (weights_folder / "mine-2.safetensors").read_bytes() == data
+    assert library.load("mine-2").digest == entry.digest
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../one.safetensors", "one.txt", ".one.safetensors", "a/b.pt", "", ".pt", "a\nb.pt", "x" * 120 + ".pt", "-one.pt"],
+)
+def test_names_that_are_no_names_are_refused(
+    weights_folder: Path, save_random: Save, tmp_path: Path, name: str
+) -> None:
+    data = save_random(tmp_path / "one.safetensors").read_bytes()
+    with pytest.raises(CheckpointError, match="is no name for a checkpoint"):
+        CheckpointLibrary(weights_folder).add(name, data)
+    assert not list(weights_folder.iterdir())
+
+
+def test_nothing_is_written_over_and_nothing_broken_is_added(
+    weights_folder: Path, save_random: Save, tmp_path: Path
+) -> None:
+    kept = save_random(weights_folder / "one.safetensors").read_bytes()
+    other = save_random(tmp_path / "other.safetensors", seed=1).read_bytes()
+    library = CheckpointLibrary(weights_folder)
+    for file_name in ("one.safetensors", "one.pt"):
+        with pytest.raises(CheckpointError, match=r"There is a checkpoint 'one' already|no state dict"):
+            library.add(file_name, other)
+    with pytest.raises(CheckpointError, match=r"^two\.safetensors is damaged"):
+        library.add("two.safetensors", other[:-1] + bytes([other[-1] ^ 1]))
+    assert [path.name for path in weights_folder.iterdir()] == ["one.safetensors"]
+    assert (weights_folder / "one.safetensors").read_bytes() == kept
+
+
+def test_a_changed_sidecar_is_noticed(weights_folder: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    path = weights_folder / "one.onnx"
+    export_network(
+        load_checkpoint(Path(__file__).parents[1] / "weights" / "compact.safetensors"), path, file_format="onnx"
+    )
+    library = CheckpointLibrary(weights_folder)
+    (before,) = library.entries()
+    sidecar_path(path).write_text('{"scale": "unit", "ink": "dark"}')
+    (after,) = library.entries()
+    assert before.problem is after.problem is None
+    assert before.digest != after.digest
+    sidecar_path(path).write_text("no json")
+    assert "is no readable JSON" in str(library.entries()[0].problem)
+    other = library.add("two.onnx", path.read_bytes(), convention={"scale": "bytes", "ink": "bright"})
+    assert other.metadata is not None
+    assert other.metadata.provenance["input"] == {"scale": "bytes", "ink": "bright", "source": "sidecar"}

@@ -216,6 +216,76 @@ def test_evaluate_as_a_table_of_the_chosen_ones(
     assert "error: There is no checkpoint 'nosuch'" in output.err
 
 
+def test_evaluate_without_names_is_a_leaderboard(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Best first whatever the names; a file that cannot be used is listed and is no failure of the others."""
+    (two_checkpoints / "zzz.safetensors").write_bytes((two_checkpoints / "compact.safetensors").read_bytes())
+    (two_checkpoints / "aaa.pt").write_bytes(b"nothing")
+    assert main(["evaluate", "--dataset", "uci-digits"]) == 0
+    output = capsys.readouterr()
+    assert [line.split()[0] for line in output.out.splitlines()] == ["checkpoint", "compact", "zzz", "random"]
+    assert "not used: " in output.err
+    assert "aaa.pt" in output.err
+
+
+# --- compare ---------------------------------------------------------------------------------------------------------
+
+
+def test_compare_as_json_says_what_python_says(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "random", "compact", "--dataset", "uci-digits", "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    digits = digitcore.load_digits("uci-digits")
+    a, b = (digitcore.evaluate(digitcore.load_classifier(name), digits) for name in ("random", "compact"))
+    expected = digitcore.compare(a, b)
+    wanted = {"a", "b", "dataset", "digits", "both_right", "only_a", "only_b", "neither", "difference", "interval"}
+    assert wanted | {"mid_p", "verdict"} <= set(answer)
+    for name in wanted - {"interval"} | {"mid_p", "verdict"}:
+        assert answer[name] == getattr(expected, name), name
+    assert tuple(answer["interval"]) == expected.interval
+    assert answer["holm_p"] == expected.mid_p
+    assert answer["verdict"].startswith("compact is better")
+
+
+def test_compare_in_words(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "compact", "random", "--dataset", "uci-digits"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "compact against random on 1,797 digits of uci-digits"
+    assert lines[1].startswith("  compact is better: ")
+    assert "corrected" not in lines[-1]
+
+
+def test_compare_more_than_two(two_checkpoints: Path, save_random: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    save_random(two_checkpoints / "other.safetensors", seed=1)
+    assert main(["compare", "compact", "random", "other", "--dataset", "uci-digits"]) == 0
+    text = capsys.readouterr().out
+    assert text.count(" against ") >= 3
+    assert text.count("corrected for the number of pairs") == 3
+    assert "Cochran's Q = " in text
+    assert main(["compare", "compact", "random", "other", "--dataset", "uci-digits", "--json"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert [(each["a"], each["b"]) for each in answers] == [
+        ("compact", "random"), ("compact", "other"), ("random", "other"),
+    ]  # fmt: skip
+
+
+def test_compare_writes_a_report(two_checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "new" / "report.html"
+    assert main(["compare", "compact", "random", "--dataset", "uci-digits", "--report", str(report)]) == 0
+    assert "compact is better" in report.read_text()
+    assert str(report) in capsys.readouterr().err
+    (tmp_path / "file").write_text("in the way")
+    blocked = tmp_path / "file" / "report.html"
+    assert main(["compare", "compact", "random", "--dataset", "uci-digits", "--report", str(blocked)]) == 1
+    assert "choose another place" in capsys.readouterr().err
+
+
+def test_compare_with_what_is_not_there(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "compact", "nosuch", "--dataset", "uci-digits"]) == 1
+    assert "error: There is no checkpoint 'nosuch'" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["compare", "compact"])
+    assert stopped.value.code == 2
+
+
 def test_a_kept_evaluation_needs_no_digits(
     two_checkpoints: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

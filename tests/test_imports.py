@@ -49,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "comparison": {"evaluation", "metrics"},
     "charts": {"evaluation", "metrics", "comparison"},
+    "report": {"charts", "checkpoints", "comparison", "datasets", "evaluation", "metrics", "preprocessing"},
     "manifest": {"checkpoints", "files", "evaluation"},
     "leaderboard": {"checkpoints", "evaluation", "timing"},
     "timing": {"classifier", "files"},

@@ -20,7 +20,7 @@ NAMES = {"DIGITCORE_ALLOWED_HOSTS": "allowed_hosts", "DIGITCORE_ALLOWED_ORIGINS"
 
 @pytest.fixture(autouse=True)
 def _empty_environment(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in (*FOLDERS, *LIMITS, *NAMES):
+    for variable in (*FOLDERS, *LIMITS, *NAMES, "DIGITCORE_UPLOADS"):
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -64,3 +64,9 @@ def test_names(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for value, expected in {"a": ("a",), "a, b,": ("a", "b"), " , ": ()}.items():
         monkeypatch.setenv(variable, value)
         assert getattr(load_settings(), NAMES[variable]) == expected
+
+
+def test_uploads_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, expected in {"": True, "on": True, "off": False, "OFF": False}.items():
+        monkeypatch.setenv("DIGITCORE_UPLOADS", value)
+        assert load_settings().uploads is expected

@@ -145,16 +145,16 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
             "checkpoint": entry.name,
             "errors": summary and summary.errors,
             "accuracy": summary and 100 * summary.accuracy,
-            "low": summary and 100 * summary.interval[0],
-            "high": summary and 100 * summary.interval[1],
-            "log loss": summary and summary.nll,
-            "calibration error": summary and 100 * summary.ece,
         }
         row |= {name: 100 * standing.elsewhere[name] if name in standing.elsewhere else None for name in ELSEWHERE}
         row |= {
             "parameters": entry.parameters,
-            "kB": entry.size / 1000,
             "milliseconds": standing.milliseconds,
+            "log loss": summary and summary.nll,
+            "calibration error": summary and 100 * summary.ece,
+            "low": summary and 100 * summary.interval[0],
+            "high": summary and 100 * summary.interval[1],
+            "kB": entry.size / 1000,
             "recipe": metadata.recipe.get("name", ""),
             "architecture": metadata.architecture,
             "trained on": ", ".join(metadata.trained_on) + (" (these digits!)" if standing.seen else ""),
@@ -173,7 +173,7 @@ def _columns() -> dict[str, object]:
             "95 % interval", help="Of the share of errors, on a logarithmic scale: further right is better.", width=150
         ),
         "accuracy": number("accuracy, %", format="%.2f"),
-        "low": number("from", format="%.2f", width="small"),
+        "low": number("accuracy from", format="%.2f", width="small"),
         "high": number("to", format="%.2f", width="small"),
         "log loss": number(format="%.4f"),
         "calibration error": number("calibration error, %", format="%.2f", help="Over 15 equally wide bins."),

@@ -11,7 +11,7 @@ from digitcore.evaluation import Evaluation
 from pages.shared import resources
 from pages.shared.digit_gallery import answers_gallery
 from pages.shared.digit_panel import digit_panel
-from pages.shared.panels import error_box, picked_dataset, picked_pictures, warn_of_training
+from pages.shared.panels import error_box, figures_row, picked_dataset, picked_pictures, warn_of_training
 from pages.shared.state import ANY, CHECKPOINT, DIGIT, EITHER, OUTCOME, SAYS_A, SAYS_B, TRUE, A, B
 
 _DIGITS = [str(digit) for digit in range(10)]
@@ -65,15 +65,15 @@ def _explore(
     pictures: DigitSet | None,
 ) -> None:
     """One fragment: verdict, tiles, charts, the digits behind them."""
-    fingerprints = evaluations[0].fingerprint, evaluations[1].fingerprint
-    comparison, per_digit = resources.compared(fingerprints, *evaluations)
+    keys = resources.keys(*evaluations)
+    comparison, per_digit = resources.compared(keys, *evaluations)
     _headline(comparison)
     _tiles(comparison)
     left, right = st.columns([11, 10], gap="medium")
     with right:
-        rows = _filtered(resources.pair_table(fingerprints, *evaluations))
+        rows = _filtered(resources.pair_table(keys, *evaluations))
     with left:
-        _charts(fingerprints, evaluations, per_digit)
+        _charts(keys, evaluations, per_digit)
     with right:
         answers_gallery(rows, ["a", "b"], evaluations[0].dataset, pictures, key="pair-gallery")
         digit_panel(classifiers[0], evaluations[0], pictures)
@@ -94,9 +94,7 @@ def _headline(comparison: Comparison) -> None:
                          "good checkpoints would differ as much on these digits. Below 0.05, one is called better."),
         "Same answer": (f"{comparison.agreement / comparison.digits:.2%}", "Digits to which both answer alike."),
     }  # fmt: skip
-    with st.container(horizontal=True, gap="medium"):
-        for name, (value, meaning) in figures.items():
-            st.metric(name, value, help=meaning, width="content")
+    figures_row(figures)
 
 
 def _tiles(comparison: Comparison) -> None:
@@ -142,7 +140,7 @@ def _filtered(table: pd.DataFrame) -> pd.DataFrame:
     return table[inside]
 
 
-def _charts(fingerprints: tuple[str, str], evaluations: tuple[Evaluation, Evaluation], per_digit: pd.DataFrame) -> None:
+def _charts(keys: resources.Keys, evaluations: tuple[Evaluation, Evaluation], per_digit: pd.DataFrame) -> None:
     shown = st.segmented_control(
         "Chart", [_ANSWERS, _ERRORS, _BY_DIGIT], default=_ANSWERS, required=True, key="chart", bind="query-params",
         label_visibility="collapsed",
@@ -150,19 +148,17 @@ def _charts(fingerprints: tuple[str, str], evaluations: tuple[Evaluation, Evalua
     if shown == _ANSWERS:
         selected = tuple(ALL if st.session_state[key] == ANY else st.session_state[key] for key in (SAYS_A, SAYS_B))
         st.vega_lite_chart(
-            resources.answer_heatmap(fingerprints, selected, *evaluations), key=f"{_HEATMAP}-answers",
+            resources.answer_heatmap(keys, selected, *evaluations), key=f"{_HEATMAP}-answers",
             on_select=_take_answers, alt="Answers of A against answers of B; the pickers do the same",
         )  # fmt: skip
     elif shown == _ERRORS:
         st.vega_lite_chart(
-            resources.difference_heatmap(fingerprints, *evaluations), key=f"{_HEATMAP}-errors",
+            resources.difference_heatmap(keys, *evaluations), key=f"{_HEATMAP}-errors",
             on_select=_take_errors, alt="Errors that B makes more or less often than A; the pickers do the same",
         )  # fmt: skip
         st.caption("Errors that B makes more often (+, orange) or less often (-, blue) than A.")
     else:
-        st.vega_lite_chart(
-            resources.per_digit_chart(fingerprints, *evaluations), alt="Difference in recall, digit by digit"
-        )
+        st.vega_lite_chart(resources.per_digit_chart(keys, *evaluations), alt="Difference in recall, digit by digit")
         _per_digit_table(per_digit)
 
 

@@ -217,19 +217,24 @@ def reference_features(name: str, digest: str, reference: str) -> NDArray[np.flo
     return classifier(name).features(reference_digits().images)
 
 
-# Two checkpoints and more; nothing may write to what comes back.
+# Two checkpoints and more; nothing may write to what comes back. Names belong to the keys, since they are shown.
+
+Keys = tuple[tuple[str, str], ...]
+
+
+def keys(*evaluations: Evaluation) -> Keys:
+    """What stands for evaluations where they are not compared: their names and fingerprints."""
+    return tuple((evaluation.checkpoint, evaluation.fingerprint) for evaluation in evaluations)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def compared(
-    fingerprints: tuple[str, str], _a: Evaluation, _b: Evaluation
-) -> tuple[comparison.Comparison, pd.DataFrame]:
+def compared(keys: Keys, _a: Evaluation, _b: Evaluation) -> tuple[comparison.Comparison, pd.DataFrame]:
     """`comparison.compare` and `comparison.compare_per_digit`."""
     return comparison.compare(_a, _b), comparison.compare_per_digit(_a, _b)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def pair_table(fingerprints: tuple[str, str], _a: Evaluation, _b: Evaluation) -> pd.DataFrame:
+def pair_table(keys: Keys, _a: Evaluation, _b: Evaluation) -> pd.DataFrame:
     """One row a digit: `id`, `true`, `a` and `b` (the answers), `outcome`, `apart` (how far the two probabilities of
     the label lie from each other); those furthest apart first.
     """
@@ -248,9 +253,7 @@ def pair_table(fingerprints: tuple[str, str], _a: Evaluation, _b: Evaluation) ->
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def answer_heatmap(
-    fingerprints: tuple[str, str], selected: tuple[str, str], _a: Evaluation, _b: Evaluation
-) -> dict[str, Any]:
+def answer_heatmap(keys: Keys, selected: tuple[str, str], _a: Evaluation, _b: Evaluation) -> dict[str, Any]:
     """A's answers against B's, clickable."""
     matrix = comparison.answer_matrix(_a, _b)
     titles = (f"{_a.checkpoint} says", f"{_b.checkpoint} says")
@@ -260,20 +263,20 @@ def answer_heatmap(
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def difference_heatmap(fingerprints: tuple[str, str], _a: Evaluation, _b: Evaluation) -> dict[str, Any]:
+def difference_heatmap(keys: Keys, _a: Evaluation, _b: Evaluation) -> dict[str, Any]:
     """`charts.confusion_difference` of two evaluations."""
     matrices = [confusion(each.fingerprint, each)[0] for each in (_a, _b)]
     return charts.specification(charts.confusion_difference(*matrices))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def per_digit_chart(fingerprints: tuple[str, str], _a: Evaluation, _b: Evaluation) -> dict[str, Any]:
+def per_digit_chart(keys: Keys, _a: Evaluation, _b: Evaluation) -> dict[str, Any]:
     """`charts.per_digit_chart` of two evaluations."""
-    return charts.specification(charts.per_digit_chart(compared(fingerprints, _a, _b)[1]))
+    return charts.specification(charts.per_digit_chart(compared(keys, _a, _b)[1]))
 
 
 @st.cache_resource(max_entries=16, show_spinner="Comparing all pairs ...")
-def pairs(fingerprints: tuple[str, ...], _evaluations: list[Evaluation]) -> tuple[pd.DataFrame, dict[str, Any]]:
+def pairs(keys: Keys, _evaluations: list[Evaluation]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """`comparison.compare_pairs` and its chart, fewest errors first."""
     table = comparison.compare_pairs(_evaluations)
     names = [each.checkpoint for each in sorted(_evaluations, key=lambda each: each.errors)]
@@ -281,6 +284,6 @@ def pairs(fingerprints: tuple[str, ...], _evaluations: list[Evaluation]) -> tupl
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def average(fingerprints: tuple[str, ...], _evaluations: list[Evaluation]) -> Evaluation:
+def average(keys: Keys, _evaluations: list[Evaluation]) -> Evaluation:
     """`comparison.average_evaluations`."""
     return comparison.average_evaluations(_evaluations, name="the average")

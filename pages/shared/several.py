@@ -47,8 +47,7 @@ def _pairs(evaluations: Sequence[Evaluation]) -> None:
     words = "They are not all equally good" if overall.p < SIGNIFICANCE_LEVEL else "They may all be equally good"
     words += f": chance alone would do this {frequency(overall.p)}"
     st.markdown(f"{words} (Cochran's Q = {overall.statistic:.1f}, {overall.degrees_of_freedom} degrees of freedom).")
-    fingerprints = tuple(evaluation.fingerprint for evaluation in evaluations)
-    table, chart = resources.pairs(fingerprints, evaluations)
+    table, chart = resources.pairs(resources.keys(*evaluations), evaluations)
     st.vega_lite_chart(
         chart,
         key="pairs",
@@ -80,7 +79,7 @@ def _open_pair() -> None:
 
 def _average(evaluations: Sequence[Evaluation]) -> None:
     st.subheader("Their average as one classifier", anchor=False)
-    average = resources.average(tuple(each.fingerprint for each in evaluations), evaluations)
+    average = resources.average(resources.keys(*evaluations), evaluations)
     best = min(evaluations, key=lambda each: (each.errors, summarize(each).nll))
     st.markdown(f"Against its best member: **{compare(best, average).verdict}**.")
     rows = []

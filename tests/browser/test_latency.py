@@ -2,12 +2,20 @@
 
 import statistics
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Browser
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from digitcore.architectures import build_network
+from digitcore.checkpoints import CheckpointMetadata, save_checkpoint
+from digitcore.classifier import DigitClassifier, load_classifier
+from digitcore.datasets import load_digits
+from digitcore.evaluation import evaluate, save_evaluation
 from tests.browser.conftest import DrawPage, running_dashboard
 
 _STROKES = 25
@@ -78,11 +86,40 @@ def measured_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["", "accuracy", "confusion", "errors"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "accuracy", "confusion", "errors", "compare", "compare?view=A+against+B&a=baseline", "compare?view=Several"],
+)
 def test_rerun_of_a_page(browser: Browser, measured_server: str, name: str) -> None:
     """Prints the median time that the server takes for a rerun of a whole page, in milliseconds."""
+    times = _server_times(browser, measured_server, name)[-_RERUNS:]
+    print(f"\nrerun of /{name}: median {statistics.median(times):.0f} ms, range {min(times):.0f} to {max(times):.0f}")
+
+
+@pytest.mark.slow
+def test_leaderboard_of_five_hundred(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prints how long the server takes to open the leaderboard of 500 known checkpoints: first, and then."""
+    weights = tmp_path / "weights"
+    monkeypatch.setenv("DIGITCORE_WEIGHTS", str(weights))
+    digits = load_digits("mnist-validation")
+    given = np.random.default_rng(0).normal(size=(5_000, 10)).astype(np.float32)
+    monkeypatch.setattr(DigitClassifier, "logits_by_batch", lambda *_: iter([given]))  # what they are does not matter
+    for i in range(500):
+        torch.manual_seed(i)
+        path = weights / f"one-of-many-{i:03}.safetensors"
+        save_checkpoint(path, build_network("compact"), CheckpointMetadata("compact", trained_on=("mnist-train",)))
+        save_evaluation(evaluate(load_classifier(path), digits), tmp_path / "cache" / "evaluations")
+    own = {"DIGITCORE_WEIGHTS": str(weights), "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "true"}
+    with running_dashboard(tmp_path, **own) as address:
+        httpx.get(f"{address}/checkpoints")  # the server's imports are not counted
+        first, *others = _server_times(browser, address, "compare?dataset=mnist-validation")
+        print(f"\nleaderboard of 500: first visit {first:.0f} ms, reruns median {statistics.median(others):.0f} ms")
+
+
+def _server_times(browser: Browser, address: str, name: str) -> list[float]:
+    """How long the server took for the first visit of a page and for reruns of it, in milliseconds."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.route(lambda url: not url.startswith(measured_server), lambda route: route.abort())
+    context.route(lambda url: not url.startswith(address), lambda route: route.abort())
     page = context.new_page()
     times: list[float] = []
 
@@ -92,14 +129,14 @@ def test_rerun_of_a_page(browser: Browser, measured_server: str, name: str) -> N
             times.append(message.page_profile.exec_time / 1000)
 
     page.on("websocket", lambda socket: socket.on("framereceived", receive))
-    page.goto(f"{measured_server}/{name}")
+    page.goto(f"{address}/{name}")
     page.get_by_role("heading").first.wait_for()
     page.wait_for_timeout(4000)
-    times.clear()
+    opened = len(times)
     for count in range(1, _RERUNS + 1):
         page.keyboard.press("r")  # Streamlit's own key for a rerun
-        while len(times) < count:
+        while len(times) < opened + count:
             page.wait_for_timeout(50)
         page.wait_for_timeout(150)
     context.close()
-    print(f"\nrerun of /{name}: median {statistics.median(times):.0f} ms, range {min(times):.0f} to {max(times):.0f}")
+    return times

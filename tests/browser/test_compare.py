@@ -1,0 +1,259 @@
+"""The page that compares checkpoints, in a real browser: numbers lead to their digits, views have addresses."""
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser, Locator, Page, expect
+
+import digitcore
+from digitcore.architectures import build_network
+from digitcore.checkpoints import CheckpointMetadata, save_checkpoint
+from digitcore.comparison import Comparison, compare, outcomes
+from digitcore.datasets import is_available
+from digitcore.evaluation import Evaluation, load_or_evaluate
+from tests.browser.conftest import ROOT, running_dashboard
+
+DATASET = "mnist-test" if is_available("mnist-test") else "mnist-validation"
+A, B = "baseline", "compact"
+PAIR = f"compare?view=A+against+B&a={A}&b={B}&dataset={DATASET}"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the shipped weights, and files that cannot be used."""
+    weights = Path(shutil.copytree(ROOT / "weights", tmp_path_factory.mktemp("compare") / "weights"))
+    shipped = (weights / "compact.safetensors").read_bytes()
+    (weights / "truncated.safetensors").write_bytes(shipped[:-100])
+    (weights / "nonsense.pt").write_bytes(b"nonsense")
+    not_numbers = build_network("compact").state_dict()
+    not_numbers["head.bias"][:] = torch.nan
+    torch.save(not_numbers, weights / "not-numbers.pt")
+    torch.save({"weight": torch.zeros(3, 3)}, weights / "misshapen.pt")
+    (weights / "oversized.safetensors").write_bytes(bytes(2_000_000))
+    return weights
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    own = {"DIGITCORE_WEIGHTS": str(folder), "DIGITCORE_MAX_CHECKPOINT_BYTES": "1500000"}
+    with running_dashboard(tmp_path_factory.mktemp("compare-server"), **own) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 1300})
+    problems: list[str] = []
+    page = context.new_page()
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    context.close()
+    assert problems == []
+
+
+@pytest.fixture(scope="module")
+def evaluations() -> dict[str, Evaluation]:
+    return {name: load_or_evaluate(digitcore.load_classifier(name), DATASET) for name in (A, B, "mlp", "standard")}
+
+
+@pytest.fixture(scope="module")
+def comparison(evaluations: dict[str, Evaluation]) -> Comparison:
+    return compare(evaluations[A], evaluations[B])
+
+
+def tiles(page: Page) -> Locator:
+    return page.locator(".gallery button")
+
+
+def ids_shown(page: Page) -> set[int]:
+    labels = [tile.get_attribute("aria-label") or "" for tile in tiles(page).all()]
+    return {int(re.match(r"digit (\d+):", label)[1]) for label in labels}  # type: ignore[index]
+
+
+def settle(page: Page) -> None:
+    page.wait_for_timeout(300)
+    page.wait_for_function("!document.querySelector('[data-test-script-state=running]')")
+
+
+def test_the_verdict_and_its_tiles_lead_to_their_digits(
+    page: Page, address: str, comparison: Comparison, evaluations: dict[str, Evaluation]
+) -> None:
+    page.goto(f"{address}/{PAIR}")
+    expect(page.get_by_role("heading", name=comparison.verdict)).to_be_visible()
+    counts = {
+        "both right": comparison.both_right,
+        f"only {A} right": comparison.only_a,
+        "wrong alike": comparison.alike_wrong,
+    }
+    counts |= {f"only {B} right": comparison.only_b, "neither right": comparison.neither}
+    for words, count in counts.items():
+        expect(page.get_by_role("button", name=f"{count:,} {words}")).to_be_visible()
+    found = outcomes(evaluations[A], evaluations[B])
+    for words, outcome in ((f"only {B} right", "only B"), ("neither right", "neither")):
+        page.get_by_role("button", name=words).click()
+        expected = set(evaluations[A].ids[found == outcome].tolist())
+        expect(tiles(page)).to_have_count(len(expected))
+        assert ids_shown(page) == expected
+    page.wait_for_url(re.compile("outcome=neither"))
+    tiles(page).first.click()
+    expect(page.get_by_text(re.compile(r"Digit \d+ of"))).to_be_visible()
+    expect(page.get_by_text("What other checkpoints say")).to_be_visible()
+
+
+def test_a_cell_of_the_answers_shows_its_digits_and_has_an_address(
+    page: Page, address: str, evaluations: dict[str, Evaluation]
+) -> None:
+    a, b = evaluations[A].predictions, evaluations[B].predictions
+    cells = np.bincount((a * 10 + b)[a != b], minlength=100)
+    says_a, says_b = divmod(int(cells.argmax()), 10)
+    page.goto(f"{address}/{PAIR}")
+    prefix = f"{B} says: {says_b}; {A} says: {says_a};"
+    page.locator(f"path[aria-label^='{prefix}']").first.click()
+    inside = set(evaluations[A].ids[(a == says_a) & (b == says_b)].tolist())
+    expect(tiles(page)).to_have_count(len(inside))
+    assert ids_shown(page) == inside
+    page.wait_for_url(re.compile(f"says-b={says_b}"))
+    other = page.context.browser.new_page()  # type: ignore[union-attr]
+    other.goto(page.url)
+    expect(tiles(other)).to_have_count(len(inside))
+    other.close()
+    page.goto(f"{address}/{PAIR}&chart=Digit+by+digit")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    page.goto(f"{address}/{PAIR}&chart=Errors")
+    expect(page.get_by_text("Errors that B makes more often")).to_be_visible()
+
+
+def test_the_report_can_be_had(page: Page, address: str, comparison: Comparison) -> None:
+    page.goto(f"{address}/{PAIR}")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report").click()
+    assert download.value.suggested_filename == f"{A}-against-{B}-{DATASET}.html"
+    assert comparison.verdict in download.value.path().read_text()
+
+
+def test_the_leaderboard_lists_all_and_what_cannot_be_used(
+    page: Page, address: str, evaluations: dict[str, Evaluation]
+) -> None:
+    page.goto(f"{address}/compare?dataset={DATASET}")
+    board = page.get_by_test_id("stDataFrame").first
+    expect(board).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").click()
+    names = [line.split(",")[0] for line in download.value.path().read_text().splitlines()[1:]]
+    assert names == sorted(evaluations, key=lambda name: evaluations[name].errors)
+    problems = page.get_by_test_id("stMain").get_by_text("5 that cannot be used")
+    problems.click()
+    for name, reason in {
+        "truncated.safetensors": "no readable safetensors file",
+        "nonsense.pt": "no state dict",
+        "not-numbers.pt": "no numbers",
+        "misshapen.pt": "fits none of the known networks",
+        "oversized.safetensors": "is larger than 1.5 MB",
+    }.items():
+        line = page.get_by_test_id("stMain").locator("p", has_text=re.compile(f"^{re.escape(name)}:"))
+        expect(line).to_contain_text(reason)
+
+
+def test_ticked_rows_are_compared(page: Page, address: str) -> None:
+    page.goto(f"{address}/compare?dataset={DATASET}")
+    board = page.get_by_test_id("stDataFrame").first
+    settle(page)
+    box = board.bounding_box()
+    assert box is not None
+    expect(page.get_by_role("button", name="A against B", exact=True).last).to_be_disabled()
+    for row in (0, 1):
+        page.mouse.click(box["x"] + 15, box["y"] + 35 + 35 * row + 17)
+        settle(page)
+    page.get_by_role("button", name="Together").click()
+    expect(page.get_by_role("heading", name="Which can be told apart?")).to_be_visible()
+    page.wait_for_url(re.compile("view=Several"))
+
+
+def test_several_and_their_average(page: Page, address: str, evaluations: dict[str, Evaluation]) -> None:
+    names = "&".join(f"chosen={name}" for name in (A, B, "mlp"))
+    page.goto(f"{address}/compare?view=Several&{names}&dataset={DATASET}")
+    expect(page.get_by_text("They are not all equally good")).to_be_visible()
+    expect(page.get_by_text("Against its best member")).to_be_visible()
+    wrong = np.stack([evaluations[name].predictions != evaluations[name].labels for name in (A, B, "mlp")]).all(axis=0)
+    expect(tiles(page)).to_have_count(int(wrong.sum()))
+    assert ids_shown(page) == set(evaluations[A].ids[wrong].tolist())
+    page.locator(f"path[aria-label^='than this one: mlp; errors more (+) or fewer (-): {B};']").first.click()
+    expect(page.get_by_role("heading", name=f"{B} is better")).to_be_visible()
+
+
+def test_an_uploaded_checkpoint_stands_in_the_leaderboard(
+    page: Page, address: str, folder: Path, tmp_path: Path
+) -> None:
+    """It is verified, evaluated and listed; a broken one is refused with its reason and leaves nothing behind."""
+    network = build_network("compact")
+    save_checkpoint(tmp_path / "uploaded.safetensors", network, CheckpointMetadata("compact"))
+    page.goto(f"{address}/compare?dataset=mnist-validation")
+    page.get_by_text("Add your own").click()
+    page.locator("input[type=file]").set_input_files(tmp_path / "uploaded.safetensors")
+    settle(page)
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("uploaded stands in the leaderboard")).to_be_visible()
+    assert (folder / "uploaded.safetensors").is_file()
+    settle(page)
+    page.get_by_role("textbox", name="Filter").fill("uploa")
+    page.get_by_role("textbox", name="Filter").press("Enter")
+    settle(page)
+    with page.expect_download() as download:
+        page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").click()
+    (_, row) = download.value.path().read_text().splitlines()
+    assert row.startswith("uploaded,")
+    assert row.split(",")[1] != ""
+
+    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    page.get_by_text("Add your own").click()
+    page.locator("input[type=file]").set_input_files(tmp_path / "broken.safetensors")
+    settle(page)
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("no readable safetensors file")).to_be_visible()
+    assert not (folder / "broken.safetensors").exists()
+    (folder / "uploaded.safetensors").unlink()
+
+
+@pytest.mark.parametrize("view", ["Leaderboard", "A+against+B", "Several"])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_each_view_opens_and_fits(browser: Browser, address: str, view: str, width: int, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{address}/compare?view={view}&dataset=uci-digits")
+    expect(page.get_by_role("heading", name="Compare checkpoints")).to_be_visible()
+    settle(page)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    context.close()
+
+
+def test_many_evaluations_can_be_stopped_and_keep_what_is_done(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("many")
+    for i in range(25):
+        torch.manual_seed(i)
+        save_checkpoint(
+            folder / "weights" / f"many-{i:02}.safetensors", build_network("compact"), CheckpointMetadata("compact")
+        )
+    with running_dashboard(folder, DIGITCORE_WEIGHTS=str(folder / "weights")) as address:
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        page = context.new_page()
+        page.goto(f"{address}/compare?dataset=mnist-validation")
+        page.get_by_role("button", name="Evaluate").click()
+        expect(page.get_by_text(re.compile(r"on .*: [3-9] of"))).to_be_visible()
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+        settle(page)
+        done = len(list((folder / "cache" / "evaluations").glob("*.npz")))
+        assert 1 <= done < 25
+        time.sleep(1)
+        assert len(list((folder / "cache" / "evaluations").glob("*.npz"))) <= done + 1
+        context.close()
