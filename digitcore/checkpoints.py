@@ -350,7 +350,8 @@ class CheckpointLibrary:
             found = {path: self._entry(path) for path in self._files()}
             self._entries = {path: self._entries[path] for path in found}
         entries = sorted(found.values(), key=lambda entry: (entry.name, SUFFIXES.index(entry.path.suffix)))
-        return [_shadowed(entry, entries) for entry in entries]
+        first = {entry.name: entry for entry in reversed(entries) if entry.problem is None}
+        return [_shadowed(entry, first.get(entry.name, entry)) for entry in entries]
 
     def default_name(self) -> str:
         """The name to start with.
@@ -469,10 +470,9 @@ def _is_listed(path: Path) -> bool:
     return path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _shadowed(entry: CheckpointEntry, entries: list[CheckpointEntry]) -> CheckpointEntry:
-    """entry, or the problem that another file of the same name comes before it."""
-    first = next(other for other in entries if (other.name == entry.name and other.problem is None) or other is entry)
-    if first is entry:
+def _shadowed(entry: CheckpointEntry, first: CheckpointEntry) -> CheckpointEntry:
+    """entry, or the problem that first, which can be used and has the same name, comes before it."""
+    if first is entry or entry.problem is not None:
         return entry
     return CheckpointEntry(
         entry.name, entry.path, entry.size, problem=f"{entry.path} is hidden by {first.path.name}: rename one of them."

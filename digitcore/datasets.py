@@ -46,6 +46,7 @@ _KNOWN_DIGESTS = {  # DigitSet.digest
     "mnist-test": "ff125f0a693b9cad3d5f27e49da09c0a84b68dd5bc350579e81d93803d4a3775",
     "mnist-train": "251d57e2ca02a7f368f9f949b82e2d99fa44d3583e1f28d55c9dddefa3c142eb",
     "mnist-validation": "53ee16e099f8eaaf7f0210f486a6d9264953a80d3596a92f8ceacacc6883ab79",
+    "uci-digits": "a349597bea189bf1b66b80dd3f4fcfc618c166e42e9d362690c382c2cd5364e1",
     "pen-digits": "9270df73e43164619f911679fd4d6aeafd37e2007c72bcb2f75c5e292819e9fb",
 }
 _DISPUTED = {  # ids whose label no majority of the five judges of each confirmed
@@ -83,13 +84,13 @@ def dataset_names() -> list[str]:
 
 
 def known_digest(name: str) -> str:
-    """`load_digits(name).digest`, without the digits themselves where it is known beforehand.
+    """`load_digits(name).digest`, without the digits themselves.
 
     Raises:
         ValueError: no set has this name.
     """
     _check_name(name)
-    return _KNOWN_DIGESTS.get(name) or load_digits(name).digest
+    return _KNOWN_DIGESTS[name]
 
 
 def disputed_ids(name: str) -> frozenset[int]:

@@ -158,7 +158,8 @@ def find_summaries(digests: Iterable[str], dataset: str) -> dict[str, Summary]:
 
     Their `checkpoint` is the name at the time of the evaluation.
     """
-    wanted = {_fingerprint(digest, known_digest(dataset)): digest for digest in digests}
+    of_digits = known_digest(dataset)
+    wanted = {_fingerprint(digest, of_digits): digest for digest in digests}
     found: dict[str, Summary] = {}
     for path in (path for directory in evaluation_folders() for path in _evaluation_files(directory)):
         fingerprint = path.stem.rsplit("--", 1)[-1]

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from digitcore.charts import cost_chart
 from digitcore.checkpoints import SUFFIXES
 from digitcore.datasets import is_available
 from digitcore.errors import DigitcoreError
@@ -246,8 +245,8 @@ def _cost(standings: list[Standing]) -> None:
         st.caption("No times are known yet: press Evaluate.")
         return
     table["efficient"] = efficient_frontier(table[cost].to_numpy(float), table["errors"].to_numpy(float))
-    st.altair_chart(
-        cost_chart(table, cost=cost, title=_COSTS[cost], selected=st.session_state.get(CHECKPOINT)),
+    st.vega_lite_chart(
+        resources.cost_chart(table, cost=cost, title=_COSTS[cost], selected=st.session_state.get(CHECKPOINT)),
         key="cost-chart", on_select=_take_selection, alt="Errors against cost; the sidebar's picker does the same",
     )  # fmt: skip
     st.caption("A click picks the checkpoint for every page. Dashed: no other is both better and cheaper.")

@@ -287,3 +287,9 @@ def pairs(keys: Keys, _evaluations: list[Evaluation]) -> tuple[pd.DataFrame, dic
 def average(keys: Keys, _evaluations: list[Evaluation]) -> Evaluation:
     """`comparison.average_evaluations`."""
     return comparison.average_evaluations(_evaluations, name="the average")
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | None) -> dict[str, Any]:
+    """`charts.cost_chart`."""
+    return charts.specification(charts.cost_chart(table, cost=cost, title=title, selected=selected))
