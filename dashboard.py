@@ -25,11 +25,22 @@ if __name__ == "__main__":
             st.caption("HTTP API: [documentation](/docs)")
         page.run()
 else:
+    import threading
+
     from streamlit.runtime.pages_manager import PagesManager
 
     from digitcore.api import routes
+    from digitcore.checkpoints import shared_library
+    from digitcore.settings import load_settings
+
+    def prepare() -> None:
+        """Does what the first visitor would have to wait for."""
+        import digitcore.charts  # noqa: F401
+
+        shared_library(load_settings().weights_directory).entries()
 
     # Until st.navigation has run once, Streamlit takes a folder named pages for its older kind of multipage app, in
     # which the first visitor's address of any page but the first would run that page without this file.
     PagesManager.uses_pages_directory = False
+    threading.Thread(target=prepare, daemon=True).start()
     app = st.App(__file__, routes=routes())

@@ -20,7 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary
+from digitcore.checkpoints import CheckpointEntry, shared_library
 from digitcore.classifier import DigitClassifier, Prediction, all_cores
 from digitcore.datasets import dataset_names
 from digitcore.errors import CheckpointError, DigitcoreError
@@ -88,7 +88,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 def create_api(settings: Settings | None = None) -> FastAPI:
     """The API as an ASGI application, with these settings (default: the environment's)."""
     settings = settings or load_settings()
-    library = CheckpointLibrary(settings.weights_directory)
+    library = shared_library(settings.weights_directory)
     at_work = threading.BoundedSemaphore(all_cores())
     api: FastAPI = FastAPIOffline(
         title="digitcore", summary="Handwritten digits: a picture in, a digit out.", redoc_url=None, version="1"

@@ -6,6 +6,7 @@ contain batch normalisation are folded on loading. An ONNX file works where the 
 cannot be used is listed with the reason.
 """
 
+import functools
 import hashlib
 import io
 import json
@@ -43,6 +44,7 @@ __all__ = [
     "CheckpointMetadata",
     "load_checkpoint",
     "save_checkpoint",
+    "shared_library",
 ]
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".onnx")
@@ -464,6 +466,12 @@ class CheckpointLibrary:
         self._networks.move_to_end(path)
         while len(self._networks) > _NETWORKS_KEPT:
             self._networks.popitem(last=False)
+
+
+@functools.cache
+def shared_library(directory: Path) -> CheckpointLibrary:
+    """The one library of a folder in this process, so that nothing is read and kept twice."""
+    return CheckpointLibrary(directory)
 
 
 def _is_listed(path: Path) -> bool:

@@ -3,7 +3,6 @@
 Arguments whose names begin with an underscore are not compared: the fingerprint beside them stands for them.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from digitcore import charts, comparison, metrics
 from digitcore.annotations import AnnotationStore
-from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary
+from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary, shared_library
 from digitcore.classifier import DigitClassifier
 from digitcore.datasets import DigitSet, is_available, load_digits
 from digitcore.evaluation import (
@@ -33,12 +32,7 @@ _REFERENCE_DIGITS = 10_000
 
 def checkpoint_library() -> CheckpointLibrary:
     """The weights folder, shared by all visitors."""
-    return _open_library(str(load_settings().weights_directory))
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _open_library(directory: str) -> CheckpointLibrary:
-    return CheckpointLibrary(Path(directory))
+    return shared_library(load_settings().weights_directory)
 
 
 def classifier(name: str) -> DigitClassifier:
