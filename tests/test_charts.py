@@ -3,11 +3,13 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import vl_convert
 from numpy.typing import NDArray
 
-from digitcore import charts, metrics
+from digitcore import charts, comparison, metrics
+from digitcore.evaluation import Evaluation
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 10, 500)
@@ -30,7 +32,67 @@ def all_charts(matrix: NDArray[np.int64]) -> dict[str, charts.Chart]:
             matrix, order=metrics.confusion_order(matrix), normalised="row", logarithmic=True, diagonal=True
         ),
         "one class": charts.confusion_heatmap(np.diag([3] * 10), order=list(range(10))),
+        "difference": charts.confusion_difference(matrix, matrix.T),
+        "no difference": charts.confusion_difference(matrix, matrix),
+        "per digit": charts.per_digit_chart(comparison.compare_per_digit(*_evaluations(2))),
+        "pairs": charts.pair_matrix(comparison.compare_pairs(_evaluations(3)), ["c2", "c0", "c1"]),
+        "cost": charts.cost_chart(_costs(5), cost="parameters", title="parameters", selected="c1"),
+        "many costs": charts.cost_chart(_costs(40), cost="parameters", title="parameters"),
     }
+
+
+def _evaluations(count: int) -> list[Evaluation]:
+    ids = np.arange(500)
+    return [
+        Evaluation(f"c{i}", "made-up", str(i), ids, LABELS, np.roll(LOGITS, i, axis=0) * i + LOGITS)
+        for i in range(count)
+    ]
+
+
+def _costs(count: int) -> pd.DataFrame:
+    """Of checkpoints with 0, 10, 20, ... errors."""
+    errors = np.arange(count) * 10
+    return pd.DataFrame(
+        {
+            "checkpoint": [f"c{i}" for i in range(count)],
+            "errors": errors,
+            "low": errors * 0.8,
+            "high": errors * 1.2 + 4,
+            "parameters": 10_000 - errors,
+            "efficient": errors < 30,
+        }
+    )
+
+
+def test_the_difference_holds_what_b_does_more_often(matrix: NDArray[np.int64]) -> None:
+    (rows,) = charts.confusion_difference(matrix, matrix.T).to_dict()["datasets"].values()
+    for row in rows:
+        true, predicted = int(row["true"]), int(row["predicted"])
+        assert row["change"] == matrix[predicted, true] - matrix[true, predicted]
+        assert row["text"] == (f"{row['change']:+d}" if row["change"] else "")
+
+
+def test_the_matrix_of_pairs_is_its_own_negative() -> None:
+    evaluations = _evaluations(3)
+    table = comparison.compare_pairs(evaluations)
+    (rows,) = charts.pair_matrix(table, ["c0", "c1", "c2"]).to_dict()["datasets"].values()
+    fewer = {(row["row"], row["column"]): row["fewer"] for row in rows}
+    verdicts = {(row["row"], row["column"]): row["verdict"] for row in rows}
+    opposite = {"better": "worse", "worse": "better", "cannot tell": "cannot tell"}
+    assert len(fewer) == 6
+    for one, other in fewer:
+        errors = evaluations[int(one[1])].errors - evaluations[int(other[1])].errors
+        assert fewer[one, other] == errors
+        assert verdicts[other, one] == opposite[verdicts[one, other]]
+        if verdicts[one, other] == "better":
+            assert errors < 0
+    assert "better" in verdicts.values()
+
+
+def test_a_specification_is_drawn_in_the_look_of_its_page(matrix: NDArray[np.int64]) -> None:
+    specification = charts.specification(charts.confusion_difference(matrix, matrix.T))
+    assert "config" not in specification
+    assert specification["datasets"]
 
 
 def test_each_is_drawn_with_titles_and_a_description(matrix: NDArray[np.int64]) -> None:
