@@ -28,7 +28,7 @@ def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: D
     probabilities = softmax(evaluation.logits[row].astype(np.float64)).astype(np.float32)
     disputed = int(evaluation.ids[row]) in disputed_ids(evaluation.dataset)
     st.markdown(
-        f"**Digit {evaluation.ids[row]}** of {evaluation.dataset}"
+        f"**Digit {evaluation.ids[row]}** of {evaluation.dataset}, read by {classifier.checkpoint.name}"
         + (" :orange-badge[disputed label]" if disputed else "")
     )
     evaluated_panel(probabilities, label=label, image=None if pictures is None else pictures.images[row])
