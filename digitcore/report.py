@@ -4,8 +4,6 @@ It holds no script and no address of the network. What a checkpoint says of itse
 anybody: it is escaped wherever it appears.
 """
 
-import base64
-import io
 import shlex
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
@@ -19,8 +17,6 @@ import torch
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from numpy.typing import NDArray
-from PIL import Image
 
 from digitcore.charts import Chart, confusion_difference, confusion_heatmap, per_digit_chart, specification
 from digitcore.checkpoints import Checkpoint
@@ -28,6 +24,7 @@ from digitcore.comparison import SIGNIFICANCE_LEVEL, Outcome, answer_matrix, com
 from digitcore.datasets import DigitSet, disputed_ids
 from digitcore.evaluation import Evaluation, summarize
 from digitcore.metrics import CALIBRATION_BINS, confusion_matrix, digit_table
+from digitcore.pictures import digit_sheet
 from digitcore.preprocessing import PREPROCESSING
 
 __all__ = ["MOST_TILES", "comparison_report"]
@@ -186,7 +183,7 @@ def _galleries(a: Evaluation, b: Evaluation, pictures: DigitSet | None) -> list[
         sheet = None
         if pictures is not None and len(first) > 0:
             row_of = {int(id_): row for row, id_ in enumerate(pictures.ids)}
-            sheet = _sheet(pictures.images[[row_of[id_] for id_ in first["id"]]])
+            sheet = digit_sheet(pictures.images[[row_of[id_] for id_ in first["id"]]], columns=_SHEET_COLUMNS)
         made.append(_Gallery(outcome, len(found), first.to_dict("records"), sheet))
     return made
 
@@ -207,17 +204,6 @@ def _answers(a: Evaluation, b: Evaluation) -> pd.DataFrame:
         apart=np.abs(np.exp(-table_a["loss"]) - np.exp(-table_b["loss"])),
         loss=table_a["loss"] + table_b["loss"],
     )
-
-
-def _sheet(images: NDArray[np.uint8]) -> str:
-    """All images (N, 28, 28) on one PNG, `_SHEET_COLUMNS` beside each other, as a data address."""
-    rows = -(-len(images) // _SHEET_COLUMNS)
-    padded = np.zeros((rows * _SHEET_COLUMNS, 28, 28), dtype=np.uint8)
-    padded[: len(images)] = images
-    sheet = padded.reshape(rows, _SHEET_COLUMNS, 28, 28).swapaxes(1, 2).reshape(rows * 28, _SHEET_COLUMNS * 28)
-    buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _render(**context: object) -> str:

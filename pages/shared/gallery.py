@@ -1,14 +1,13 @@
 """Many digits at a glance: crisp, clickable, walked with the arrow keys."""
 
-import base64
-import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image
+
+from digitcore.pictures import digit_sheet
 
 _HERE = Path(__file__).parent
 _COLUMNS = 25  # of the sheet that the tiles are cut from; the page wraps as it likes
@@ -33,7 +32,7 @@ def gallery(tiles: list[Tile], images: NDArray[np.uint8], *, picked: int | None,
     _component()(
         key=key,
         data={
-            "sheet": _sheet(images),
+            "sheet": digit_sheet(images, columns=_COLUMNS),
             "columns": _COLUMNS,
             "side": _SIDE,
             "tiles": [asdict(tile) for tile in tiles],
@@ -56,14 +55,3 @@ def _component():  # noqa: ANN202  # Streamlit does not export the type
 
 def _pick(key: str, picks: str) -> None:
     st.session_state[picks] = st.session_state[key]["picked"]
-
-
-def _sheet(images: NDArray[np.uint8]) -> str:
-    """All images on one PNG, `_COLUMNS` beside each other, as a data address."""
-    rows = -(-len(images) // _COLUMNS)
-    padded = np.zeros((rows * _COLUMNS, 28, 28), dtype=np.uint8)
-    padded[: len(images)] = images
-    sheet = padded.reshape(rows, _COLUMNS, 28, 28).swapaxes(1, 2).reshape(rows * 28, _COLUMNS * 28)
-    buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, format="PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,15 +1,12 @@
 """Pieces of pages: what was picked, what the network says, what it saw."""
 
-import base64
 import html
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image
 
 from digitcore.architectures import CLASS_NAMES
 from digitcore.checkpoints import CheckpointEntry
@@ -17,6 +14,7 @@ from digitcore.classifier import DigitClassifier, Prediction
 from digitcore.datasets import DigitSet, download_mnist
 from digitcore.errors import DigitcoreError
 from digitcore.evaluation import Evaluation
+from digitcore.pictures import png_address
 from digitcore.preprocessing import Preprocessed
 from pages.shared import resources
 from pages.shared.state import CHECKPOINT, DATASET
@@ -249,7 +247,4 @@ def _image(pixels: NDArray[np.uint8], *, longest: int, alt: str) -> str:
     """An <img> of ink (H, W), light on black, its longer side `longest` pixels."""
     scale = longest / max(pixels.shape)
     height, width = (max(1, round(side * scale)) for side in pixels.shape)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" src="data:image/png;base64,{data}">'
+    return f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" src="{png_address(pixels)}">'

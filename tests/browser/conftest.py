@@ -1,6 +1,7 @@
 """A real server and a real browser."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -141,12 +142,36 @@ class DrawPage:
 
 
 @pytest.fixture
-def draw_page(browser: Browser, server: str) -> Iterator[DrawPage]:
-    """The draw page in a new window."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+def page(browser: Browser) -> Iterator[Page]:
+    """A window of its own, in which nothing may go wrong unseen."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1200})
     problems: list[str] = []
     page = context.new_page()
     page.on("pageerror", lambda error: problems.append(str(error)))
-    yield DrawPage(page).open(server)
+    yield page
+    expect(page.get_by_test_id("stException")).to_have_count(0)
     context.close()
     assert problems == []
+
+
+def settle(page: Page) -> None:
+    """Waits until the server has nothing more to say."""
+    page.wait_for_timeout(300)
+    page.wait_for_function("!document.querySelector('[data-test-script-state=running]')")
+
+
+def tiles(page: Page) -> Locator:
+    """The digits of the gallery."""
+    return page.locator(".gallery button")
+
+
+def ids_shown(page: Page) -> list[int]:
+    """Their ids."""
+    labels = [tile.get_attribute("aria-label") or "" for tile in tiles(page).all()]
+    return [int(re.match(r"digit (\d+):", label)[1]) for label in labels]  # type: ignore[index]
+
+
+@pytest.fixture
+def draw_page(page: Page, server: str) -> DrawPage:
+    """The draw page in a window of its own."""
+    return DrawPage(page).open(server)

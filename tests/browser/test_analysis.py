@@ -5,7 +5,6 @@ import re
 import statistics
 import time
 import zipfile
-from collections.abc import Iterator
 
 import httpx
 import numpy as np
@@ -16,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import digitcore
 from digitcore.datasets import is_available
 from digitcore.evaluation import Evaluation, load_or_evaluate
-from tests.browser.conftest import running_dashboard
+from tests.browser.conftest import ids_shown, running_dashboard, settle, tiles
 
 DATASET = "mnist-test" if is_available("mnist-test") else "mnist-validation"
 
@@ -26,35 +25,9 @@ def evaluation() -> Evaluation:
     return load_or_evaluate(digitcore.load_classifier("compact"), DATASET)
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 1100})
-    problems: list[str] = []
-    page = context.new_page()
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    context.close()
-    assert problems == []
-
-
-def settle(page: Page) -> None:
-    page.wait_for_timeout(300)
-    page.wait_for_function("!document.querySelector('[data-test-script-state=running]')")
-
-
 def cell(page: Page, true: object, predicted: object) -> Locator:
     prefix = f"predicted: {predicted}; true: {true};"
     return page.locator(f".st-key-confusion-chart path[aria-label^='{prefix}']").first
-
-
-def tiles(page: Page) -> Locator:
-    return page.locator(".gallery button")
-
-
-def ids_shown(page: Page) -> list[int]:
-    labels = [tile.get_attribute("aria-label") or "" for tile in tiles(page).all()]
-    return [int(re.match(r"digit (\d+):", label)[1]) for label in labels]  # type: ignore[index]
 
 
 def in_cell(evaluation: Evaluation, true: int, predicted: int) -> set[int]:
