@@ -244,7 +244,9 @@ def per_digit_chart(table: pd.DataFrame) -> Chart:
     y = alt.Y("digit:O", title="digit")
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=_GREY, strokeDash=[4, 4]).encode(x="zero:Q")
     rules = base.mark_rule(color=_BLUE, strokeWidth=2).encode(
-        x=alt.X("low:Q", title="recall of B less that of A, with 95 % interval", axis=alt.Axis(format="+.1%")),
+        x=alt.X(
+            "low:Q", title="recall of B less that of A, 95 % interval of each digit alone", axis=alt.Axis(format="+.1%")
+        ),
         x2="high:Q",
         y=y,
     )
@@ -281,6 +283,8 @@ def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | No
         low=table["low"].clip(lower=0.3),
         kind=np.where(table["efficient"], "no other is better and cheaper", "beaten"),
     )
+    at_one_place = shown.groupby([cost, "errors"])["checkpoint"]
+    shown["names"] = np.where(at_one_place.cumcount() == 0, at_one_place.transform(", ".join), "")
     log = alt.Scale(type="log", nice=False, padding=25)
     x = alt.X(f"{cost}:Q", title=title, scale=log)
     y_scale = alt.Scale(type="log", nice=False, padding=15)
@@ -313,7 +317,7 @@ def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | No
     if len(shown) <= _MOST_NAMES:
         layers.append(
             base.mark_text(dx=9, dy=-8, align="left", color=_GREY).encode(
-                x=x, y=alt.Y("shown:Q", scale=y_scale), text="checkpoint:N"
+                x=x, y=alt.Y("shown:Q", scale=y_scale), text="names:N"
             )
         )
     if selected is not None:
@@ -336,11 +340,16 @@ def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
     shown["fewer"] = both["errors_a"] - both["errors_b"]
     shown["verdict"] = np.where(both["better"] == both["a"], "better", "worse")
     shown.loc[both["better"].isna(), "verdict"] = "cannot tell"
-    shown["text"] = [f"{int(each):+,d}" for each in shown["fewer"]]
+    shown["text"] = [f"{int(each):+,d}" if each else "0" for each in shown["fewer"]]
     x = alt.X(
-        "column:N", sort=names, title="than this one", axis=alt.Axis(orient="top", labelAngle=-40, labelLimit=120)
+        "column:N",
+        sort=names,
+        title="than this one",
+        axis=alt.Axis(orient="top", labelAngle=-40, labelLimit=120, labelOverlap=False),
     )
-    y = alt.Y("row:N", sort=names, title="errors more (+) or fewer (-)", axis=alt.Axis(labelLimit=120))
+    y = alt.Y(
+        "row:N", sort=names, title="errors more (+) or fewer (-)", axis=alt.Axis(labelLimit=120, labelOverlap=False)
+    )
     base = alt.Chart(shown).encode(x=x, y=y)
     verdicts = alt.Scale(domain=["better", "worse", "cannot tell"], range=[_BLUE, _ORANGE, "transparent"])
     cells = (

@@ -355,13 +355,17 @@ class CheckpointLibrary:
         first = {entry.name: entry for entry in reversed(entries) if entry.problem is None}
         return [_shadowed(entry, first.get(entry.name, entry)) for entry in entries]
 
+    def usable_names(self) -> list[str]:
+        """The names that `load` takes."""
+        return [entry.name for entry in self.entries() if entry.problem is None]
+
     def default_name(self) -> str:
         """The name to start with.
 
         Raises:
             CheckpointError: no file in the folder can be used.
         """
-        names = [entry.name for entry in self.entries() if entry.problem is None]
+        names = self.usable_names()
         if not names:
             raise CheckpointError(
                 f"{self.directory} holds no usable checkpoint: run `python -m digitcore train compact`, "
@@ -381,7 +385,7 @@ class CheckpointLibrary:
         if usable is None:
             if named:
                 raise CheckpointError(str(named[0].problem))
-            known = ", ".join(entry.name for entry in self.entries() if entry.problem is None) or "none"
+            known = ", ".join(self.usable_names()) or "none"
             raise CheckpointError(f"There is no checkpoint {name!r} in {self.directory}. There are: {known}.")
         with self._lock:
             kept = self._networks.get(usable.path)

@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -197,10 +197,15 @@ def _compare(options: argparse.Namespace) -> int:
     evaluations = [_evaluate_with_progress(classifier, options.dataset) for classifier in classifiers]
     if options.report is not None:
         _write_report(classifiers, evaluations, options.report)
-    comparisons = [compare(one, other) for one, other in combinations(evaluations, 2)]
-    corrected = compare_pairs(evaluations)["holm_p"].tolist()
+    pairs = compare_pairs(evaluations)
+    comparisons = [
+        replace(compare(one, other), verdict=verdict)  # of more than two, corrected
+        for (one, other), verdict in zip(combinations(evaluations, 2), pairs["verdict"].tolist(), strict=True)
+    ]
+    corrected = pairs["holm_p"].tolist()
     if options.json:
-        print(json.dumps([_as_json(each, p) for each, p in zip(comparisons, corrected, strict=True)]))
+        rows = [asdict(each) | {"holm_p": p} for each, p in zip(comparisons, corrected, strict=True)]
+        print(json.dumps(rows))
         return 0
     for classifier in classifiers:
         if options.dataset in classifier.checkpoint.metadata.trained_on:
@@ -213,10 +218,6 @@ def _compare(options: argparse.Namespace) -> int:
     return 0
 
 
-def _as_json(comparison: Comparison, holm_p: float) -> dict[str, Any]:
-    return asdict(comparison) | {"holm_p": holm_p}
-
-
 def _print_comparison(comparison: Comparison, *, corrected_p: float | None) -> None:
     low, high = comparison.interval
     correction = "" if corrected_p is None else f", corrected for the number of pairs {corrected_p:.2g}"
@@ -225,7 +226,7 @@ def _print_comparison(comparison: Comparison, *, corrected_p: float | None) -> N
         f"  {comparison.verdict}.\n"
         f"  both right {comparison.both_right:,}, only {comparison.a} {comparison.only_a:,}, "
         f"only {comparison.b} {comparison.only_b:,}, neither {comparison.neither:,}\n"
-        f"  accuracy of {comparison.b} less that of {comparison.a}: {100 * comparison.difference:+.2f} % "
+        f"  accuracy of {comparison.b} less that of {comparison.a}: {100 * comparison.difference:+.2f} points "
         f"(95 % interval {100 * low:+.2f} to {100 * high:+.2f}), mid-p {comparison.mid_p:.2g}{correction}"
     )
 

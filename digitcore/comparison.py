@@ -113,7 +113,7 @@ def compare(a: Evaluation, b: Evaluation) -> Comparison:
         difference=paired.difference,
         interval=(paired.low, paired.high),
         mid_p=paired.mid_p,
-        verdict=_verdict(a.checkpoint, b.checkpoint, paired),
+        verdict=_verdict(a.checkpoint, b.checkpoint, paired, p=paired.mid_p),
     )
 
 
@@ -225,10 +225,10 @@ def cochran_q(evaluations: Sequence[Evaluation]) -> OverallTest:
 
 def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
     """One row a pair: `a`, `b`, `digits`, `errors_a`, `errors_b`, `only_a`, `only_b`, `difference`, `low`, `high`,
-    `mid_p`, `holm_p`, `better`.
+    `mid_p`, `holm_p`, `better`, `verdict`.
 
     `holm_p` is `mid_p` corrected for the number of pairs; `better` is the name of the better one where it lies below
-    `SIGNIFICANCE_LEVEL`, else None. The interval is not corrected.
+    `SIGNIFICANCE_LEVEL`, else None, and `verdict` says so in words. The interval is not corrected.
 
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
     (1979) 65-70.
@@ -241,11 +241,16 @@ def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
     right = _right(evaluations)
     names = [evaluation.checkpoint for evaluation in evaluations]
     pairs = list(combinations(range(len(evaluations)), 2))
-    table = _paired_table([_compare_answers(right[i], right[j]) for i, j in pairs])
+    paired = [_compare_answers(right[i], right[j]) for i, j in pairs]
+    table = _paired_table(paired)
     table.insert(0, "a", [names[i] for i, _ in pairs])
     table.insert(1, "b", [names[j] for _, j in pairs])
     ahead = np.where(table["difference"] > 0, table["b"], table["a"]).astype(object)
     table["better"] = pd.Series(ahead, dtype=object).where(table["holm_p"] < SIGNIFICANCE_LEVEL, None)
+    table["verdict"] = [
+        _verdict(names[i], names[j], each, p=p)
+        for (i, j), each, p in zip(pairs, paired, table["holm_p"].tolist(), strict=True)
+    ]
     return table
 
 
@@ -328,21 +333,23 @@ def average_evaluations(evaluations: Sequence[Evaluation], *, name: str) -> Eval
 
 def frequency(p: float) -> str:
     """How often something of this probability happens, in words: "about once in 2,000"."""
-    if p > 0.4:
-        return "more often than not" if p > 0.6 else "about every other time"
-    once_in = 1 / max(p, 1e-6)
+    if p > 0.5:
+        return "more often than not"
+    if p < 1e-6:
+        return "less often than once in 1,000,000"
+    once_in = 1 / p
     digits = int(np.floor(np.log10(once_in)))
-    rounded = round(once_in, -digits) if once_in >= 10 else round(once_in)
-    return f"about once in {rounded:,.0f}" if p >= 1e-6 else "less often than once in 1,000,000"
+    return f"about once in {round(once_in, min(0, 1 - digits)):,.0f}"
 
 
-def _verdict(a: str, b: str, paired: _Paired) -> str:
-    errors = f"{paired.errors_a:,} against {paired.errors_b:,} errors in {paired.digits:,}"
+def _verdict(a: str, b: str, paired: _Paired, *, p: float) -> str:
+    """p: `mid_p`, corrected where there are more pairs."""
     differing = paired.only_a + paired.only_b
     if differing == 0:
         return f"Cannot tell: both are wrong on the same digits, {paired.errors_a:,} of {paired.digits:,}"
-    chance = f"chance alone would do this {frequency(paired.mid_p)}"
-    if paired.mid_p >= SIGNIFICANCE_LEVEL:
+    chance = f"chance alone would do this or more {frequency(p)}"
+    if p >= SIGNIFICANCE_LEVEL:
+        errors = f"{a} makes {paired.errors_a:,} and {b} {paired.errors_b:,} errors in {paired.digits:,}"
         return f"Cannot tell: {errors}, {differing:,} digits differ; {chance}"
     better = a if paired.only_a > paired.only_b else b
     fewer = abs(paired.only_a - paired.only_b)

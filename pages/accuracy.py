@@ -88,13 +88,10 @@ def calibration(evaluation: Evaluation) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.caption("Accuracy against confidence in 15 equally wide bins; on the dashed line both agree.")
-        st.vega_lite_chart(resources.reliability_diagram(evaluation.fingerprint, evaluation), alt="Reliability diagram")
+        st.vega_lite_chart(resources.reliability_diagram(evaluation.fingerprint, evaluation))
     with right:
         st.caption("How many right and wrong answers were given with which confidence.")
-        st.vega_lite_chart(
-            resources.confidence_histogram(evaluation.fingerprint, evaluation),
-            alt="Histogram of confidence of right and wrong answers",
-        )
+        st.vega_lite_chart(resources.confidence_histogram(evaluation.fingerprint, evaluation))
 
 
 @st.fragment
@@ -118,10 +115,7 @@ def coverage(evaluation: Evaluation) -> None:
     refused = len(evaluation) - answered
     if st.button(f"See the {refused:,} refused", icon=":material/image_search:", disabled=refused == 0):
         show_errors(show="all digits", confidence=(0.0, threshold))
-    st.vega_lite_chart(
-        resources.coverage_chart(evaluation.fingerprint, share, evaluation),
-        alt="Accuracy of the answered digits against the share that is answered",
-    )
+    st.vega_lite_chart(resources.coverage_chart(evaluation.fingerprint, share, evaluation))
 
 
 st.title("Accuracy", anchor=False)

@@ -53,9 +53,7 @@ def _chart(evaluation: Evaluation) -> None:
         selected=(_as_cell(st.session_state.get(TRUE)), _as_cell(st.session_state.get(PREDICTED))),
         _evaluation=evaluation,
     )
-    st.vega_lite_chart(
-        chart, key=_CHART, on_select=_take_selection, alt="Confusion matrix; the pickers beside it do the same"
-    )
+    st.vega_lite_chart(chart, key=_CHART, on_select=_take_selection)
 
 
 def _as_cell(choice: str | None) -> str:

@@ -39,7 +39,7 @@ def answers_gallery(
     rows: pd.DataFrame, answers: list[str], dataset: str, pictures: DigitSet | None, *, key: str
 ) -> None:
     """The same for rows with `id`, `true` and several answers, in these columns."""
-    st.caption(_count(rows, pictures))
+    st.caption(_count(rows, pictures) + ("" if rows.empty else " Under each: its label → the answers."))
     if rows.empty:
         return
     shown = rows.iloc[:MOST_TILES]

@@ -11,7 +11,7 @@ from digitcore.evaluation import Evaluation
 from digitcore.explanation import nearest_rows
 from pages.shared import resources
 from pages.shared.canvas import put_on_canvas
-from pages.shared.panels import error_box, evaluated_panel, percent, pictures_row
+from pages.shared.panels import error_box, evaluated_panel, percent, pictures_row, plain
 from pages.shared.state import DIGIT
 
 _MOST_CHECKPOINTS = 12
@@ -21,14 +21,19 @@ def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: D
     """Everything about the digit whose id is picked, or how to pick one."""
     rows = np.flatnonzero(evaluation.ids == st.session_state.get(DIGIT))
     if len(rows) == 0:
-        st.caption("Pick a digit to see what the network makes of it.")
+        wanted = st.session_state.get(DIGIT)
+        st.caption(
+            "Pick a digit to see what the network makes of it."
+            if wanted is None
+            else f"There is no digit {wanted} in {evaluation.dataset}."
+        )
         return
     row = int(rows[0])
     label = int(evaluation.labels[row])
     probabilities = softmax(evaluation.logits[row].astype(np.float64)).astype(np.float32)
     disputed = int(evaluation.ids[row]) in disputed_ids(evaluation.dataset)
     st.markdown(
-        f"**Digit {evaluation.ids[row]}** of {evaluation.dataset}, read by {classifier.checkpoint.name}"
+        f"**Digit {evaluation.ids[row]}** of {evaluation.dataset}, read by {plain(classifier.checkpoint.name)}"
         + (" :orange-badge[disputed label]" if disputed else "")
     )
     evaluated_panel(probabilities, label=label, image=None if pictures is None else pictures.images[row])
@@ -37,8 +42,8 @@ def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: D
             put_on_canvas(pictures.images[row])
             st.session_state["source"] = "Draw"
             st.switch_page("pages/draw.py", query_params={})
-        _similar(classifier, pictures, row)
         _other_checkpoints(classifier, pictures, row)
+        _similar(classifier, pictures, row)
     with error_box():
         _annotate(evaluation.dataset, int(evaluation.ids[row]))
 
@@ -54,14 +59,14 @@ def _similar(classifier: DigitClassifier, pictures: DigitSet, row: int) -> None:
 
 
 def _other_checkpoints(classifier: DigitClassifier, pictures: DigitSet, row: int) -> None:
-    names = [entry.name for entry in resources.checkpoint_library().entries() if entry.problem is None]
+    names = resources.checkpoint_library().usable_names()
     others = [name for name in names if name != classifier.checkpoint.name][:_MOST_CHECKPOINTS]
     if not others:
         return
     lines = []
     for name in others:
         probabilities = softmax(resources.classifier(name).logits(pictures.images[row : row + 1])[0])
-        lines.append(f"{name}: **{probabilities.argmax()}**, {percent(float(probabilities.max()))} sure")
+        lines.append(f"{plain(name)}: **{probabilities.argmax()}**, {percent(float(probabilities.max()))} sure")
     st.caption("What other checkpoints say")
     st.markdown("  \n".join(lines))
 

@@ -13,12 +13,13 @@ from digitcore.evaluation import load_or_evaluate
 from digitcore.leaderboard import ELSEWHERE, Standing, efficient_frontier
 from digitcore.onnx_models import INKS, SCALES
 from digitcore.settings import load_settings
-from digitcore.timing import milliseconds_per_digit
+from digitcore.timing import known_milliseconds, milliseconds_per_digit
 from pages.shared import resources
-from pages.shared.panels import picked_dataset
+from pages.shared.panels import error_box, picked_dataset, plain
 from pages.shared.state import CHECKPOINT, compare_several, compare_two, show_errors
 
 _COSTS = {"parameters": "parameters", "milliseconds": "milliseconds per digit on one core"}
+_TICKED, _FAILURES, _UPLOADS = "ticked-checkpoints", "failed-evaluations", "uploads"
 _BAR_WIDTH, _BAR_HEIGHT = 120, 30
 _FIND_OUT = "find out"
 _INPUT_HELP = (
@@ -33,6 +34,9 @@ def leaderboard_view() -> None:
     if dataset == "mnist-test":
         st.caption("The test set is for reporting: to choose between checkpoints, pick mnist-validation.")
     standings = resources.standings(dataset)
+    if not standings:
+        st.info("There is no checkpoint yet: train one (`python -m digitcore train quick`), or add one below.")
+    _show_failures()
     _evaluate_missing(standings, dataset)
     wanted = st.text_input(
         "Filter", placeholder="Filter by name, recipe or architecture", key="filter", bind="query-params",
@@ -83,19 +87,28 @@ def _is_known(standing: Standing, name: str, dataset: str) -> bool:
     return name in standing.elsewhere
 
 
-def _evaluate(checkpoint: str, dataset: str, progress) -> None:  # noqa: ANN001  # of float
+def _evaluate(checkpoint: str, dataset: str, progress) -> bool:  # noqa: ANN001  # of float
+    """Whether it could be done; else the reason is kept for the next run of the page."""
     try:
         classifier = resources.classifier(checkpoint)
         load_or_evaluate(classifier, dataset, progress=progress)
-        if resources.time_per_digit(checkpoint, classifier.checkpoint.digest) is None:
+        if known_milliseconds(classifier.checkpoint.digest) is None:
             milliseconds_per_digit(classifier)
     except DigitcoreError as error:
-        st.error(str(error), icon=":material/error:")
+        st.session_state.setdefault(_FAILURES, []).append(str(error))
+        return False
+    return True
+
+
+def _show_failures() -> None:
+    for failure in st.session_state.pop(_FAILURES, []):
+        st.error(plain(failure), icon=":material/error:")
 
 
 def _table(standings: list[Standing], dataset: str) -> None:
     if not standings:
-        st.info("No checkpoint has such a name, recipe or architecture.")
+        if st.session_state["filter"]:
+            st.info("No checkpoint has such a name, recipe or architecture.")
         return
     figures = _figures(standings)
     shown = figures.assign(bar=_bars(standings))
@@ -106,12 +119,17 @@ def _table(standings: list[Standing], dataset: str) -> None:
         "accuracy",
         *[c for c in figures if c not in ("checkpoint", "errors", "accuracy")],
     ]
+    names = [standing.entry.name for standing in standings]
+    ticked = st.session_state.get(_TICKED, [])
+    key = f"standings-{hash((dataset, *names))}"  # ticks belong to places, which change with the order
     picked = st.dataframe(
-        shown[order], hide_index=True, on_select="rerun", selection_mode="multi-row",
-        key=f"standings-{dataset}-{st.session_state['filter']}", column_config=_columns(),
-        height=min(38 + 35 * len(shown), 560), placeholder="",
+        shown[order], hide_index=True, on_select="rerun", selection_mode="multi-row", key=key,
+        column_config=_columns(), height=min(38 + 35 * len(shown), 560), placeholder="",
+        selection_default={"selection": {"rows": [names.index(name) for name in ticked if name in names]}},
     )  # fmt: skip
-    names = [standings[row].entry.name for row in picked.selection.rows]
+    hidden = [name for name in ticked if name not in names and name in resources.checkpoint_library().usable_names()]
+    names = hidden + [names[row] for row in picked.selection.rows]
+    st.session_state[_TICKED] = names
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
             "A against B", icon=":material/compare_arrows:", disabled=len(names) != 2, on_click=compare_two,
@@ -126,6 +144,8 @@ def _table(standings: list[Standing], dataset: str) -> None:
             on_click=_pick, args=(*names[:1],),
         ):  # fmt: skip
             show_errors()
+        if hidden:
+            st.caption(f"Also ticked: {plain(', '.join(hidden))}", width="content")
         st.download_button("CSV", figures.to_csv(index=False), f"leaderboard-{dataset}.csv", icon=":material/download:")
 
 
@@ -219,7 +239,7 @@ def _unusable() -> None:
     if problems:
         with st.expander(f"{len(problems)} that cannot be used", icon=":material/warning:"):
             for entry in problems:
-                st.markdown(f"**{entry.path.name}**: {entry.problem}")
+                st.markdown(f"**{plain(entry.path.name)}**: {plain(str(entry.problem))}")
 
 
 def _cost(standings: list[Standing]) -> None:
@@ -247,7 +267,7 @@ def _cost(standings: list[Standing]) -> None:
     table["efficient"] = efficient_frontier(table[cost].to_numpy(float), table["errors"].to_numpy(float))
     st.vega_lite_chart(
         resources.cost_chart(table, cost=cost, title=_COSTS[cost], selected=st.session_state.get(CHECKPOINT)),
-        key="cost-chart", on_select=_take_selection, alt="Errors against cost; the sidebar's picker does the same",
+        key="cost-chart", on_select=_take_selection
     )  # fmt: skip
     st.caption("A click picks the checkpoint for every page. Dashed: no other is both better and cheaper.")
 
@@ -261,28 +281,29 @@ def _take_selection() -> None:
 def _add(dataset: str) -> None:
     if not load_settings().uploads:
         return
-    with (
-        st.expander("Add your own", icon=":material/upload:"),
-        st.form("add-checkpoint", clear_on_submit=True, border=False),
-    ):
-        uploaded = st.file_uploader(
-            "A checkpoint file", type=list(SUFFIXES), label_visibility="collapsed",
-            max_upload_size=max(1, load_settings().max_checkpoint_bytes // 1_000_000),
-        )  # fmt: skip
+    with st.expander("Add your own", icon=":material/upload:"):
         st.caption(
             "It goes into the weights folder, for everybody who uses this server, and is evaluated at once. "
             "`torch.save(model.state_dict(), ...)` makes a .pt file that works."
         )
+        count = st.session_state.setdefault(_UPLOADS, 0)
+        uploaded = st.file_uploader(
+            "A checkpoint file", type=list(SUFFIXES), label_visibility="collapsed", key=f"upload-{count}",
+            max_upload_size=max(1, load_settings().max_checkpoint_bytes // 1_000_000),
+        )  # fmt: skip
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
             scale = st.selectbox("Input of an ONNX file", [_FIND_OUT, *SCALES], help=_INPUT_HELP, width=180)
             ink = st.selectbox("Ink", INKS, width=120)
-            added = st.form_submit_button("Add", icon=":material/add:")
-    if added and uploaded is not None:
+            added = st.button("Add", icon=":material/add:", disabled=uploaded is None)
+        if not added or uploaded is None:
+            return
         is_declared = uploaded.name.endswith(".onnx") and scale != _FIND_OUT
-        entry = resources.checkpoint_library().add(
-            uploaded.name, uploaded.getvalue(), convention={"scale": scale, "ink": ink} if is_declared else None
-        )
-        bar = st.progress(0.0, f"Evaluating {entry.name} on {dataset} ...")
-        _evaluate(entry.name, dataset, bar.progress)
-        st.toast(f"{entry.name} stands in the leaderboard.", icon=":material/check:")
-        st.rerun()
+        with error_box():
+            entry = resources.checkpoint_library().add(
+                uploaded.name, uploaded.getvalue(), convention={"scale": scale, "ink": ink} if is_declared else None
+            )
+            st.session_state[_UPLOADS] = count + 1
+            bar = st.progress(0.0, f"Evaluating {plain(entry.name)} on {dataset} ...")
+            if _evaluate(entry.name, dataset, bar.progress):
+                st.toast(f"{plain(entry.name)} stands in the leaderboard.", icon=":material/check:")
+            st.rerun()

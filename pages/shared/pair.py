@@ -11,8 +11,8 @@ from digitcore.evaluation import Evaluation
 from pages.shared import resources
 from pages.shared.digit_gallery import answers_gallery
 from pages.shared.digit_panel import digit_panel
-from pages.shared.panels import error_box, figures_row, picked_dataset, picked_pictures, warn_of_training
-from pages.shared.state import ANY, CHECKPOINT, DIGIT, EITHER, OUTCOME, SAYS_A, SAYS_B, TRUE, A, B
+from pages.shared.panels import error_box, figures_row, picked_dataset, picked_pictures, plain, warn_of_training
+from pages.shared.state import ANY, CHECKPOINT, DIGIT, EITHER, NEED_TWO, OUTCOME, SAYS_A, SAYS_B, TRUE, A, B
 
 _DIGITS = [str(digit) for digit in range(10)]
 _DIFFER, _ALIKE = "they differ", "wrong alike"
@@ -26,16 +26,17 @@ _TILES = {
 }
 _ANSWERS, _ERRORS, _BY_DIGIT = "Answers", "Errors", "Digit by digit"
 _HEATMAP = "pair-heatmap"
+_LAST = "last-pair"  # what was picked when this view was last shown
 
 
 def pair_view() -> None:
     """Two checkpoints on the picked digits."""
-    names = [entry.name for entry in resources.checkpoint_library().entries() if entry.problem is None]
+    names = resources.checkpoint_library().usable_names()
     if len(names) < 2:
-        st.info("There is only one checkpoint: train another, or add one in the leaderboard.")
+        st.info(NEED_TWO)
         return
     a, b = _pick_two(names)
-    if a == b:
+    if a is None or b is None or a == b:
         st.info("Pick two different checkpoints.")
         return
     classifiers = resources.classifier(a), resources.classifier(b)
@@ -44,13 +45,21 @@ def pair_view() -> None:
     _explore(classifiers, evaluations, picked_pictures())
 
 
-def _pick_two(names: list[str]) -> tuple[str, str]:
+def _pick_two(names: list[str]) -> tuple[str | None, str | None]:
+    """What is picked; both stand in the address whatever they are, so that it always means the same pair."""
+    unknown = [name for name in (st.query_params.get(A), st.query_params.get(B)) if name and name not in names]
+    if unknown:
+        st.warning(f"There is no checkpoint {plain(', '.join(unknown))}.", icon=":material/warning:")
     picked = st.session_state.get(CHECKPOINT, names[0])
-    other = next(name for name in names if name != picked)
+    start = st.session_state.get(_LAST, (next(name for name in names if name != picked), picked))
+    for key, name in zip((A, B), start, strict=True):
+        if key not in st.session_state and key not in st.query_params and name in names:
+            st.session_state[key] = name
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        a = st.selectbox("A", names, index=names.index(other), key=A, bind="query-params", width=220)
+        a = st.selectbox("A", names, index=None, key=A, bind="query-params", width=220)
         st.button("", icon=":material/swap_horiz:", help="Swap A and B", on_click=_swap, key="swap")
-        b = st.selectbox("B", names, index=names.index(picked), key=B, bind="query-params", width=220)
+        b = st.selectbox("B", names, index=None, key=B, bind="query-params", width=220)
+    st.session_state[_LAST] = (a, b)
     return a, b
 
 
@@ -81,14 +90,15 @@ def _explore(
 
 
 def _headline(comparison: Comparison) -> None:
-    st.subheader(comparison.verdict + ".", anchor=False)
+    st.subheader(plain(comparison.verdict) + ".", anchor=False)
     low, high = comparison.interval
     figures = {
-        comparison.a: (f"{comparison.errors_a:,} errors", "Checkpoint A."),
-        comparison.b: (f"{comparison.errors_b:,} errors", "Checkpoint B."),
+        plain(comparison.a): (f"{comparison.errors_a:,} errors", "Checkpoint A."),
+        plain(comparison.b): (f"{comparison.errors_b:,} errors", "Checkpoint B."),
         "Difference in accuracy": (
-            f"{100 * comparison.difference:+.2f} % ({100 * low:+.2f} to {100 * high:+.2f})",
-            "B less A, in percentage points, with Tango's 95 % score interval for paired shares.",
+            f"{100 * comparison.difference:+.2f} points ({100 * low:+.2f} to {100 * high:+.2f})",
+            "B less A, in percentage points, with Tango's 95 % score interval for paired shares. "
+            "The test decides; at the edge the interval may say otherwise.",
         ),
         "Chance alone": (f"p = {comparison.mid_p:.2g}", "Exact McNemar test, two-sided mid-p: how often two equally "
                          "good checkpoints would differ as much on these digits. Below 0.05, one is called better."),
@@ -105,7 +115,7 @@ def _tiles(comparison: Comparison) -> None:
     with st.container(horizontal=True, gap="small"):
         for outcome, words in _TILES.items():
             st.button(
-                f"**{counts[outcome]:,}** {words.format(a=comparison.a, b=comparison.b)}",
+                f"**{counts[outcome]:,}** {words.format(a=plain(comparison.a), b=plain(comparison.b))}",
                 key=f"tile-{outcome}", on_click=_show, args=(outcome,),
                 type="primary" if st.session_state.get(OUTCOME) == outcome else "secondary",
             )  # fmt: skip
@@ -149,16 +159,17 @@ def _charts(keys: resources.Keys, evaluations: tuple[Evaluation, Evaluation], pe
         selected = tuple(ALL if st.session_state[key] == ANY else st.session_state[key] for key in (SAYS_A, SAYS_B))
         st.vega_lite_chart(
             resources.answer_heatmap(keys, selected, *evaluations), key=f"{_HEATMAP}-answers",
-            on_select=_take_answers, alt="Answers of A against answers of B; the pickers do the same",
+            on_select=_take_answers
         )  # fmt: skip
     elif shown == _ERRORS:
         st.vega_lite_chart(
             resources.difference_heatmap(keys, *evaluations), key=f"{_HEATMAP}-errors",
-            on_select=_take_errors, alt="Errors that B makes more or less often than A; the pickers do the same",
+            on_select=_take_errors
         )  # fmt: skip
         st.caption("Errors that B makes more often (+, orange) or less often (-, blue) than A.")
     else:
-        st.vega_lite_chart(resources.per_digit_chart(keys, *evaluations), alt="Difference in recall, digit by digit")
+        st.vega_lite_chart(resources.per_digit_chart(keys, *evaluations))
+        st.caption("A diamond: told apart on this digit, after Holm's correction for ten digits.")
         _per_digit_table(per_digit)
 
 

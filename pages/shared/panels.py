@@ -1,6 +1,7 @@
 """Pieces of pages: what was picked, what the network says, what it saw."""
 
 import html
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -17,7 +18,7 @@ from digitcore.evaluation import Evaluation
 from digitcore.pictures import png_address
 from digitcore.preprocessing import Preprocessed
 from pages.shared import resources
-from pages.shared.state import CHECKPOINT, DATASET
+from pages.shared.state import CHECKPOINT, DATASET, forget_digit
 
 _DATASETS = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits")
 _STYLE = """<style>
@@ -43,6 +44,11 @@ figure figcaption {font-size: .8rem; opacity: .8; margin-top: .3rem}
 </style>"""
 
 
+def plain(text: str) -> str:
+    """Text, a file's name say, that Markdown shows as it is."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:<>])", r"\\\1", text)
+
+
 @contextmanager
 def error_box() -> Iterator[None]:
     """Shows what a user can mend instead of a traceback."""
@@ -66,12 +72,12 @@ def checkpoint_picker() -> None:
     if unusable:
         with st.expander(f"{len(unusable)} unusable", icon=":material/warning:"):
             for entry in unusable:
-                st.caption(f"**{entry.path.name}**: {entry.problem}")
+                st.caption(f"**{plain(entry.path.name)}**: {plain(str(entry.problem))}")
 
 
 def dataset_picker() -> None:
     """The sidebar's second picker."""
-    st.selectbox("Digits", _DATASETS, key=DATASET, bind="query-params")
+    st.selectbox("Digits", _DATASETS, key=DATASET, bind="query-params", on_change=forget_digit)
 
 
 def picked_dataset() -> str:
@@ -97,9 +103,9 @@ def warn_of_training(classifiers: Iterable[DigitClassifier]) -> None:
     seen = [name for name, said in metadata.items() if picked_dataset() in said.trained_on]
     silent = [name for name, said in metadata.items() if not said.trained_on]
     if seen:
-        st.warning(f"Trained on these digits: {', '.join(seen)}. Figures on them say little.")
+        st.warning(f"Trained on these digits: {plain(', '.join(seen))}. Figures on them say little.")
     if silent:
-        st.caption(f":material/info: What it was trained on is not said by: {', '.join(silent)}.")
+        st.caption(f":material/info: What it was trained on is not said by: {plain(', '.join(silent))}.")
 
 
 def picked_pictures() -> DigitSet | None:

@@ -280,7 +280,7 @@ def pairs(keys: Keys, _evaluations: list[Evaluation]) -> tuple[pd.DataFrame, dic
 @st.cache_resource(max_entries=16, show_spinner=False)
 def average(keys: Keys, _evaluations: list[Evaluation]) -> Evaluation:
     """`comparison.average_evaluations`."""
-    return comparison.average_evaluations(_evaluations, name="the average")
+    return comparison.average_evaluations(_evaluations, name="their average")
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

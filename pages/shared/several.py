@@ -11,8 +11,8 @@ from digitcore.evaluation import Evaluation, summarize
 from pages.shared import resources
 from pages.shared.digit_gallery import answers_gallery
 from pages.shared.digit_panel import digit_panel
-from pages.shared.panels import picked_dataset, picked_pictures, warn_of_training
-from pages.shared.state import CHOSEN, DIGIT, compare_two
+from pages.shared.panels import picked_dataset, picked_pictures, plain, warn_of_training
+from pages.shared.state import CHOSEN, DIGIT, NEED_TWO, compare_two
 
 _MOST = 20
 _START = 5
@@ -23,6 +23,12 @@ def several_view() -> None:
     """Several checkpoints on the picked digits."""
     standings = resources.standings(picked_dataset())
     names = [standing.entry.name for standing in standings]
+    if len(names) < 2:
+        st.info(NEED_TWO)
+        return
+    unknown = [name for name in st.query_params.get_all(CHOSEN) if name not in names]
+    if unknown:
+        st.warning(f"There is no checkpoint {plain(', '.join(unknown))}.", icon=":material/warning:")
     chosen = st.multiselect(
         "Checkpoints", sorted(names), default=sorted(names[:_START]), key=CHOSEN, bind="query-params",
         max_selections=_MOST, placeholder="Pick two or more",
@@ -48,15 +54,10 @@ def _pairs(evaluations: Sequence[Evaluation]) -> None:
     words += f": chance alone would do this {frequency(overall.p)}"
     st.markdown(f"{words} (Cochran's Q = {overall.statistic:.1f}, {overall.degrees_of_freedom} degrees of freedom).")
     table, chart = resources.pairs(resources.keys(*evaluations), evaluations)
-    st.vega_lite_chart(
-        chart,
-        key="pairs",
-        on_select=_open_pair,
-        alt="Differences in errors between all pairs; the table below has them",
-    )
+    st.vega_lite_chart(chart, key="pairs", on_select=_open_pair)
     st.caption(
         "Filled: told apart (exact McNemar test, mid-p below 0.05 after Holm's correction for "
-        f"{len(table)} {'pairs' if len(table) > 1 else 'pair'}). Click a cell for the two against each other."
+        f"{len(table)} {'pairs' if len(table) > 1 else 'pair'}). Click a cell for the two alone, without correction."
     )
     with st.expander("All pairs", icon=":material/table:"):
         percent = {name: 100 * table[name] for name in ("difference", "low", "high")}
@@ -81,7 +82,7 @@ def _average(evaluations: Sequence[Evaluation]) -> None:
     st.subheader("Their average as one classifier", anchor=False)
     average = resources.average(resources.keys(*evaluations), evaluations)
     best = min(evaluations, key=lambda each: (each.errors, summarize(each).nll))
-    st.markdown(f"Against its best member: **{compare(best, average).verdict}**.")
+    st.markdown(f"Against its best member: **{plain(compare(best, average).verdict)}**.")
     rows = []
     for evaluation in (average, *sorted(evaluations, key=lambda each: each.errors)):
         summary = summarize(evaluation)

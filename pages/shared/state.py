@@ -58,6 +58,13 @@ CHECKPOINT, DATASET, TRUE, PREDICTED, DIGIT = "checkpoint", "dataset", "true", "
 """Names in the session state and in the address, the same on every page."""
 
 
+def forget_digit() -> None:
+    """Picks no digit and no answers, which belong to one set; for callbacks."""
+    for name in (SAYS_A, SAYS_B, EITHER):
+        st.session_state.pop(name, None)
+    st.session_state[DIGIT] = None
+
+
 def show_errors(**filters: object) -> None:
     """Goes to the errors page with these filters and no others."""
     for name in (TRUE, PREDICTED, DIGIT, "show", "labels", "confidence"):
@@ -70,6 +77,8 @@ VIEW, A, B, CHOSEN, OUTCOME = "view", "a", "b", "chosen", "outcome"
 """Likewise, on the page that compares checkpoints."""
 LEADERBOARD, PAIR, SEVERAL = "Leaderboard", "A against B", "Several"
 """Its views."""
+NEED_TWO = "There is only one checkpoint: train another, or add one in the leaderboard."
+"""What they say where there is nothing to compare."""
 SAYS_A, SAYS_B, EITHER = "says-a", "says-b", "either"
 """Filters of `PAIR`: A's answer, B's answer, the answer of either."""
 
