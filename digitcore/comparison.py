@@ -347,7 +347,7 @@ def _verdict(a: str, b: str, paired: _Paired, *, p: float) -> str:
     differing = paired.only_a + paired.only_b
     if differing == 0:
         return f"Cannot tell: both are wrong on the same digits, {paired.errors_a:,} of {paired.digits:,}"
-    chance = f"chance alone would do this or more {frequency(p)}"
+    chance = f"chance alone would do as much {frequency(p)}"
     if p >= SIGNIFICANCE_LEVEL:
         errors = f"{a} makes {paired.errors_a:,} and {b} {paired.errors_b:,} errors in {paired.digits:,}"
         return f"Cannot tell: {errors}, {differing:,} digits differ; {chance}"

@@ -204,7 +204,7 @@ def test_false_alarms_between_simulated_checkpoints() -> None:
         (
             (9_920, 14, 45, 21),
             "B",
-            "B is better: 31 fewer errors in 10,000; chance alone would do this or more about once in",
+            "B is better: 31 fewer errors in 10,000; chance alone would do as much about once in",
         ),
         (
             (9_940, 10, 20, 30),
@@ -214,7 +214,7 @@ def test_false_alarms_between_simulated_checkpoints() -> None:
         (
             (90, 10, 0, 0),
             "A",
-            "A is better: 10 fewer errors in 100; chance alone would do this or more about once in 1,000",
+            "A is better: 10 fewer errors in 100; chance alone would do as much about once in 1,000",
         ),
         ((95, 0, 0, 5), None, "Cannot tell: both are wrong on the same digits, 5 of 100"),
         ((0, 0, 0, 7), None, "Cannot tell: both are wrong on the same digits, 7 of 7"),

@@ -26,7 +26,6 @@ _TILES = {
 }
 _ANSWERS, _ERRORS, _BY_DIGIT = "Answers", "Errors", "Digit by digit"
 _HEATMAP = "pair-heatmap"
-_LAST = "last-pair"  # what was picked when this view was last shown
 
 
 def pair_view() -> None:
@@ -46,21 +45,34 @@ def pair_view() -> None:
 
 
 def _pick_two(names: list[str]) -> tuple[str | None, str | None]:
-    """What is picked; both stand in the address whatever they are, so that it always means the same pair."""
-    unknown = [name for name in (st.query_params.get(A), st.query_params.get(B)) if name and name not in names]
+    """What is picked; both always stand in the address, so that it means the same pair everywhere.
+
+    The pickers are not bound to the address, since that would leave out what equals a default, and defaults vary.
+    """
+    given = [name for name in (st.query_params.get(A), st.query_params.get(B)) if name is not None]
+    unknown = [name for name in given if name not in names]
     if unknown:
         st.warning(f"There is no checkpoint {plain(', '.join(unknown))}.", icon=":material/warning:")
-    picked = st.session_state.get(CHECKPOINT, names[0])
-    start = st.session_state.get(_LAST, (next(name for name in names if name != picked), picked))
-    for key, name in zip((A, B), start, strict=True):
-        if key not in st.session_state and key not in st.query_params and name in names:
-            st.session_state[key] = name
+    for key in (A, B):
+        if st.session_state.get(key) not in names:
+            st.session_state[key] = st.query_params.get(key) if st.query_params.get(key) in names else None
+    if not unknown and None in (st.session_state[A], st.session_state[B]):
+        st.session_state[A], st.session_state[B] = _completed(st.session_state[A], st.session_state[B], names)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        a = st.selectbox("A", names, index=None, key=A, bind="query-params", width=220)
+        a = st.selectbox("A", names, key=A, width=220)
         st.button("", icon=":material/swap_horiz:", help="Swap A and B", on_click=_swap, key="swap")
-        b = st.selectbox("B", names, index=None, key=B, bind="query-params", width=220)
-    st.session_state[_LAST] = (a, b)
+        b = st.selectbox("B", names, key=B, width=220)
+    for key, name in ((A, a), (B, b)):
+        if name is not None and st.query_params.get(key) != name:
+            st.query_params[key] = name
     return a, b
+
+
+def _completed(a: str | None, b: str | None, names: list[str]) -> tuple[str, str]:
+    """Two different names: what is picked, else the sidebar's for B and another for A."""
+    if b is None:
+        b = next(name for name in (st.session_state.get(CHECKPOINT), *names) if name in names and name != a)
+    return a or next(name for name in names if name != b), b
 
 
 def _swap() -> None:

@@ -51,7 +51,7 @@ def _pairs(evaluations: Sequence[Evaluation]) -> None:
     st.subheader("Which can be told apart?", anchor=False)
     overall = cochran_q(evaluations)
     words = "They are not all equally good" if overall.p < SIGNIFICANCE_LEVEL else "They may all be equally good"
-    words += f": chance alone would do this {frequency(overall.p)}"
+    words += f": chance alone would do as much {frequency(overall.p)}"
     st.markdown(f"{words} (Cochran's Q = {overall.statistic:.1f}, {overall.degrees_of_freedom} degrees of freedom).")
     table, chart = resources.pairs(resources.keys(*evaluations), evaluations)
     st.vega_lite_chart(chart, key="pairs", on_select=_open_pair)

@@ -162,6 +162,34 @@ def test_several_and_their_average(page: Page, address: str, evaluations: dict[s
     expect(page.get_by_role("heading", name=f"{B} is better")).to_be_visible()
 
 
+def test_an_address_means_the_same_pair_whatever_is_picked_elsewhere(page: Page, address: str) -> None:
+    page.goto(f"{address}/compare?dataset=uci-digits")
+    page.locator(".st-key-view").get_by_text("A against B").click()
+    page.wait_for_url(re.compile(r"[?&]a=\w+.*b=\w+|[?&]b=\w+.*a=\w+"))
+    page.goto(f"{address}/{PAIR}&checkpoint=standard")
+    expect(page.get_by_role("heading", name=re.compile(f"{A}|{B}"))).to_be_visible()
+    page.locator(".st-key-view").get_by_text("Leaderboard").click()
+    settle(page)
+    page.locator(".st-key-view").get_by_text("A against B").click()
+    page.wait_for_url(re.compile(f"a={A}"))
+    page.wait_for_url(re.compile(f"b={B}"))
+    page.goto(f"{address}/compare?view=A+against+B&a=nosuch&b={B}")
+    expect(page.get_by_text("There is no checkpoint nosuch")).to_be_visible()
+    expect(page.get_by_text("Pick two different checkpoints")).to_be_visible()
+
+
+def test_names_are_shown_as_they_are(page: Page, address: str, folder: Path) -> None:
+    """Also those that would be Markdown or HTML."""
+    name = "x *_[a](b)$ <b>z"
+    shutil.copy(folder / "baseline.safetensors", folder / f"{name}.safetensors")
+    page.goto(f"{address}/compare?view=A+against+B&b={B}&dataset=uci-digits")
+    page.get_by_role("combobox", name="A", exact=True).click()
+    page.get_by_role("option", name=name).click()
+    expect(page.get_by_role("button", name=f"only {name} right")).to_be_visible()
+    expect(page.get_by_test_id("stMain").locator("a[href='b']")).to_have_count(0)
+    (folder / f"{name}.safetensors").unlink()
+
+
 def test_an_uploaded_checkpoint_stands_in_the_leaderboard(
     page: Page, address: str, folder: Path, tmp_path: Path
 ) -> None:
@@ -186,11 +214,12 @@ def test_an_uploaded_checkpoint_stands_in_the_leaderboard(
     assert row.split(",")[1] != ""
 
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    page.reload()
     page.get_by_text("Add your own").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "broken.safetensors")
     settle(page)
     page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.get_by_text("no readable safetensors file")).to_be_visible()
+    expect(page.get_by_text("broken.safetensors is no readable safetensors file")).to_be_visible()
     assert not (folder / "broken.safetensors").exists()
     (folder / "uploaded.safetensors").unlink()
 
