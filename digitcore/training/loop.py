@@ -1,7 +1,7 @@
 """The training loop: a generator of epoch results, so that a command line prints them and a page draws them.
 
 The recipe, the seed and the number of threads determine the weights. Each epoch draws its own randomness from the
-seed and the epoch's number, so a run that was killed and resumed ends in the same weights as one that was not. The
+seed and the number of its view, so a run that was killed and resumed ends in the same weights as one that was not. The
 weights of the last epoch are kept: no epoch is chosen.
 """
 
@@ -34,6 +34,7 @@ from digitcore.files import write_atomically
 from digitcore.preprocessing import INPUT_MEAN, INPUT_STD, normalize
 from digitcore.training.augmentation import augment
 from digitcore.training.calibration import choose_refusal_threshold, fit_temperature
+from digitcore.training.distillation import Teachers, distillation_loss
 from digitcore.training.recipes import Recipe
 
 __all__ = ["EpochResult", "StepResult", "train"]
@@ -50,7 +51,7 @@ class StepResult:
     done: float
     """Share of the whole run, in (0, 1]."""
     loss: float
-    """Mean cross-entropy, in nats, of the batch as augmented."""
+    """Mean loss, in nats, of the batch as augmented: cross-entropy, or `distillation_loss` with teachers."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class EpochResult:
     epoch: int  # from 1
     epochs: int
     train_loss: float
-    """Mean cross-entropy, in nats, over the epoch's digits as augmented, the weights changing meanwhile."""
+    """Mean of the losses of the epoch's batches, the weights changing meanwhile."""
     validation_loss: float
     """Mean cross-entropy, in nats, of the averaged weights on the validation digits."""
     validation_errors: int
@@ -86,11 +87,11 @@ def train(
     state is kept there until the run is finished; with `resume` a run starts from it where it exists.
 
     Raises:
-        TrainingError: the state file is damaged or belongs to another run, the device is not there, or the loss is
-            no longer a number.
+        TrainingError: the state file is damaged or belongs to another run, the device is not there, a teacher is
+            missing or has seen the validation digits, or the loss is no longer a number.
     """
     _check_writable(output)
-    run = _Run(recipe, training=training, seed=seed, device=_device(device))
+    run = _Run(recipe, training=training, held_out=validation.name, seed=seed, device=_device(device))
     if resume and state_file is not None and state_file.exists():
         run.load_state(state_file)
     while run.epoch < recipe.epochs:
@@ -122,9 +123,11 @@ def train(
 class _Run:
     """The state of one training run."""
 
-    def __init__(self, recipe: Recipe, *, training: DigitSet, seed: int, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, *, training: DigitSet, held_out: str, seed: int, device: torch.device) -> None:
         self.recipe, self.seed, self.device, self.epoch = recipe, seed, device, 0
         self.commit = _git_commit()  # of the code that was loaded, whatever is edited while the run goes on
+        self.teachers = Teachers(recipe.teachers, held_out=held_out, device=device)
+        self.kept_answers: dict[tuple[int, int, float], Tensor] = {}  # by view, step and strength
         self.training = training
         self.images = torch.tensor(training.images).unsqueeze(1).to(device)  # (N, 1, 28, 28)
         self.labels = torch.tensor(training.labels).to(device)
@@ -145,7 +148,8 @@ class _Run:
 
     def train_one_epoch(self) -> Iterator[tuple[float, float]]:
         """Yields (share of the epoch done, loss of the batch)."""
-        generator = torch.Generator().manual_seed(_mixed(self.seed, self.epoch))
+        view = self.epoch % (self.recipe.views or self.recipe.epochs)
+        generator = torch.Generator().manual_seed(_mixed(self.seed, view))
         order = torch.randperm(len(self.labels), generator=generator)
         strength = augmentation_strength(self.recipe, self.epoch)
         self.network.train()
@@ -158,13 +162,23 @@ class _Run:
                 generator=generator,
             )
             batch = ((ink - INPUT_MEAN) / INPUT_STD).contiguous(memory_format=torch.channels_last)
-            yield (step + 1) / self.steps_per_epoch, self._update(batch, self.labels[rows], step)
+            answers = self._answers(batch, key=(view, step, strength)) if self.recipe.teachers else None
+            yield (step + 1) / self.steps_per_epoch, self._update(batch, self.labels[rows], answers, step)
 
-    def _update(self, batch: Tensor, labels: Tensor, step: int) -> float:
+    def _answers(self, batch: Tensor, *, key: tuple[int, int, float]) -> Tensor:
+        """The teachers' probabilities (N, 10) for the batch that `key` determines, kept where it comes again."""
+        if key in self.kept_answers:
+            return self.kept_answers[key]
+        answers = self.teachers.probabilities(batch, temperature=self.recipe.distillation_temperature)
+        if self.recipe.views is not None:
+            self.kept_answers[key] = answers
+        return answers
+
+    def _update(self, batch: Tensor, labels: Tensor, answers: Tensor | None, step: int) -> float:
         done = (self.epoch + step / self.steps_per_epoch) / self.recipe.epochs
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, done)
-        loss = functional.cross_entropy(self.network(batch), labels)
+        loss = self._loss(self.network(batch), labels, answers)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -175,6 +189,17 @@ class _Run:
                 f"The loss is no longer a number in epoch {self.epoch + 1}: lower peak_learning_rate in the recipe."
             )
         return value
+
+    def _loss(self, logits: Tensor, labels: Tensor, answers: Tensor | None) -> Tensor:
+        if answers is None:
+            return functional.cross_entropy(logits, labels)
+        return distillation_loss(
+            logits,
+            labels=labels,
+            probabilities=answers,
+            weight=self.recipe.distillation_weight,
+            temperature=self.recipe.distillation_temperature,
+        )
 
     def averaged_logits(self, digits: DigitSet) -> NDArray[np.float32]:
         """Logits (N, 10) of the averaged weights."""
@@ -216,7 +241,7 @@ class _Run:
             if state["run"] != self._identity():
                 raise TrainingError(
                     f"{path} belongs to another run ({state['run']}): "
-                    "resume with its recipe, seed and data, or start without --resume."
+                    "resume with its recipe, seed, data and teachers, or start without --resume."
                 )
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
@@ -230,6 +255,7 @@ class _Run:
             "recipe": repr(self.recipe),
             "seed": self.seed,
             "data": self.training.digest,
+            "teachers": self.teachers.digests,
         }
 
 
@@ -269,12 +295,14 @@ def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, out
         architecture=run.recipe.architecture,
         temperature=temperature,
         refusal_threshold=choose_refusal_threshold(logits, temperature=temperature),
-        trained_on=(run.training.name,),
+        trained_on=tuple(sorted({run.training.name} | run.teachers.trained_on)),
         recipe=dataclasses.asdict(run.recipe),
         seed=run.seed,
         provenance={
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "data_sha256": run.training.digest,
+            "teachers": run.teachers.digests,
+            "teacher_precision": str(run.teachers.dtype).removeprefix("torch.") if run.recipe.teachers else None,
             "chosen_on": validation.name,
             "device": str(run.device),
             "threads": torch.get_num_threads(),

@@ -28,6 +28,14 @@ class Recipe:
     """Share of all epochs with full augmentation; then it weakens linearly until `plain_from`."""
     plain_from: float = 0.95
     """Share of all epochs after which digits are shown as they are."""
+    views: int | None = None
+    """How many epochs draw new variants of the digits; later ones show the same again. Default: all."""
+    teachers: tuple[str, ...] = ()
+    """Checkpoints to learn from, by name under weights/."""
+    distillation_weight: float = 1.0
+    """Share of the loss that comes from the teachers; the rest comes from the labels."""
+    distillation_temperature: float = 1.0
+    """Divides the logits of student and teachers; above 1 the less likely digits count for more."""
 
 
 _VARIED = Augmentation(rotation=12, shear=0.2, scale=0.12, shift=1.5, elastic=0.6, stroke_width=0.7)
