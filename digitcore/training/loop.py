@@ -5,6 +5,7 @@ seed and the number of its view, so a run that was killed and resumed ends in th
 weights of the last epoch are kept: no epoch is chosen.
 """
 
+import csv
 import dataclasses
 import hashlib
 import io
@@ -65,9 +66,16 @@ class EpochResult:
     validation_loss: float
     """Mean cross-entropy, in nats, of the averaged weights on the validation digits."""
     validation_errors: int
+    learning_rate: float
+    """Of the last step."""
+    augmentation_strength: float
     seconds: float
     output: Path | None = None
     """The finished checkpoint, after the last epoch."""
+
+
+_METRICS = [each.name for each in dataclasses.fields(EpochResult) if each.name not in ("epochs", "output")]
+"""The columns of a run's table."""
 
 
 def train(
@@ -84,7 +92,8 @@ def train(
     """Trains recipe and writes the checkpoint `output` after the last epoch.
 
     Yields a `StepResult` after each batch and an `EpochResult` after each epoch. With a `state_file` each epoch's
-    state is kept there until the run is finished; with `resume` a run starts from it where it exists.
+    state is kept there until the run is finished; with `resume` a run starts from it where it exists. Beside it, a
+    CSV file of the same name holds the figures of each epoch; it stays.
 
     Raises:
         TrainingError: the state file is damaged or belongs to another run, the device is not there, a teacher is
@@ -100,31 +109,36 @@ def train(
         for done, loss in run.train_one_epoch():
             losses.append(loss)
             yield StepResult(run.epoch + 1, recipe.epochs, (run.epoch + done) / recipe.epochs, loss)
-        run.epoch += 1
         logits = run.averaged_logits(validation)
-        last = run.epoch == recipe.epochs
-        if last:
-            _finish(run, logits, validation=validation, output=output)
-            if state_file is not None:
-                state_file.unlink(missing_ok=True)
-        elif state_file is not None:
-            run.save_state(state_file)
-        yield EpochResult(
-            epoch=run.epoch,
+        result = EpochResult(
+            epoch=run.epoch + 1,
             epochs=recipe.epochs,
             train_loss=float(np.mean(losses)),
             validation_loss=_cross_entropy(logits, validation.labels),
             validation_errors=int((logits.argmax(axis=1) != validation.labels).sum()),
+            learning_rate=float(run.optimizer.param_groups[0]["lr"]),
+            augmentation_strength=augmentation_strength(recipe, run.epoch),
             seconds=time.perf_counter() - started,
-            output=output if last else None,
+            output=output if run.epoch + 1 == recipe.epochs else None,
         )
+        run.add(result)
+        if result.output is not None:
+            _finish(run, logits, validation=validation, output=result.output)
+        if state_file is not None:
+            write_atomically(state_file.with_suffix(".csv"), _as_csv(run.history))
+            if result.output is None:
+                run.save_state(state_file)
+            else:
+                state_file.unlink(missing_ok=True)
+        yield result
 
 
 class _Run:
     """The state of one training run."""
 
     def __init__(self, recipe: Recipe, *, training: DigitSet, held_out: str, seed: int, device: torch.device) -> None:
-        self.recipe, self.seed, self.device, self.epoch = recipe, seed, device, 0
+        self.recipe, self.seed, self.device = recipe, seed, device
+        self.history: list[dict[str, float]] = []  # the figures of each finished epoch
         self.commit = _git_commit()  # of the code that was loaded, whatever is edited while the run goes on
         self.teachers = Teachers(recipe.teachers, held_out=held_out, device=device)
         self.kept_answers: dict[tuple[int, int, float], Tensor] = {}  # by view, step and strength
@@ -140,6 +154,15 @@ class _Run:
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.peak_learning_rate, weight_decay=recipe.weight_decay
         )
+
+    @property
+    def epoch(self) -> int:
+        """Finished epochs."""
+        return len(self.history)
+
+    def add(self, result: EpochResult) -> None:
+        """Takes an epoch for finished."""
+        self.history.append({name: getattr(result, name) for name in _METRICS})
 
     @property
     def steps_per_epoch(self) -> int:
@@ -222,7 +245,7 @@ class _Run:
         torch.save(
             {
                 "run": self._identity(),
-                "epoch": self.epoch,
+                "history": self.history,
                 "network": self.network.state_dict(),
                 "average": self.average.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -246,7 +269,7 @@ class _Run:
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.epoch = int(state["epoch"])
+            self.history = [{name: row[name] for name in _METRICS} for row in state["history"]]
         except UNPICKLING_ERRORS as error:
             raise TrainingError(f"{path} cannot be resumed from ({error}): start without --resume.") from error
 
@@ -313,6 +336,14 @@ def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, out
         },
     )
     save_checkpoint(output, run.trained_network(), metadata)
+
+
+def _as_csv(history: list[dict[str, float]]) -> bytes:
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, _METRICS)
+    writer.writeheader()
+    writer.writerows(history)
+    return table.getvalue().encode()
 
 
 def _cross_entropy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:

@@ -1,3 +1,4 @@
+import csv
 import dataclasses
 import hashlib
 import io
@@ -140,6 +141,22 @@ def test_a_resumed_run_ends_in_the_same_weights(
     ]
     assert _equal(whole, resumed)
     assert not state.exists()
+    rows = list(csv.DictReader(state.with_suffix(".csv").read_text().splitlines()))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    for row, result in zip(rows[stopped_after:], rest, strict=True):
+        assert float(row["seconds"]) == result.seconds
+    for row, result in zip(rows, expected, strict=True):
+        assert {name: float(value) for name, value in row.items() if name != "seconds"} == {
+            name: getattr(result, name)
+            for name in (
+                "epoch",
+                "train_loss",
+                "validation_loss",
+                "validation_errors",
+                "learning_rate",
+                "augmentation_strength",
+            )
+        }
 
 
 @pytest.fixture
@@ -162,8 +179,10 @@ def state(training: DigitSet, validation: DigitSet, tmp_path: Path) -> Path:
 def test_without_resume_a_run_starts_anew(
     training: DigitSet, validation: DigitSet, tmp_path: Path, state: Path
 ) -> None:
-    epochs = _train(training, validation, tmp_path / "x.safetensors", state_file=state)
-    assert [result.epoch for result in epochs] == [1, 2, 3, 4]
+    recipe = dataclasses.replace(RECIPE, epochs=2)
+    epochs = _train(training, validation, tmp_path / "x.safetensors", state_file=state, recipe=recipe)
+    assert [result.epoch for result in epochs] == [1, 2]
+    assert len(state.with_suffix(".csv").read_text().splitlines()) == 1 + 2
 
 
 def test_without_a_state_resuming_starts_anew(training: DigitSet, validation: DigitSet, tmp_path: Path) -> None:
