@@ -46,10 +46,15 @@ _RECIPES = {
         Recipe(
             name="compact",
             architecture="compact",
-            epochs=120,
-            summary="the 8-16-32 network, with warped digits and varied strokes",
+            epochs=150,
+            summary="the 8-16-32 network, with warped digits and varied strokes, learning from standard",
             batch_norm=True,
             augmentation=_VARIED,
+            full_augmentation=0.85,
+            plain_from=0.85,
+            views=10,
+            teachers=("standard",),
+            distillation_temperature=2,
         ),
         Recipe(
             name="standard",
