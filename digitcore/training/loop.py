@@ -3,6 +3,10 @@
 The recipe, the seed and the number of threads determine the weights. Each epoch draws its own randomness from the
 seed and the number of its view, so a run that was killed and resumed ends in the same weights as one that was not. The
 weights of the last epoch are kept: no epoch is chosen.
+
+Several processes, started by `torchrun`, learn from their shares of the same batches and end in the same weights as
+one, up to rounding. Batch normalisation, if any, takes its statistics of each share, which makes a difference as
+between two seeds.
 """
 
 import csv
@@ -36,6 +40,7 @@ from digitcore.preprocessing import INPUT_MEAN, INPUT_STD, normalize
 from digitcore.training.augmentation import augment
 from digitcore.training.calibration import choose_refusal_threshold, fit_temperature
 from digitcore.training.distillation import Teachers, distillation_loss
+from digitcore.training.processes import Processes, joined_processes, local_device
 from digitcore.training.recipes import Recipe
 
 __all__ = ["EpochResult", "StepResult", "train"]
@@ -99,45 +104,53 @@ def train(
         TrainingError: the state file is damaged or belongs to another run, the device is not there, a teacher is
             missing or has seen the validation digits, or the loss is no longer a number.
     """
-    _check_writable(output)
-    run = _Run(recipe, training=training, held_out=validation.name, seed=seed, device=_device(device))
-    if resume and state_file is not None and state_file.exists():
-        run.load_state(state_file)
-    while run.epoch < recipe.epochs:
-        started = time.perf_counter()
-        losses = []
-        for done, loss in run.train_one_epoch():
-            losses.append(loss)
-            yield StepResult(run.epoch + 1, recipe.epochs, (run.epoch + done) / recipe.epochs, loss)
-        logits = run.averaged_logits(validation)
-        result = EpochResult(
-            epoch=run.epoch + 1,
-            epochs=recipe.epochs,
-            train_loss=float(np.mean(losses)),
-            validation_loss=_cross_entropy(logits, validation.labels),
-            validation_errors=int((logits.argmax(axis=1) != validation.labels).sum()),
-            learning_rate=float(run.optimizer.param_groups[0]["lr"]),
-            augmentation_strength=augmentation_strength(recipe, run.epoch),
-            seconds=time.perf_counter() - started,
-            output=output if run.epoch + 1 == recipe.epochs else None,
-        )
-        run.add(result)
-        if result.output is not None:
-            _finish(run, logits, validation=validation, output=result.output)
-        if state_file is not None:
-            write_atomically(state_file.with_suffix(".csv"), _as_csv(run.history))
-            if result.output is None:
-                run.save_state(state_file)
-            else:
-                state_file.unlink(missing_ok=True)
-        yield result
+    chosen_device = _device(device)
+    with joined_processes(chosen_device) as processes:
+        if processes.rank == 0:
+            _check_writable(output)
+        run = _Run(recipe, training, held_out=validation.name, seed=seed, device=chosen_device, processes=processes)
+        state = _read(state_file) if resume and state_file is not None and processes.rank == 0 else None
+        state = processes.from_first(state)
+        if state is not None:
+            run.load_state(state, called=str(state_file))
+        while run.epoch < recipe.epochs:
+            started = time.perf_counter()
+            losses = []
+            for done, loss in run.train_one_epoch():
+                losses.append(loss)
+                yield StepResult(run.epoch + 1, recipe.epochs, (run.epoch + done) / recipe.epochs, loss)
+            logits = run.averaged_logits(validation)
+            result = EpochResult(
+                epoch=run.epoch + 1,
+                epochs=recipe.epochs,
+                train_loss=float(np.mean(losses)),
+                validation_loss=_cross_entropy(logits, validation.labels),
+                validation_errors=int((logits.argmax(axis=1) != validation.labels).sum()),
+                learning_rate=float(run.optimizer.param_groups[0]["lr"]),
+                augmentation_strength=augmentation_strength(recipe, run.epoch),
+                seconds=time.perf_counter() - started,
+                output=output if run.epoch + 1 == recipe.epochs else None,
+            )
+            run.add(result)
+            if processes.rank == 0:
+                _keep(run, result, logits, validation=validation, state_file=state_file)
+            yield result
 
 
 class _Run:
     """The state of one training run."""
 
-    def __init__(self, recipe: Recipe, *, training: DigitSet, held_out: str, seed: int, device: torch.device) -> None:
-        self.recipe, self.seed, self.device = recipe, seed, device
+    def __init__(
+        self,
+        recipe: Recipe,
+        training: DigitSet,
+        *,
+        held_out: str,
+        seed: int,
+        device: torch.device,
+        processes: Processes,
+    ) -> None:
+        self.recipe, self.seed, self.device, self.processes = recipe, seed, device, processes
         self.history: list[dict[str, float]] = []  # the figures of each finished epoch
         self.commit = _git_commit()  # of the code that was loaded, whatever is edited while the run goes on
         self.teachers = Teachers(recipe.teachers, held_out=held_out, device=device)
@@ -154,6 +167,8 @@ class _Run:
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.peak_learning_rate, weight_decay=recipe.weight_decay
         )
+        if processes.from_first(self._identity()) != self._identity():
+            raise TrainingError("The processes differ in data or teachers: give each machine the same files.")
 
     @property
     def epoch(self) -> int:
@@ -184,9 +199,11 @@ class _Run:
                 strength=strength,
                 generator=generator,
             )
+            ink, labels = self.processes.share(ink), self.processes.share(self.labels[rows])
             batch = ((ink - INPUT_MEAN) / INPUT_STD).contiguous(memory_format=torch.channels_last)
             answers = self._answers(batch, key=(view, step, strength)) if self.recipe.teachers else None
-            yield (step + 1) / self.steps_per_epoch, self._update(batch, self.labels[rows], answers, step)
+            weight = len(labels) / len(rows)
+            yield (step + 1) / self.steps_per_epoch, self._update(batch, labels, answers, step=step, weight=weight)
 
     def _answers(self, batch: Tensor, *, key: tuple[int, int, float]) -> Tensor:
         """The teachers' probabilities (N, 10) for the batch that `key` determines, kept where it comes again."""
@@ -197,16 +214,21 @@ class _Run:
             self.kept_answers[key] = answers
         return answers
 
-    def _update(self, batch: Tensor, labels: Tensor, answers: Tensor | None, step: int) -> float:
+    def _update(self, batch: Tensor, labels: Tensor, answers: Tensor | None, *, step: int, weight: float) -> float:
+        """Learns from this process's share of a batch, of the given weight; the loss is that of the whole batch."""
         done = (self.epoch + step / self.steps_per_epoch) / self.recipe.epochs
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, done)
         loss = self._loss(self.network(batch), labels, answers)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        loss = loss.detach()
+        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        statistics = [buffer for buffer in self.network.buffers() if buffer.is_floating_point()]
+        self.processes.average([*gradients, *statistics, loss], weight=weight)
         self.optimizer.step()
         self.average.update_parameters(self.network)
-        value = float(loss.detach())
+        value = float(loss)
         if not math.isfinite(value):
             raise TrainingError(
                 f"The loss is no longer a number in epoch {self.epoch + 1}: lower peak_learning_rate in the recipe."
@@ -255,15 +277,14 @@ class _Run:
         state = buffer.getvalue()
         write_atomically(path, hashlib.sha256(state).digest() + state)
 
-    def load_state(self, path: Path) -> None:
+    def load_state(self, contents: bytes, *, called: str) -> None:
         try:
-            contents = path.read_bytes()
             if hashlib.sha256(contents[32:]).digest() != contents[:32]:
                 raise ValueError("its checksum differs")
             state = torch.load(io.BytesIO(contents[32:]), map_location=self.device, weights_only=True)
             if state["run"] != self._identity():
                 raise TrainingError(
-                    f"{path} belongs to another run ({state['run']}): "
+                    f"{called} belongs to another run ({state['run']}): "
                     "resume with its recipe, seed, data and teachers, or start without --resume."
                 )
             self.network.load_state_dict(state["network"])
@@ -271,7 +292,7 @@ class _Run:
             self.optimizer.load_state_dict(state["optimizer"])
             self.history = [{name: row[name] for name in _METRICS} for row in state["history"]]
         except UNPICKLING_ERRORS as error:
-            raise TrainingError(f"{path} cannot be resumed from ({error}): start without --resume.") from error
+            raise TrainingError(f"{called} cannot be resumed from ({error}): start without --resume.") from error
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -280,6 +301,16 @@ class _Run:
             "data": self.training.digest,
             "teachers": self.teachers.digests,
         }
+
+
+def _read(state_file: Path) -> bytes | None:
+    """None where there is no such file: the run starts anew."""
+    try:
+        return state_file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TrainingError(f"{state_file} cannot be read ({error.strerror}): start without --resume.") from error
 
 
 def _check_writable(output: Path) -> None:
@@ -312,6 +343,25 @@ def augmentation_strength(recipe: Recipe, epoch: int) -> float:
     return (recipe.plain_from - done) / (recipe.plain_from - recipe.full_augmentation)
 
 
+def _keep(
+    run: _Run,
+    result: EpochResult,
+    logits: NDArray[np.float32],
+    *,
+    validation: DigitSet,
+    state_file: Path | None,
+) -> None:
+    """Writes what there is after an epoch: the figures, and the state or the finished checkpoint."""
+    if result.output is not None:
+        _finish(run, logits, validation=validation, output=result.output)
+    if state_file is not None:
+        write_atomically(state_file.with_suffix(".csv"), _as_csv(run.history))
+        if result.output is None:
+            run.save_state(state_file)
+        else:
+            state_file.unlink(missing_ok=True)
+
+
 def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, output: Path) -> None:
     temperature = fit_temperature(logits, validation.labels)
     metadata = CheckpointMetadata(
@@ -328,6 +378,7 @@ def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, out
             "teacher_precision": str(run.teachers.dtype).removeprefix("torch.") if run.recipe.teachers else None,
             "chosen_on": validation.name,
             "device": str(run.device),
+            "processes": run.processes.count,
             "threads": torch.get_num_threads(),
             "processor": platform.machine(),
             "python": platform.python_version(),
@@ -356,10 +407,8 @@ def _mixed(seed: int, epoch: int) -> int:
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
+        device = torch.device(local_device(name))
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise TrainingError(f"The device {name!r} is not there: use auto or cpu.") from error
