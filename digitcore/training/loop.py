@@ -31,7 +31,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from digitcore.architectures import DigitNetwork, build_network
+from digitcore.architectures import CLASS_NAMES, DigitNetwork, build_network
 from digitcore.checkpoints import UNPICKLING_ERRORS, CheckpointMetadata, save_checkpoint
 from digitcore.datasets import DigitSet
 from digitcore.errors import TrainingError
@@ -154,7 +154,7 @@ class _Run:
         self.history: list[dict[str, float]] = []  # the figures of each finished epoch
         self.commit = _git_commit()  # of the code that was loaded, whatever is edited while the run goes on
         self.teachers = Teachers(recipe.teachers, held_out=held_out, device=device)
-        self.kept_answers: dict[tuple[int, int, float], Tensor] = {}  # by view, step and strength
+        self.kept_answers: dict[tuple[int, float], Tensor] = {}  # by view and strength
         self.training = training
         self.images = torch.tensor(training.images).unsqueeze(1).to(device)  # (N, 1, 28, 28)
         self.labels = torch.tensor(training.labels).to(device)
@@ -190,6 +190,7 @@ class _Run:
         generator = torch.Generator().manual_seed(_mixed(self.seed, view))
         order = torch.randperm(len(self.labels), generator=generator)
         strength = augmentation_strength(self.recipe, self.epoch)
+        answers = self._answers(view, strength) if self.recipe.teachers else None
         self.network.train()
         for step in range(self.steps_per_epoch):
             rows = order[step * self.recipe.batch_size :][: self.recipe.batch_size].to(self.device)
@@ -201,18 +202,27 @@ class _Run:
             )
             ink, labels = self.processes.share(ink), self.processes.share(self.labels[rows])
             batch = ((ink - INPUT_MEAN) / INPUT_STD).contiguous(memory_format=torch.channels_last)
-            answers = self._answers(batch, key=(view, step, strength)) if self.recipe.teachers else None
-            weight = len(labels) / len(rows)
-            yield (step + 1) / self.steps_per_epoch, self._update(batch, labels, answers, step=step, weight=weight)
+            if answers is not None and answers[step].isnan().any():
+                temperature = self.recipe.distillation_temperature
+                answers[step] = self.teachers.probabilities(batch, temperature=temperature)
+            loss = self._update(
+                batch,
+                labels,
+                None if answers is None else answers[step],
+                step=step,
+                weight=len(labels) / len(rows),
+            )
+            yield (step + 1) / self.steps_per_epoch, loss
 
-    def _answers(self, batch: Tensor, *, key: tuple[int, int, float]) -> Tensor:
-        """The teachers' probabilities (N, 10) for the batch that `key` determines, kept where it comes again."""
-        if key in self.kept_answers:
-            return self.kept_answers[key]
-        answers = self.teachers.probabilities(batch, temperature=self.recipe.distillation_temperature)
-        if self.recipe.views is not None:
-            self.kept_answers[key] = answers
-        return answers
+    def _answers(self, view: int, strength: float) -> Tensor:
+        """The teachers' probabilities (steps, N, 10) for a view; not a number where they have not been asked yet.
+
+        One tensor for each epoch: thousands of small ones among the large that come and go would leave the memory
+        between them unused.
+        """
+        share = len(self.processes.share(self.labels[: self.recipe.batch_size]))
+        new = torch.full((self.steps_per_epoch, share, len(CLASS_NAMES)), math.nan, device=self.device)
+        return new if self.recipe.views is None else self.kept_answers.setdefault((view, strength), new)
 
     def _update(self, batch: Tensor, labels: Tensor, answers: Tensor | None, *, step: int, weight: float) -> float:
         """Learns from this process's share of a batch, of the given weight; the loss is that of the whole batch."""
@@ -380,9 +390,12 @@ def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, out
             "device": str(run.device),
             "processes": run.processes.count,
             "threads": torch.get_num_threads(),
-            "processor": platform.machine(),
+            "processor": platform.machine() if run.device.type == "cpu" else torch.cuda.get_device_name(run.device),
+            "system": platform.platform(),
             "python": platform.python_version(),
             "torch": torch.__version__,
+            "numpy": np.__version__,
+            "seconds": round(sum(row["seconds"] for row in run.history)),
             "commit": run.commit,
         },
     )

@@ -1,6 +1,6 @@
 """What to train and how, by name."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from digitcore.training.augmentation import Augmentation
 
@@ -40,21 +40,29 @@ class Recipe:
 
 _VARIED = Augmentation(rotation=12, shear=0.2, scale=0.12, shift=1.5, elastic=0.6, stroke_width=0.7)
 
+_COMPACT = Recipe(
+    name="compact",
+    architecture="compact",
+    epochs=150,
+    summary="the 8-16-32 network, with warped digits and varied strokes, learning from standard",
+    batch_norm=True,
+    augmentation=_VARIED,
+    full_augmentation=0.85,
+    plain_from=0.85,
+    views=10,
+    teachers=("standard",),
+    distillation_temperature=2,
+)
+
 _RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe(
-            name="compact",
-            architecture="compact",
-            epochs=150,
-            summary="the 8-16-32 network, with warped digits and varied strokes, learning from standard",
-            batch_norm=True,
-            augmentation=_VARIED,
-            full_augmentation=0.85,
-            plain_from=0.85,
-            views=10,
-            teachers=("standard",),
-            distillation_temperature=2,
+        _COMPACT,
+        replace(
+            _COMPACT,
+            name="compact-wide",
+            architecture="compact-wide",
+            summary="the wider network of 21,782 parameters, trained as compact is",
         ),
         Recipe(
             name="standard",

@@ -82,7 +82,12 @@ def test_a_network_learns_and_the_last_epoch_is_kept(training: DigitSet, validat
     assert metadata.recipe == json.loads(json.dumps(dataclasses.asdict(RECIPE)))
     assert metadata.seed == 1
     assert metadata.trained_on == (training.name,)
-    assert metadata.provenance["data_sha256"] == training.digest
+    provenance = metadata.provenance
+    assert provenance["data_sha256"] == training.digest
+    assert (provenance["torch"], provenance["numpy"]) == (torch.__version__, np.__version__)
+    assert (provenance["threads"], provenance["processes"], provenance["device"]) == (1, 1, "cpu")
+    assert provenance["seconds"] == round(sum(result.seconds for result in epochs))
+    assert (provenance["teachers"], provenance["teacher_precision"]) == ({}, None)
     assert metadata.temperature != 1
     assert 0 < metadata.refusal_threshold < 1
 
