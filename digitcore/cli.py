@@ -28,6 +28,7 @@ from digitcore.manifest import write_manifest
 from digitcore.preprocessing import read_image
 from digitcore.settings import load_settings
 from digitcore.training.loop import EpochResult, StepResult, train
+from digitcore.training.processes import is_first_process
 from digitcore.training.recipes import load_recipe, recipe_names
 
 __all__ = ["main"]
@@ -294,12 +295,14 @@ def _train(options: argparse.Namespace) -> int:
         resume=options.resume,
     )
     _show_training(results)
-    print(output)
+    if is_first_process():
+        print(output)
     return 0
 
 
 def _show_training(results: Iterable[StepResult | EpochResult]) -> None:
-    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}") as bar:
+    bar_format = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
+    with tqdm(total=100, unit="%", bar_format=bar_format, disable=not is_first_process()) as bar:
         for result in results:
             if isinstance(result, StepResult):
                 bar.set_description(f"epoch {result.epoch}/{result.epochs}", refresh=False)

@@ -38,18 +38,30 @@ def _compact_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np
 
 
 def _rectified_convolution(weights: Arrays, i: int, maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(_convolution(weights, i, maps), 0)
+
+
+def _convolution(weights: Arrays, i: int, maps: NDArray[np.float64]) -> NDArray[np.float64]:
     kernels, bias = weights[f"features.conv{i}.weight"], weights[f"features.conv{i}.bias"]
     convolved = [
         sum(correlate2d(map_, kernel, mode="same") for map_, kernel in zip(maps, per_input, strict=True)) + offset
         for per_input, offset in zip(kernels, bias, strict=True)
     ]
-    return np.maximum(convolved, 0)
+    return np.array(convolved)
 
 
 def _windows(maps: NDArray[np.float64]) -> NDArray[np.float64]:
     """2x2 windows: (C, H // 2, 2, W // 2, 2)."""
     side = maps.shape[1] // 2
     return maps[:, : side * 2, : side * 2].reshape(len(maps), side, 2, side, 2)
+
+
+def _compact_wide_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    maps = picture[np.newaxis]
+    for i in (1, 2, 3):
+        windows = _windows(_convolution(weights, i, maps))
+        maps = np.maximum(np.concatenate([windows.max(axis=(2, 4)), windows.mean(axis=(2, 4))]), 0)
+    return weights["head.weight"] @ maps.ravel() + weights["head.bias"]
 
 
 def _standard_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -68,8 +80,13 @@ def _mlp_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.flo
     return weights["head.weight"] @ np.maximum(hidden, 0) + weights["head.bias"]
 
 
-ORACLES = {"compact": _compact_logits, "standard": _standard_logits, "mlp": _mlp_logits}
-FORMS = [("compact", False), ("compact", True), ("standard", False), ("standard", True), ("mlp", False)]
+ORACLES = {
+    "compact": _compact_logits,
+    "compact-wide": _compact_wide_logits,
+    "standard": _standard_logits,
+    "mlp": _mlp_logits,
+}
+FORMS = [(name, batch_norm) for name in ORACLES for batch_norm in (False, True) if (name, batch_norm) != ("mlp", True)]
 
 
 def test_every_architecture_has_an_oracle() -> None:
@@ -100,6 +117,7 @@ def test_the_shipped_weights_through_the_independent_implementation() -> None:
     [
         ("compact", False, 8_778),
         ("compact", True, 8_778 + 2 * (8 + 16 + 32)),
+        ("compact-wide", False, 21_782),
         ("standard", False, 189_130),
         ("mlp", False, 101_770),
     ],
@@ -139,7 +157,7 @@ def test_features_then_head_then_probabilities(name: str) -> None:
 
 
 def test_unknown_names_and_forms() -> None:
-    with pytest.raises(ValueError, match="name must be one of compact, standard, mlp, got 'resnet'"):
+    with pytest.raises(ValueError, match="name must be one of compact, compact-wide, standard, mlp, got 'resnet'"):
         build_network("resnet")
     with pytest.raises(ValueError, match="batch_norm must be False"):
         build_network("mlp", batch_norm=True)

@@ -195,7 +195,15 @@ def test_a_plain_state_dict_is_a_checkpoint(tmp_path: Path, form: str, batch_nor
 
 @pytest.mark.parametrize(
     ("architecture", "batch_norm"),
-    [("compact", False), ("compact", True), ("standard", False), ("standard", True), ("mlp", False)],
+    [
+        ("compact", False),
+        ("compact", True),
+        ("compact-wide", False),
+        ("compact-wide", True),
+        ("standard", False),
+        ("standard", True),
+        ("mlp", False),
+    ],
 )
 def test_the_readmes_one_line_is_enough(tmp_path: Path, architecture: str, batch_norm: bool) -> None:
     network = _network(architecture, batch_norm=batch_norm)
@@ -376,7 +384,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "unknown name": (
         ".safetensors",
         lambda path: _with_metadata(path, architecture='"resnet"'),
-        "compact, standard, mlp",
+        "compact, compact-wide, standard, mlp",
     ),
     "recipe": (
         ".safetensors",

@@ -1,10 +1,15 @@
 """The training loop: a generator of epoch results, so that a command line prints them and a page draws them.
 
 The recipe, the seed and the number of threads determine the weights. Each epoch draws its own randomness from the
-seed and the epoch's number, so a run that was killed and resumed ends in the same weights as one that was not. The
+seed and the number of its view, so a run that was killed and resumed ends in the same weights as one that was not. The
 weights of the last epoch are kept: no epoch is chosen.
+
+Several processes, started by `torchrun`, learn from their shares of the same batches and end in the same weights as
+one, up to rounding. Batch normalisation, if any, takes its statistics of each share, which makes a difference as
+between two seeds.
 """
 
+import csv
 import dataclasses
 import hashlib
 import io
@@ -26,7 +31,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from digitcore.architectures import DigitNetwork, build_network
+from digitcore.architectures import CLASS_NAMES, DigitNetwork, build_network
 from digitcore.checkpoints import UNPICKLING_ERRORS, CheckpointMetadata, save_checkpoint
 from digitcore.datasets import DigitSet
 from digitcore.errors import TrainingError
@@ -34,6 +39,8 @@ from digitcore.files import write_atomically
 from digitcore.preprocessing import INPUT_MEAN, INPUT_STD, normalize
 from digitcore.training.augmentation import augment
 from digitcore.training.calibration import choose_refusal_threshold, fit_temperature
+from digitcore.training.distillation import Teachers, distillation_loss
+from digitcore.training.processes import Processes, joined_processes, local_device
 from digitcore.training.recipes import Recipe
 
 __all__ = ["EpochResult", "StepResult", "train"]
@@ -50,7 +57,7 @@ class StepResult:
     done: float
     """Share of the whole run, in (0, 1]."""
     loss: float
-    """Mean cross-entropy, in nats, of the batch as augmented."""
+    """Mean loss, in nats, of the batch as augmented: cross-entropy, or `distillation_loss` with teachers."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +67,20 @@ class EpochResult:
     epoch: int  # from 1
     epochs: int
     train_loss: float
-    """Mean cross-entropy, in nats, over the epoch's digits as augmented, the weights changing meanwhile."""
+    """Mean of the losses of the epoch's batches, the weights changing meanwhile."""
     validation_loss: float
     """Mean cross-entropy, in nats, of the averaged weights on the validation digits."""
     validation_errors: int
+    learning_rate: float
+    """Of the last step."""
+    augmentation_strength: float
     seconds: float
     output: Path | None = None
     """The finished checkpoint, after the last epoch."""
+
+
+_METRICS = [each.name for each in dataclasses.fields(EpochResult) if each.name not in ("epochs", "output")]
+"""The columns of a run's table."""
 
 
 def train(
@@ -83,48 +97,64 @@ def train(
     """Trains recipe and writes the checkpoint `output` after the last epoch.
 
     Yields a `StepResult` after each batch and an `EpochResult` after each epoch. With a `state_file` each epoch's
-    state is kept there until the run is finished; with `resume` a run starts from it where it exists.
+    state is kept there until the run is finished; with `resume` a run starts from it where it exists. Beside it, a
+    CSV file of the same name holds the figures of each epoch; it stays.
 
     Raises:
-        TrainingError: the state file is damaged or belongs to another run, the device is not there, or the loss is
-            no longer a number.
+        TrainingError: the state file is damaged or belongs to another run, the device is not there, a teacher is
+            missing or has seen the validation digits, or the loss is no longer a number.
     """
-    _check_writable(output)
-    run = _Run(recipe, training=training, seed=seed, device=_device(device))
-    if resume and state_file is not None and state_file.exists():
-        run.load_state(state_file)
-    while run.epoch < recipe.epochs:
-        started = time.perf_counter()
-        losses = []
-        for done, loss in run.train_one_epoch():
-            losses.append(loss)
-            yield StepResult(run.epoch + 1, recipe.epochs, (run.epoch + done) / recipe.epochs, loss)
-        run.epoch += 1
-        logits = run.averaged_logits(validation)
-        last = run.epoch == recipe.epochs
-        if last:
-            _finish(run, logits, validation=validation, output=output)
-            if state_file is not None:
-                state_file.unlink(missing_ok=True)
-        elif state_file is not None:
-            run.save_state(state_file)
-        yield EpochResult(
-            epoch=run.epoch,
-            epochs=recipe.epochs,
-            train_loss=float(np.mean(losses)),
-            validation_loss=_cross_entropy(logits, validation.labels),
-            validation_errors=int((logits.argmax(axis=1) != validation.labels).sum()),
-            seconds=time.perf_counter() - started,
-            output=output if last else None,
-        )
+    chosen_device = _device(device)
+    with joined_processes(chosen_device) as processes:
+        if processes.rank == 0:
+            _check_writable(output)
+        run = _Run(recipe, training, held_out=validation.name, seed=seed, device=chosen_device, processes=processes)
+        state = _read(state_file) if resume and state_file is not None and processes.rank == 0 else None
+        state = processes.from_first(state)
+        if state is not None:
+            run.load_state(state, called=str(state_file))
+        while run.epoch < recipe.epochs:
+            started = time.perf_counter()
+            losses = []
+            for done, loss in run.train_one_epoch():
+                losses.append(loss)
+                yield StepResult(run.epoch + 1, recipe.epochs, (run.epoch + done) / recipe.epochs, loss)
+            logits = run.averaged_logits(validation)
+            result = EpochResult(
+                epoch=run.epoch + 1,
+                epochs=recipe.epochs,
+                train_loss=float(np.mean(losses)),
+                validation_loss=_cross_entropy(logits, validation.labels),
+                validation_errors=int((logits.argmax(axis=1) != validation.labels).sum()),
+                learning_rate=float(run.optimizer.param_groups[0]["lr"]),
+                augmentation_strength=augmentation_strength(recipe, run.epoch),
+                seconds=time.perf_counter() - started,
+                output=output if run.epoch + 1 == recipe.epochs else None,
+            )
+            run.add(result)
+            if processes.rank == 0:
+                _keep(run, result, logits, validation=validation, state_file=state_file)
+            yield result
 
 
 class _Run:
     """The state of one training run."""
 
-    def __init__(self, recipe: Recipe, *, training: DigitSet, seed: int, device: torch.device) -> None:
-        self.recipe, self.seed, self.device, self.epoch = recipe, seed, device, 0
+    def __init__(
+        self,
+        recipe: Recipe,
+        training: DigitSet,
+        *,
+        held_out: str,
+        seed: int,
+        device: torch.device,
+        processes: Processes,
+    ) -> None:
+        self.recipe, self.seed, self.device, self.processes = recipe, seed, device, processes
+        self.history: list[dict[str, float]] = []  # the figures of each finished epoch
         self.commit = _git_commit()  # of the code that was loaded, whatever is edited while the run goes on
+        self.teachers = Teachers(recipe.teachers, held_out=held_out, device=device)
+        self.kept_answers: dict[tuple[int, float], Tensor] = {}  # by view and strength
         self.training = training
         self.images = torch.tensor(training.images).unsqueeze(1).to(device)  # (N, 1, 28, 28)
         self.labels = torch.tensor(training.labels).to(device)
@@ -137,6 +167,17 @@ class _Run:
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.peak_learning_rate, weight_decay=recipe.weight_decay
         )
+        if processes.from_first(self._identity()) != self._identity():
+            raise TrainingError("The processes differ in data or teachers: give each machine the same files.")
+
+    @property
+    def epoch(self) -> int:
+        """Finished epochs."""
+        return len(self.history)
+
+    def add(self, result: EpochResult) -> None:
+        """Takes an epoch for finished."""
+        self.history.append({name: getattr(result, name) for name in _METRICS})
 
     @property
     def steps_per_epoch(self) -> int:
@@ -145,9 +186,11 @@ class _Run:
 
     def train_one_epoch(self) -> Iterator[tuple[float, float]]:
         """Yields (share of the epoch done, loss of the batch)."""
-        generator = torch.Generator().manual_seed(_mixed(self.seed, self.epoch))
+        view = self.epoch % (self.recipe.views or self.recipe.epochs)
+        generator = torch.Generator().manual_seed(_mixed(self.seed, view))
         order = torch.randperm(len(self.labels), generator=generator)
         strength = augmentation_strength(self.recipe, self.epoch)
+        answers = self._answers(view, strength) if self.recipe.teachers else None
         self.network.train()
         for step in range(self.steps_per_epoch):
             rows = order[step * self.recipe.batch_size :][: self.recipe.batch_size].to(self.device)
@@ -157,24 +200,61 @@ class _Run:
                 strength=strength,
                 generator=generator,
             )
+            ink, labels = self.processes.share(ink), self.processes.share(self.labels[rows])
             batch = ((ink - INPUT_MEAN) / INPUT_STD).contiguous(memory_format=torch.channels_last)
-            yield (step + 1) / self.steps_per_epoch, self._update(batch, self.labels[rows], step)
+            if answers is not None and answers[step].isnan().any():
+                temperature = self.recipe.distillation_temperature
+                answers[step] = self.teachers.probabilities(batch, temperature=temperature)
+            loss = self._update(
+                batch,
+                labels,
+                None if answers is None else answers[step],
+                step=step,
+                weight=len(labels) / len(rows),
+            )
+            yield (step + 1) / self.steps_per_epoch, loss
 
-    def _update(self, batch: Tensor, labels: Tensor, step: int) -> float:
+    def _answers(self, view: int, strength: float) -> Tensor:
+        """The teachers' probabilities (steps, N, 10) for a view; not a number where they have not been asked yet.
+
+        One tensor for each epoch: thousands of small ones among the large that come and go would leave the memory
+        between them unused.
+        """
+        share = len(self.processes.share(self.labels[: self.recipe.batch_size]))
+        new = torch.full((self.steps_per_epoch, share, len(CLASS_NAMES)), math.nan, device=self.device)
+        return new if self.recipe.views is None else self.kept_answers.setdefault((view, strength), new)
+
+    def _update(self, batch: Tensor, labels: Tensor, answers: Tensor | None, *, step: int, weight: float) -> float:
+        """Learns from this process's share of a batch, of the given weight; the loss is that of the whole batch."""
         done = (self.epoch + step / self.steps_per_epoch) / self.recipe.epochs
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, done)
-        loss = functional.cross_entropy(self.network(batch), labels)
+        loss = self._loss(self.network(batch), labels, answers)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        loss = loss.detach()
+        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        statistics = [buffer for buffer in self.network.buffers() if buffer.is_floating_point()]
+        self.processes.average([*gradients, *statistics, loss], weight=weight)
         self.optimizer.step()
         self.average.update_parameters(self.network)
-        value = float(loss.detach())
+        value = float(loss)
         if not math.isfinite(value):
             raise TrainingError(
                 f"The loss is no longer a number in epoch {self.epoch + 1}: lower peak_learning_rate in the recipe."
             )
         return value
+
+    def _loss(self, logits: Tensor, labels: Tensor, answers: Tensor | None) -> Tensor:
+        if answers is None:
+            return functional.cross_entropy(logits, labels)
+        return distillation_loss(
+            logits,
+            labels=labels,
+            probabilities=answers,
+            weight=self.recipe.distillation_weight,
+            temperature=self.recipe.distillation_temperature,
+        )
 
     def averaged_logits(self, digits: DigitSet) -> NDArray[np.float32]:
         """Logits (N, 10) of the averaged weights."""
@@ -197,7 +277,7 @@ class _Run:
         torch.save(
             {
                 "run": self._identity(),
-                "epoch": self.epoch,
+                "history": self.history,
                 "network": self.network.state_dict(),
                 "average": self.average.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -207,30 +287,40 @@ class _Run:
         state = buffer.getvalue()
         write_atomically(path, hashlib.sha256(state).digest() + state)
 
-    def load_state(self, path: Path) -> None:
+    def load_state(self, contents: bytes, *, called: str) -> None:
         try:
-            contents = path.read_bytes()
             if hashlib.sha256(contents[32:]).digest() != contents[:32]:
                 raise ValueError("its checksum differs")
             state = torch.load(io.BytesIO(contents[32:]), map_location=self.device, weights_only=True)
             if state["run"] != self._identity():
                 raise TrainingError(
-                    f"{path} belongs to another run ({state['run']}): "
-                    "resume with its recipe, seed and data, or start without --resume."
+                    f"{called} belongs to another run ({state['run']}): "
+                    "resume with its recipe, seed, data and teachers, or start without --resume."
                 )
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.epoch = int(state["epoch"])
+            self.history = [{name: row[name] for name in _METRICS} for row in state["history"]]
         except UNPICKLING_ERRORS as error:
-            raise TrainingError(f"{path} cannot be resumed from ({error}): start without --resume.") from error
+            raise TrainingError(f"{called} cannot be resumed from ({error}): start without --resume.") from error
 
     def _identity(self) -> dict[str, Any]:
         return {
             "recipe": repr(self.recipe),
             "seed": self.seed,
             "data": self.training.digest,
+            "teachers": self.teachers.digests,
         }
+
+
+def _read(state_file: Path) -> bytes | None:
+    """None where there is no such file: the run starts anew."""
+    try:
+        return state_file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TrainingError(f"{state_file} cannot be read ({error.strerror}): start without --resume.") from error
 
 
 def _check_writable(output: Path) -> None:
@@ -263,28 +353,61 @@ def augmentation_strength(recipe: Recipe, epoch: int) -> float:
     return (recipe.plain_from - done) / (recipe.plain_from - recipe.full_augmentation)
 
 
+def _keep(
+    run: _Run,
+    result: EpochResult,
+    logits: NDArray[np.float32],
+    *,
+    validation: DigitSet,
+    state_file: Path | None,
+) -> None:
+    """Writes what there is after an epoch: the figures, and the state or the finished checkpoint."""
+    if result.output is not None:
+        _finish(run, logits, validation=validation, output=result.output)
+    if state_file is not None:
+        write_atomically(state_file.with_suffix(".csv"), _as_csv(run.history))
+        if result.output is None:
+            run.save_state(state_file)
+        else:
+            state_file.unlink(missing_ok=True)
+
+
 def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, output: Path) -> None:
     temperature = fit_temperature(logits, validation.labels)
     metadata = CheckpointMetadata(
         architecture=run.recipe.architecture,
         temperature=temperature,
         refusal_threshold=choose_refusal_threshold(logits, temperature=temperature),
-        trained_on=(run.training.name,),
+        trained_on=tuple(sorted({run.training.name} | run.teachers.trained_on)),
         recipe=dataclasses.asdict(run.recipe),
         seed=run.seed,
         provenance={
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "data_sha256": run.training.digest,
+            "teachers": run.teachers.digests,
+            "teacher_precision": str(run.teachers.dtype).removeprefix("torch.") if run.recipe.teachers else None,
             "chosen_on": validation.name,
             "device": str(run.device),
+            "processes": run.processes.count,
             "threads": torch.get_num_threads(),
-            "processor": platform.machine(),
+            "processor": platform.machine() if run.device.type == "cpu" else torch.cuda.get_device_name(run.device),
+            "system": platform.platform(),
             "python": platform.python_version(),
             "torch": torch.__version__,
+            "numpy": np.__version__,
+            "seconds": round(sum(row["seconds"] for row in run.history)),
             "commit": run.commit,
         },
     )
     save_checkpoint(output, run.trained_network(), metadata)
+
+
+def _as_csv(history: list[dict[str, float]]) -> bytes:
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, _METRICS)
+    writer.writeheader()
+    writer.writerows(history)
+    return table.getvalue().encode()
 
 
 def _cross_entropy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
@@ -297,10 +420,8 @@ def _mixed(seed: int, epoch: int) -> int:
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
+        device = torch.device(local_device(name))
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise TrainingError(f"The device {name!r} is not there: use auto or cpu.") from error

@@ -1,6 +1,6 @@
 """What to train and how, by name."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from digitcore.training.augmentation import Augmentation
 
@@ -28,20 +28,41 @@ class Recipe:
     """Share of all epochs with full augmentation; then it weakens linearly until `plain_from`."""
     plain_from: float = 0.95
     """Share of all epochs after which digits are shown as they are."""
+    views: int | None = None
+    """How many epochs draw new variants of the digits; later ones show the same again. Default: all."""
+    teachers: tuple[str, ...] = ()
+    """Checkpoints to learn from, by name under weights/."""
+    distillation_weight: float = 1.0
+    """Share of the loss that comes from the teachers; the rest comes from the labels."""
+    distillation_temperature: float = 1.0
+    """Divides the logits of student and teachers; above 1 the less likely digits count for more."""
 
 
 _VARIED = Augmentation(rotation=12, shear=0.2, scale=0.12, shift=1.5, elastic=0.6, stroke_width=0.7)
 
+_COMPACT = Recipe(
+    name="compact",
+    architecture="compact",
+    epochs=150,
+    summary="the 8-16-32 network, with warped digits and varied strokes, learning from standard",
+    batch_norm=True,
+    augmentation=_VARIED,
+    full_augmentation=0.85,
+    plain_from=0.85,
+    views=10,
+    teachers=("standard",),
+    distillation_temperature=2,
+)
+
 _RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe(
-            name="compact",
-            architecture="compact",
-            epochs=120,
-            summary="the 8-16-32 network, with warped digits and varied strokes",
-            batch_norm=True,
-            augmentation=_VARIED,
+        _COMPACT,
+        replace(
+            _COMPACT,
+            name="compact-wide",
+            architecture="compact-wide",
+            summary="the wider network of 21,782 parameters, trained as compact is",
         ),
         Recipe(
             name="standard",

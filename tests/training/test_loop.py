@@ -1,7 +1,9 @@
+import csv
 import dataclasses
 import hashlib
 import io
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,10 +79,15 @@ def test_a_network_learns_and_the_last_epoch_is_kept(training: DigitSet, validat
     logits = DigitClassifier(checkpoint).logits(validation.images)
     assert int((logits.argmax(axis=1) != validation.labels).sum()) == epochs[-1].validation_errors
     metadata = checkpoint.metadata
-    assert metadata.recipe == dataclasses.asdict(RECIPE)
+    assert metadata.recipe == json.loads(json.dumps(dataclasses.asdict(RECIPE)))
     assert metadata.seed == 1
     assert metadata.trained_on == (training.name,)
-    assert metadata.provenance["data_sha256"] == training.digest
+    provenance = metadata.provenance
+    assert provenance["data_sha256"] == training.digest
+    assert (provenance["torch"], provenance["numpy"]) == (torch.__version__, np.__version__)
+    assert (provenance["threads"], provenance["processes"], provenance["device"]) == (1, 1, "cpu")
+    assert provenance["seconds"] == round(sum(result.seconds for result in epochs))
+    assert (provenance["teachers"], provenance["teacher_precision"]) == ({}, None)
     assert metadata.temperature != 1
     assert 0 < metadata.refusal_threshold < 1
 
@@ -139,6 +146,22 @@ def test_a_resumed_run_ends_in_the_same_weights(
     ]
     assert _equal(whole, resumed)
     assert not state.exists()
+    rows = list(csv.DictReader(state.with_suffix(".csv").read_text().splitlines()))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    for row, result in zip(rows[stopped_after:], rest, strict=True):
+        assert float(row["seconds"]) == result.seconds
+    for row, result in zip(rows, expected, strict=True):
+        assert {name: float(value) for name, value in row.items() if name != "seconds"} == {
+            name: getattr(result, name)
+            for name in (
+                "epoch",
+                "train_loss",
+                "validation_loss",
+                "validation_errors",
+                "learning_rate",
+                "augmentation_strength",
+            )
+        }
 
 
 @pytest.fixture
@@ -161,8 +184,10 @@ def state(training: DigitSet, validation: DigitSet, tmp_path: Path) -> Path:
 def test_without_resume_a_run_starts_anew(
     training: DigitSet, validation: DigitSet, tmp_path: Path, state: Path
 ) -> None:
-    epochs = _train(training, validation, tmp_path / "x.safetensors", state_file=state)
-    assert [result.epoch for result in epochs] == [1, 2, 3, 4]
+    recipe = dataclasses.replace(RECIPE, epochs=2)
+    epochs = _train(training, validation, tmp_path / "x.safetensors", state_file=state, recipe=recipe)
+    assert [result.epoch for result in epochs] == [1, 2]
+    assert len(state.with_suffix(".csv").read_text().splitlines()) == 1 + 2
 
 
 def test_without_a_state_resuming_starts_anew(training: DigitSet, validation: DigitSet, tmp_path: Path) -> None:
