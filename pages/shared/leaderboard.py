@@ -19,7 +19,7 @@ from pages.shared.panels import error_box, picked_dataset, plain
 from pages.shared.state import CHECKPOINT, compare_several, compare_two, show_errors
 
 _COSTS = {"parameters": "parameters", "milliseconds": "milliseconds per digit on one core"}
-_TICKED, _FAILURES, _UPLOADS = "ticked-checkpoints", "failed-evaluations", "uploads"
+_TICKED, _FAILURES, _UPLOADS, _ADDED = "ticked-checkpoints", "failed-evaluations", "uploads", "added-checkpoint"
 _BAR_WIDTH, _BAR_HEIGHT = 120, 30
 _FIND_OUT = "find out"
 _INPUT_HELP = (
@@ -36,7 +36,7 @@ def leaderboard_view() -> None:
     standings = resources.standings(dataset)
     if not standings:
         st.info("There is no checkpoint yet: train one (`python -m digitcore train quick`), or add one below.")
-    _show_failures()
+    _show_news()
     _evaluate_missing(standings, dataset)
     wanted = st.text_input(
         "Filter", placeholder="Filter by name, recipe or architecture", key="filter", bind="query-params",
@@ -100,9 +100,12 @@ def _evaluate(checkpoint: str, dataset: str, progress) -> bool:  # noqa: ANN001 
     return True
 
 
-def _show_failures() -> None:
+def _show_news() -> None:
     for failure in st.session_state.pop(_FAILURES, []):
         st.error(plain(failure), icon=":material/error:")
+    added = st.session_state.pop(_ADDED, None)
+    if added is not None:
+        st.success(f"{plain(added)} stands in the leaderboard.", icon=":material/check:")
 
 
 def _table(standings: list[Standing], dataset: str) -> None:
@@ -305,5 +308,5 @@ def _add(dataset: str) -> None:
             st.session_state[_UPLOADS] = count + 1
             bar = st.progress(0.0, f"Evaluating {plain(entry.name)} on {dataset} ...")
             if _evaluate(entry.name, dataset, bar.progress):
-                st.toast(f"{plain(entry.name)} stands in the leaderboard.", icon=":material/check:")
+                st.session_state[_ADDED] = entry.name
             st.rerun()
