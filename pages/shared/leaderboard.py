@@ -15,7 +15,7 @@ from digitcore.onnx_models import INKS, SCALES
 from digitcore.settings import load_settings
 from digitcore.timing import known_milliseconds, milliseconds_per_digit
 from pages.shared import resources
-from pages.shared.panels import error_box, picked_dataset, plain
+from pages.shared.panels import error_box, input_of, picked_dataset, plain
 from pages.shared.state import CHECKPOINT, compare_several, compare_two, show_errors
 
 _COSTS = {"parameters": "parameters", "milliseconds": "milliseconds per digit on one core"}
@@ -179,6 +179,7 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
             "kB": entry.size / 1000,
             "recipe": metadata.recipe.get("name", ""),
             "architecture": metadata.architecture,
+            "input": input_of(metadata),
             "trained on": ", ".join(metadata.trained_on) + (" (these digits!)" if standing.seen else ""),
             "finished": str(metadata.provenance.get("finished", ""))[:10],
         }

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from digitcore.architectures import CLASS_NAMES
-from digitcore.checkpoints import CheckpointEntry
+from digitcore.checkpoints import CheckpointEntry, CheckpointMetadata
 from digitcore.classifier import DigitClassifier, Prediction
 from digitcore.datasets import DigitSet, download_mnist
 from digitcore.errors import DigitcoreError
@@ -139,6 +139,8 @@ def picked_classifier() -> DigitClassifier:
 
 def _describe(entry: CheckpointEntry) -> None:
     lines = [f"{entry.parameters:,} parameters"]
+    if entry.metadata is not None and input_of(entry.metadata):
+        lines.append(f"input: {input_of(entry.metadata)}")
     found = resources.summary(entry.name, "mnist-test")
     if found is not None:
         low, high = found.interval
@@ -155,6 +157,14 @@ def figures_row(figures: Mapping[str, tuple[str, str]]) -> None:
     with st.container(horizontal=True, gap="medium"):
         for name, (value, meaning) in figures.items():
             st.metric(name, value, help=meaning, width="content")
+
+
+def input_of(metadata: CheckpointMetadata) -> str:
+    """How an ONNX file takes its digits, and how that is known; nothing for checkpoints of our own networks."""
+    taken = metadata.provenance.get("input")
+    return (
+        f"{taken['scale']}, {taken['ink']} ink, {taken['source']}" if metadata.architecture == "onnx" and taken else ""
+    )
 
 
 def answer_panel(prediction: Prediction) -> None:

@@ -13,10 +13,11 @@ from playwright.sync_api import Browser, Page, expect
 
 import digitcore
 from digitcore.architectures import build_network
-from digitcore.checkpoints import CheckpointMetadata, save_checkpoint
+from digitcore.checkpoints import CheckpointMetadata, load_checkpoint, save_checkpoint
 from digitcore.comparison import Comparison, compare, outcomes
 from digitcore.datasets import is_available
 from digitcore.evaluation import Evaluation, load_or_evaluate
+from digitcore.export import export_network
 from tests.browser.conftest import ROOT, ids_shown, running_dashboard, settle, tiles
 
 DATASET = "mnist-test" if is_available("mnist-test") else "mnist-validation"
@@ -222,6 +223,18 @@ def test_an_uploaded_checkpoint_stands_in_the_leaderboard(
     expect(page.get_by_text("broken.safetensors is no readable safetensors file")).to_be_visible()
     assert not (folder / "broken.safetensors").exists()
     (folder / "uploaded.safetensors").unlink()
+
+
+def test_an_onnx_file_stands_there_with_its_input(page: Page, address: str, folder: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    export_network(load_checkpoint("compact"), folder / "exported.onnx", file_format="onnx")
+    page.goto(f"{address}/compare?dataset=uci-digits&checkpoint=exported")
+    expect(page.get_by_text("input: normalised, bright ink, declared")).to_be_visible(timeout=60_000)
+    with page.expect_download() as download:
+        page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").click()
+    assert "normalised, bright ink, declared" in download.value.path().read_text()
+    (folder / "exported.onnx").unlink()
 
 
 @pytest.mark.parametrize("view", ["Leaderboard", "A+against+B", "Several"])
