@@ -60,8 +60,7 @@ CHECKPOINT, DATASET, TRUE, PREDICTED, DIGIT = "checkpoint", "dataset", "true", "
 
 def forget_digit() -> None:
     """Picks no digit and no answers, which belong to one set; for callbacks."""
-    for name in (SAYS_A, SAYS_B, EITHER):
-        st.session_state.pop(name, None)
+    st.session_state.update({name: ANY for name in (SAYS_A, SAYS_B, EITHER) if name in st.session_state})
     st.session_state[DIGIT] = None
 
 
