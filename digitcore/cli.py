@@ -28,6 +28,7 @@ from digitcore.manifest import write_manifest
 from digitcore.preprocessing import read_image
 from digitcore.settings import load_settings
 from digitcore.training.loop import EpochResult, StepResult, train
+from digitcore.training.material import load_material
 from digitcore.training.processes import is_first_process
 from digitcore.training.recipes import load_recipe, recipe_names
 
@@ -278,7 +279,7 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    """Trains a network on mnist-train, follows it on mnist-validation, and keeps the weights of the last epoch."""
+    """Trains a network, follows it on mnist-validation, and keeps the weights of the last epoch."""
     recipe = load_recipe(options.recipe)
     output = options.output or load_settings().weights_directory / f"{recipe.name}.safetensors"
     if output.suffix != ".safetensors":
@@ -286,7 +287,7 @@ def _train(options: argparse.Namespace) -> int:
         return 2
     results = train(
         recipe,
-        training=load_digits("mnist-train"),
+        training=load_material(recipe.material),
         validation=load_digits("mnist-validation"),
         output=output,
         seed=options.seed,

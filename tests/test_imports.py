@@ -57,7 +57,17 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"architectures", "checkpoints", "files", "onnx_models", "preprocessing"},
     "handwriting": {"classifier", "checkpoints", "datasets", "preprocessing"},
     "api": {"checkpoints", "classifier", "datasets", "evaluation", "preprocessing"},
-    "training": {"architectures", "checkpoints", "datasets", "evaluation", "files", "preprocessing"},
+    "training": {
+        "architectures",
+        "arrays",
+        "checkpoints",
+        "datasets",
+        "evaluation",
+        "files",
+        "preprocessing",
+        "settings",
+        "strokes",
+    },
 }
 
 

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from digitcore.checkpoints import Checkpoint, load_checkpoint
 from digitcore.errors import CheckpointError, TrainingError
 
-__all__ = ["Teachers", "distillation_loss"]
+__all__ = ["Teachers", "has_bfloat16", "load_source_checkpoint"]
 
 
 class Teachers:
@@ -26,16 +25,10 @@ class Teachers:
             TrainingError: one cannot be used, or was trained on the digits `held_out`, which would then choose
                 among students that know them at second hand.
         """
-        checkpoints = [_load(name) for name in names]
-        for checkpoint in checkpoints:
-            if held_out in checkpoint.metadata.trained_on:
-                raise TrainingError(
-                    f"The teacher {checkpoint.name} was trained on {held_out}, on which the student is followed: "
-                    "name another teacher in the recipe."
-                )
+        checkpoints = [load_source_checkpoint(name, role="teacher", held_out=held_out) for name in names]
         self.digests = {name: checkpoint.digest for name, checkpoint in zip(names, checkpoints, strict=True)}
         self.trained_on = {dataset for checkpoint in checkpoints for dataset in checkpoint.metadata.trained_on}
-        self.dtype = torch.bfloat16 if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported() else torch.float32
+        self.dtype = torch.bfloat16 if device.type == "cpu" and has_bfloat16(device) else torch.float32
         self._device = device
         self._answering = [
             (
@@ -53,26 +46,29 @@ class Teachers:
         return torch.stack([torch.softmax(each / temperature, dim=1) for each in logits]).mean(dim=0)
 
 
-def distillation_loss(
-    logits: Tensor, *, labels: Tensor, probabilities: Tensor, weight: float, temperature: float
-) -> Tensor:
-    """The student's mean loss, in nats: the divergence from its teachers, and cross-entropy for the rest of `weight`.
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether products in bfloat16 are faster there than in float32."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
-    logits (N, 10) are the student's; labels int64 (N,); probabilities (N, 10) the teachers' at the same temperature.
-    The divergence is multiplied by the square of the temperature, so that its gradients keep their size.
 
-    Source: G. Hinton et al., "Distilling the knowledge in a neural network", 2015; same view for both: L. Beyer et
-    al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022.
+def load_source_checkpoint(name: str, *, role: str, held_out: str) -> Checkpoint:
+    """A checkpoint under weights/ that another is to learn from, in this role ("teacher", "start").
+
+    Raises:
+        TrainingError: it cannot be used, or was trained on the digits `held_out`, which would then choose among
+            networks that know them at second hand.
     """
-    softened = functional.log_softmax(logits / temperature, dim=1)
-    divergence = functional.kl_div(softened, probabilities, reduction="batchmean") * temperature**2
-    return weight * divergence + (1 - weight) * functional.cross_entropy(logits, labels)
-
-
-def _load(name: str) -> Checkpoint:
     try:
-        return load_checkpoint(name)
+        checkpoint = load_checkpoint(name)
     except CheckpointError as error:
         raise TrainingError(
-            f"The teacher {name} cannot be used ({error}): train it first, or name another in the recipe."
+            f"The {role} {name} cannot be used ({error}): train it first, or name another in the recipe."
         ) from error
+    if held_out in checkpoint.metadata.trained_on:
+        raise TrainingError(
+            f"The {role} {name} was trained on {held_out}, on which the run is followed: "
+            f"name another {role} in the recipe."
+        )
+    return checkpoint

@@ -9,6 +9,7 @@ one, up to rounding. Batch normalisation, if any, takes its statistics of each s
 between two seeds.
 """
 
+import copy
 import csv
 import dataclasses
 import hashlib
@@ -28,18 +29,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from digitcore.architectures import CLASS_NAMES, DigitNetwork, build_network
-from digitcore.checkpoints import UNPICKLING_ERRORS, CheckpointMetadata, save_checkpoint
+from digitcore.checkpoints import UNPICKLING_ERRORS, Checkpoint, CheckpointMetadata, save_checkpoint
 from digitcore.datasets import DigitSet
 from digitcore.errors import TrainingError
 from digitcore.files import write_atomically
 from digitcore.preprocessing import INPUT_MEAN, INPUT_STD, normalize
 from digitcore.training.augmentation import augment
 from digitcore.training.calibration import choose_refusal_threshold, fit_temperature
-from digitcore.training.distillation import Teachers, distillation_loss
+from digitcore.training.distillation import Teachers, has_bfloat16, load_source_checkpoint
+from digitcore.training.losses import cross_entropy, distillation_loss
+from digitcore.training.material import named_sources
 from digitcore.training.processes import Processes, joined_processes, local_device
 from digitcore.training.recipes import Recipe
 
@@ -124,7 +126,9 @@ def train(
                 epoch=run.epoch + 1,
                 epochs=recipe.epochs,
                 train_loss=float(np.mean(losses)),
-                validation_loss=_cross_entropy(logits, validation.labels),
+                validation_loss=float(
+                    cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(validation.labels))
+                ),
                 validation_errors=int((logits.argmax(axis=1) != validation.labels).sum()),
                 learning_rate=float(run.optimizer.param_groups[0]["lr"]),
                 augmentation_strength=augmentation_strength(recipe, run.epoch),
@@ -158,9 +162,8 @@ class _Run:
         self.training = training
         self.images = torch.tensor(training.images).unsqueeze(1).to(device)  # (N, 1, 28, 28)
         self.labels = torch.tensor(training.labels).to(device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = build_network(recipe.architecture, batch_norm=recipe.batch_norm)
+        network, self.start = _first_weights(recipe, seed=seed, held_out=held_out)
+        self.bfloat16 = recipe.precision == "bfloat16" and has_bfloat16(device)
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         moving_average = get_ema_multi_avg_fn(recipe.average_decay)  # type: ignore[no-untyped-call]
         self.average = AveragedModel(self.network, multi_avg_fn=moving_average, use_buffers=True)
@@ -169,6 +172,12 @@ class _Run:
         )
         if processes.from_first(self._identity()) != self._identity():
             raise TrainingError("The processes differ in data or teachers: give each machine the same files.")
+
+    @property
+    def trained_on(self) -> set[str]:
+        """Every set that the weights learned from, at first hand or through other checkpoints."""
+        start = set() if self.start is None else set(self.start.metadata.trained_on)
+        return {*named_sources(self.training.name)} | self.teachers.trained_on | start
 
     @property
     def epoch(self) -> int:
@@ -229,7 +238,9 @@ class _Run:
         done = (self.epoch + step / self.steps_per_epoch) / self.recipe.epochs
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, done)
-        loss = self._loss(self.network(batch), labels, answers)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            logits = self.network(batch)
+        loss = self._loss(logits.float(), labels, answers)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         loss = loss.detach()
@@ -247,7 +258,7 @@ class _Run:
 
     def _loss(self, logits: Tensor, labels: Tensor, answers: Tensor | None) -> Tensor:
         if answers is None:
-            return functional.cross_entropy(logits, labels)
+            return cross_entropy(logits, labels)
         return distillation_loss(
             logits,
             labels=labels,
@@ -310,7 +321,23 @@ class _Run:
             "seed": self.seed,
             "data": self.training.digest,
             "teachers": self.teachers.digests,
+            "start": self.start and self.start.digest,
         }
+
+
+def _first_weights(recipe: Recipe, *, seed: int, held_out: str) -> tuple[DigitNetwork, Checkpoint | None]:
+    """The network to begin with, and the checkpoint it comes from, if any."""
+    if recipe.starts_from is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return build_network(recipe.architecture, batch_norm=recipe.batch_norm), None
+    start = load_source_checkpoint(recipe.starts_from, role="start", held_out=held_out)
+    if start.metadata.architecture != recipe.architecture or recipe.batch_norm:
+        raise TrainingError(
+            f"{recipe.starts_from} is a {start.metadata.architecture} network without batch normalisation: "
+            f"the recipe {recipe.name} cannot start from it."
+        )
+    return copy.deepcopy(start.network).requires_grad_().train(), start
 
 
 def _read(state_file: Path) -> bytes | None:
@@ -378,7 +405,7 @@ def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, out
         architecture=run.recipe.architecture,
         temperature=temperature,
         refusal_threshold=choose_refusal_threshold(logits, temperature=temperature),
-        trained_on=tuple(sorted({run.training.name} | run.teachers.trained_on)),
+        trained_on=tuple(sorted(run.trained_on)),
         recipe=dataclasses.asdict(run.recipe),
         seed=run.seed,
         provenance={
@@ -386,6 +413,8 @@ def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, out
             "data_sha256": run.training.digest,
             "teachers": run.teachers.digests,
             "teacher_precision": str(run.teachers.dtype).removeprefix("torch.") if run.recipe.teachers else None,
+            "start": run.start and run.start.digest,
+            "precision": "bfloat16" if run.bfloat16 else "float32",
             "chosen_on": validation.name,
             "device": str(run.device),
             "processes": run.processes.count,
@@ -408,10 +437,6 @@ def _as_csv(history: list[dict[str, float]]) -> bytes:
     writer.writeheader()
     writer.writerows(history)
     return table.getvalue().encode()
-
-
-def _cross_entropy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    return float(functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)))
 
 
 def _mixed(seed: int, epoch: int) -> int:

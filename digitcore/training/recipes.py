@@ -1,6 +1,7 @@
 """What to train and how, by name."""
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from digitcore.training.augmentation import Augmentation
 
@@ -15,7 +16,13 @@ class Recipe:
     architecture: str
     epochs: int
     summary: str
+    material: tuple[str, ...] = ("mnist-train",)
+    """What to train on, by the names of `digitcore.training.material`."""
+    starts_from: str | None = None
+    """A checkpoint of the same architecture to begin with, by name under weights/. Default: random weights."""
     batch_norm: bool = False
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the products in the network; bfloat16 only where the processor has instructions for it."""
     batch_size: int = 128
     peak_learning_rate: float = 5e-3
     warmup: float = 0.1
@@ -71,6 +78,17 @@ _RECIPES = {
             summary="the network of 189 thousand parameters, with warped digits and varied strokes",
             batch_norm=True,
             peak_learning_rate=3e-3,
+            augmentation=_VARIED,
+        ),
+        Recipe(
+            name="world",
+            architecture="standard",
+            epochs=10,
+            summary="standard, taught the forms that people all over the world write, and what is no digit",
+            material=("mnist-train", "written", "pen-train", "no-digits"),
+            starts_from="standard",
+            precision="bfloat16",
+            peak_learning_rate=1.5e-3,
             augmentation=_VARIED,
         ),
         Recipe(

@@ -13,8 +13,9 @@ from digitcore.datasets import DigitSet
 from digitcore.errors import TrainingError
 from digitcore.preprocessing import normalize
 from digitcore.training.augmentation import Augmentation
-from digitcore.training.distillation import Teachers, distillation_loss
+from digitcore.training.distillation import Teachers
 from digitcore.training.loop import EpochResult, train
+from digitcore.training.losses import distillation_loss
 from digitcore.training.recipes import Recipe, load_recipe, recipe_names
 
 Save = Callable[..., Path]

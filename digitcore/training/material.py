@@ -1,0 +1,119 @@
+"""What networks are trained on, by name: MNIST, digits written by the grammar, pen strokes, and drawings of no digit.
+
+| name | digits | what |
+|---|---|---|
+| `mnist-train` | 55,000 | MNIST's training file less the validation digits |
+| `written` | 40,000 | digits in the forms people use, by `digitcore.training.grammar` |
+| `pen-train` | 9,992 | the pen strokes of writers 1 to 20, each drawn twice |
+| `no-digits` | 12,000 | drawings that are no digit, by `digitcore.training.outliers`, labelled `losses.NO_DIGIT` |
+
+All but MNIST are drawn as on the canvas, with brushes from 4 to 28 % of the digit's size, and preprocessed.
+"""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitcore.arrays import load_arrays
+from digitcore.datasets import DigitSet, load_digits
+from digitcore.files import write_atomically
+from digitcore.preprocessing import PREPROCESSING, preprocess_ink
+from digitcore.settings import load_settings
+from digitcore.strokes import Stroke, load_pen_digits, place_strokes, render_strokes
+from digitcore.training.grammar import write_digit
+from digitcore.training.losses import NO_DIGIT
+from digitcore.training.outliers import draw_outlier
+
+__all__ = ["load_material", "material_names", "named_sources"]
+
+_SIDE = 140  # of the canvas, in pixels: half as wide as the page's, for speed
+_EXTENT = 0.75
+_BRUSHES = (0.035, 0.28)  # widths as shares of the digit's longer side, drawn evenly on a logarithmic scale
+_WRITERS = range(1, 21)
+_SEED = 20
+_JOINT = " + "
+
+
+def material_names() -> list[str]:
+    """The names that `load_material` takes."""
+    return ["mnist-train", *_DRAWN]
+
+
+def load_material(names: Sequence[str]) -> DigitSet:
+    """The named digits, one set after the other; ids are positions within each.
+
+    Raises:
+        ValueError: there is nothing of this name.
+        DatasetMissingError, DatasetError: as for `load_digits`.
+    """
+    unknown = set(names) - set(material_names())
+    if unknown or not names:
+        raise ValueError(f"names must be some of {', '.join(material_names())}, got {list(names)}")
+    sets = [load_digits(name) if name == "mnist-train" else _load_drawn(name) for name in names]
+    return DigitSet(
+        _JOINT.join(names),
+        np.concatenate([each.ids for each in sets]),
+        np.concatenate([each.images for each in sets]),
+        np.concatenate([each.labels for each in sets]),
+    )
+
+
+def named_sources(name: str) -> tuple[str, ...]:
+    """The names of the sets that a set of this name was joined from."""
+    return tuple(name.split(_JOINT))
+
+
+def _load_drawn(name: str) -> DigitSet:
+    """From the cache, where it was drawn before: drawing takes minutes."""
+    kept = load_settings().cache_directory / "digits" / f"{name}--{PREPROCESSING}.npz"
+    with suppress(OSError, ValueError, KeyError):
+        arrays = load_arrays(kept)
+        return DigitSet(name, np.arange(len(arrays["labels"])), arrays["images"], arrays["labels"])
+    pairs = list(_DRAWN[name](np.random.default_rng(_SEED)))
+    images, labels = np.stack([image for image, _ in pairs]), np.array([label for _, label in pairs], dtype=np.int64)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=images, labels=labels)
+    with suppress(OSError):  # a folder that cannot be written costs time, not the result
+        write_atomically(kept, buffer.getvalue())
+    return DigitSet(name, np.arange(len(labels)), images, labels)
+
+
+def _brush(generator: np.random.Generator) -> float:
+    """A width in pixels."""
+    least, greatest = np.log(_BRUSHES)
+    return float(np.exp(generator.uniform(least, greatest))) * _EXTENT * _SIDE
+
+
+def _draw(strokes: Sequence[Stroke], generator: np.random.Generator) -> NDArray[np.uint8]:
+    brush = _brush(generator)
+    position = (float(generator.random()), float(generator.random()))
+    placed = place_strokes(strokes, side=_SIDE, extent=_EXTENT, position=position, brush=brush)
+    return preprocess_ink(render_strokes(placed, side=_SIDE, brush=brush)).model_input
+
+
+def _written(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    for i in range(40_000):
+        yield _draw(write_digit(i % 10, generator=generator), generator), i % 10
+
+
+def _pen_train(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    for digit in load_pen_digits():
+        if digit.writer in _WRITERS:
+            for _ in range(2):
+                yield _draw(digit.strokes, generator), digit.label
+
+
+def _no_digits(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    for _ in range(12_000):
+        ink = draw_outlier(side=_SIDE, brush=_brush(generator), generator=generator)
+        yield preprocess_ink(ink).model_input, NO_DIGIT
+
+
+_DRAWN: dict[str, Callable[[np.random.Generator], Iterator[tuple[NDArray[np.uint8], int]]]] = {
+    "written": _written,
+    "pen-train": _pen_train,
+    "no-digits": _no_digits,
+}
