@@ -27,7 +27,7 @@ from digitcore.training.grammar import write_digit
 from digitcore.training.losses import NO_DIGIT
 from digitcore.training.outliers import draw_outlier
 
-__all__ = ["load_material", "material_names", "named_sources"]
+__all__ = ["draw_material", "load_material", "material_names", "named_sources"]
 
 _SIDE = 140  # of the canvas, in pixels: half as wide as the page's, for speed
 _EXTENT = 0.75
@@ -61,6 +61,16 @@ def load_material(names: Sequence[str]) -> DigitSet:
     )
 
 
+def draw_material(name: str) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """The model inputs (28, 28) and labels of a drawn set one by one, the same in every call.
+
+    Raises:
+        KeyError: no drawn set has this name.
+        DatasetMissingError, DatasetError: as for `load_pen_digits`.
+    """
+    return _DRAWN[name](np.random.default_rng(_SEED))
+
+
 def named_sources(name: str) -> tuple[str, ...]:
     """The names of the sets that a set of this name was joined from."""
     return tuple(name.split(_JOINT))
@@ -72,7 +82,7 @@ def _load_drawn(name: str) -> DigitSet:
     with suppress(OSError, ValueError, KeyError):
         arrays = load_arrays(kept)
         return DigitSet(name, np.arange(len(arrays["labels"])), arrays["images"], arrays["labels"])
-    pairs = list(_DRAWN[name](np.random.default_rng(_SEED)))
+    pairs = list(draw_material(name))
     images, labels = np.stack([image for image, _ in pairs]), np.array([label for _, label in pairs], dtype=np.int64)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images, labels=labels)

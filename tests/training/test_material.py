@@ -1,0 +1,55 @@
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from digitcore.datasets import load_digits
+from digitcore.strokes import load_pen_digits
+from digitcore.training.losses import NO_DIGIT
+from digitcore.training.material import draw_material, load_material, material_names, named_sources
+from digitcore.training.outliers import draw_outlier
+
+
+@pytest.mark.needs_mnist
+def test_mnist_alone_is_mnist() -> None:
+    material = load_material(["mnist-train"])
+    assert material.digest == load_digits("mnist-train").digest
+    assert named_sources(material.name) == ("mnist-train",)
+
+
+def test_unknown_material_is_named_with_what_there_is() -> None:
+    with pytest.raises(ValueError, match="names must be some of mnist-train, written, pen-train, no-digits"):
+        load_material(["mnist-test"])
+    with pytest.raises(ValueError, match="names must be some of"):
+        load_material([])
+
+
+def test_no_material_holds_what_judges() -> None:
+    assert not set(material_names()) & {"mnist-test", "mnist-validation", "pen-digits", "uci-digits"}
+
+
+@pytest.mark.parametrize("name", ["written", "no-digits"])
+def test_drawn_material_is_the_same_every_time(name: str) -> None:
+    first, again = list(islice(draw_material(name), 30)), list(islice(draw_material(name), 30))
+    for (image, label), (same_image, same_label) in zip(first, again, strict=True):
+        assert image.shape == (28, 28)
+        assert image.dtype == np.uint8
+        assert image.max() > 200
+        assert np.array_equal(image, same_image)
+        assert label == same_label
+    labels = {label for _, label in first}
+    assert labels == ({NO_DIGIT} if name == "no-digits" else set(range(10)))
+
+
+@pytest.mark.needs_pen_digits
+def test_pen_strokes_are_of_the_first_twenty_writers_only() -> None:
+    labels = [label for _, label in islice(draw_material("pen-train"), 60)]
+    expected = [digit.label for digit in load_pen_digits() if digit.writer <= 20][:30]
+    assert labels[::2] == labels[1::2] == expected
+
+
+def test_outliers_stay_on_the_canvas_and_differ() -> None:
+    generator = np.random.default_rng(0)
+    drawings = [draw_outlier(side=112, brush=7, generator=generator) for _ in range(80)]
+    assert all(drawing.shape == (112, 112) and drawing.any() for drawing in drawings)
+    assert len({drawing.tobytes() for drawing in drawings}) == 80
