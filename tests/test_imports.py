@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "explanation": {"classifier", "checkpoints", "architectures", "preprocessing"},
     "datasets": {"arrays", "files", "preprocessing", "strokes", "torchvision_import"},
     "strokes": {"arrays"},
+    "forms": {"strokes"},
     "torchvision_import": set(),
     "metrics": set(),
     "evaluation": {

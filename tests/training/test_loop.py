@@ -4,7 +4,7 @@ import hashlib
 import io
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -294,3 +294,58 @@ def test_recipes_by_name() -> None:
     assert all(load_recipe(name).name == name for name in recipe_names())
     with pytest.raises(ValueError, match=r"name must be one of compact, .*, got 'nosuch'"):
         load_recipe("nosuch")
+
+
+def test_a_run_can_start_from_a_checkpoint(
+    training: DigitSet, validation: DigitSet, weights_folder: Path, save_random: Callable[..., Path], tmp_path: Path
+) -> None:
+    start = load_checkpoint(save_random(weights_folder / "first.safetensors", trained_on=("uci-digits",)))
+    recipe = dataclasses.replace(
+        RECIPE, batch_norm=False, starts_from="first", epochs=1, peak_learning_rate=1e-9, weight_decay=0.0
+    )
+    output = tmp_path / "next.safetensors"
+    _train(training, validation, output, recipe=recipe)
+    assert all(
+        torch.allclose(value, start.network.state_dict()[name], atol=1e-6) for name, value in _weights(output).items()
+    )
+    metadata = load_checkpoint(output).metadata
+    assert metadata.provenance["start"] == start.digest
+    assert set(metadata.trained_on) == {training.name, "uci-digits"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"starts_from": "none"}, "The start none cannot be used"),
+        ({"starts_from": "seen"}, "was trained on mnist-validation, on which the run is followed"),
+        ({"starts_from": "mlp"}, "is a mlp network"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused(
+    training: DigitSet,
+    validation: DigitSet,
+    weights_folder: Path,
+    save_random: Callable[..., Path],
+    tmp_path: Path,
+    changes: dict[str, str],
+    message: str,
+) -> None:
+    save_random(weights_folder / "seen.safetensors", trained_on=(validation.name,))
+    save_random(weights_folder / "mlp.safetensors", architecture="mlp")
+    recipe = dataclasses.replace(RECIPE, batch_norm=False, **changes)
+    with pytest.raises(TrainingError, match=message):
+        _train(training, validation, tmp_path / "x.safetensors", recipe=recipe)
+
+
+def test_bfloat16_learns_as_float32_does(training: DigitSet, validation: DigitSet, tmp_path: Path) -> None:
+    """Where the processor has no such instructions both are float32, and equal."""
+    last = [
+        _train(
+            training,
+            validation,
+            tmp_path / f"{precision}.safetensors",
+            recipe=dataclasses.replace(RECIPE, precision=precision),
+        )[-1]
+        for precision in ("float32", "bfloat16")
+    ]
+    assert abs(last[0].validation_errors - last[1].validation_errors) <= 0.05 * len(validation)
