@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="measure what the project claims", description=_bench.__doc__)
     bench.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: compact)")
-    bench.add_argument("--drawings", type=int, default=2000, metavar="N", help="pen digits a brush (default: 2000)")
+    bench.add_argument("--drawings", type=int, default=2498, metavar="N", help="pen digits a brush (default: all)")
     bench.set_defaults(command=_bench)
     for with_json in (predict, evaluate, compare, bench):
         with_json.add_argument("--json", action="store_true", help="print one JSON array")

@@ -32,7 +32,7 @@ from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.files import write_atomically
 from digitcore.preprocessing import PREPROCESSING, preprocess_ink
 from digitcore.settings import load_settings
-from digitcore.strokes import BRUSHES, draw_at_random, load_pen_digits, pen_digits_file
+from digitcore.strokes import BRUSHES, JUDGING_WRITERS, draw_at_random, load_pen_digits, pen_digits_file
 
 __all__ = ["DigitSet", "dataset_names", "disputed_ids", "download_mnist", "is_available", "known_digest", "load_digits"]
 
@@ -52,7 +52,6 @@ _KNOWN_DIGESTS = {  # DigitSet.digest
 _DISPUTED = {  # ids whose label no majority of the five judges of each confirmed
     "mnist-test": (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729),
 }
-_PEN_WRITERS = range(21, 31)  # of whom nobody is ever trained on
 _UCI_PIXELS_DIGEST = "3e494e7be7e4746d89e715effa12fc7cfd3bbffca88a05339865ff96a53bf5d5"  # 8x8, before preprocessing
 
 
@@ -215,7 +214,7 @@ def _load_uci_digits() -> DigitSet:
 
 def _load_pen_digits() -> DigitSet:
     strokes = load_pen_digits()
-    ids = np.array([i for i, digit in enumerate(strokes) if digit.writer in _PEN_WRITERS])
+    ids = np.array([i for i, digit in enumerate(strokes) if digit.writer in JUDGING_WRITERS])
     labels = np.array([strokes[i].label for i in ids], dtype=np.int64)
     kept = load_settings().cache_directory / "digits" / f"pen-digits--{PREPROCESSING}.npz"  # drawing them takes long
     with suppress(OSError, ValueError, KeyError):

@@ -18,6 +18,7 @@ from digitcore.settings import load_settings
 __all__ = [
     "BRUSHES",
     "CANVAS_SIDE",
+    "JUDGING_WRITERS",
     "PenDigit",
     "Stroke",
     "draw_at_random",
@@ -32,6 +33,9 @@ Stroke = NDArray[np.float32]
 CANVAS_SIDE = 280
 BRUSHES = (8, 16, 28)
 """Brush widths in pixels of a canvas `CANVAS_SIDE` pixels to a side."""
+
+JUDGING_WRITERS = range(21, 31)
+"""Writers of pen digits of whom nobody is ever trained on."""
 
 _EXTENTS = (0.35, 0.8)  # longer side of a drawing, as a share of the canvas
 

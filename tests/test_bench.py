@@ -1,6 +1,7 @@
 """The measurements themselves, not their values."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from digitcore import bench
 from digitcore.bench import Measurement, measure_all
 from digitcore.datasets import DigitSet
 from digitcore.errors import DatasetMissingError
+from digitcore.forms import FORMS
 from digitcore.metrics import wilson_interval
 from digitcore.strokes import BRUSHES
 
@@ -25,17 +27,22 @@ def few(validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.needs_pen_digits
 @pytest.mark.usefixtures("few")
 def test_all_figures() -> None:
-    rows = list(measure_all(digitcore.load_classifier("compact"), drawings=8))
-    assert [row.unit for row in rows] == ["ms", "s", "digits/s", "ms", "ms", "ms", *["accuracy"] * len(BRUSHES)]
+    rows = list(measure_all(digitcore.load_classifier("compact"), drawings=24))
+    drawn = rows[6:]
+    assert [row.unit for row in rows[:6]] == ["ms", "s", "digits/s", "ms", "ms", "ms"]
     assert rows[1].name.startswith("mnist-test evaluated on ")
     assert rows[2].value == pytest.approx(100 / rows[1].value)
     assert rows[0].ratio == 1
     assert all(row.value > 0 for row in rows)
     _check_times(rows)
-    for row, brush in zip(rows[-len(BRUSHES) :], BRUSHES, strict=True):
-        assert row.name.startswith(f"8 pen digits drawn with a brush of {brush} px")
-        assert row.interval == wilson_interval(round(row.value * 8), 8)
+    assert all(row.unit == "accuracy" for row in drawn)
+    for row, brush in zip(drawn[: len(BRUSHES)], BRUSHES, strict=True):
+        assert row.name.startswith(f"24 pen digits drawn with a brush of {brush} px")
+        assert row.interval == wilson_interval(round(row.value * 24), 24)
         assert row.value >= 0.5
+    forms = [row.name for row in drawn[len(BRUSHES) :]]
+    assert forms
+    assert all(re.fullmatch(f"({'|'.join(FORMS)}), drawn \\d+ times", name) for name in forms)
 
 
 def _check_times(rows: list[Measurement]) -> None:

@@ -22,7 +22,7 @@ from digitcore.datasets import DigitSet, load_digits
 from digitcore.files import write_atomically
 from digitcore.preprocessing import PREPROCESSING, preprocess_ink
 from digitcore.settings import load_settings
-from digitcore.strokes import Stroke, load_pen_digits, place_strokes, render_strokes
+from digitcore.strokes import JUDGING_WRITERS, Stroke, load_pen_digits, place_strokes, render_strokes
 from digitcore.training.grammar import write_digit
 from digitcore.training.losses import NO_DIGIT
 from digitcore.training.outliers import draw_outlier
@@ -32,7 +32,6 @@ __all__ = ["draw_material", "load_material", "material_names", "named_sources"]
 _SIDE = 140  # of the canvas, in pixels: half as wide as the page's, for speed
 _EXTENT = 0.75
 _BRUSHES = (0.035, 0.28)  # widths as shares of the digit's longer side, drawn evenly on a logarithmic scale
-_WRITERS = range(1, 21)
 _SEED = 20
 _JOINT = " + "
 
@@ -111,7 +110,7 @@ def _written(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8]
 
 def _pen_train(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], int]]:
     for digit in load_pen_digits():
-        if digit.writer in _WRITERS:
+        if digit.writer not in JUDGING_WRITERS:
             for _ in range(2):
                 yield _draw(digit.strokes, generator), digit.label
 
