@@ -50,7 +50,7 @@ __all__ = [
 SUFFIXES = (".safetensors", ".pt", ".pth", ".onnx")
 _FORMAT_VERSION = 1
 _FILE_NAME = re.compile(rf"[^\W_][\w.+ -]{{0,99}}({'|'.join(map(re.escape, SUFFIXES))})")
-_PREFERRED = "compact"  # where nobody has chosen
+_PREFERRED = ("world", "compact")  # where nobody has chosen: the best at drawn digits first
 _NETWORKS_KEPT = 16  # by one library, in memory
 
 
@@ -371,7 +371,7 @@ class CheckpointLibrary:
                 f"{self.directory} holds no usable checkpoint: run `python -m digitcore train compact`, "
                 "or copy a .safetensors or .pt file there."
             )
-        return _PREFERRED if _PREFERRED in names else names[0]
+        return next((name for name in _PREFERRED if name in names), names[0])
 
     def load(self, name: str) -> Checkpoint:
         """The usable checkpoint of this name, never a path.

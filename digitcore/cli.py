@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="read the digit in each picture", description=_predict.__doc__)
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="a picture of one digit; - for standard input")
-    predict.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: compact)")
+    predict.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: world)")
     predict.set_defaults(command=_predict)
 
     evaluate = commands.add_parser("evaluate", help="figures of checkpoints", description=_evaluate.__doc__)
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(command=_compare)
 
     bench = commands.add_parser("bench", help="measure what the project claims", description=_bench.__doc__)
-    bench.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: compact)")
+    bench.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: world)")
     bench.add_argument("--drawings", type=int, default=2498, metavar="N", help="pen digits a brush (default: all)")
     bench.set_defaults(command=_bench)
     for with_json in (predict, evaluate, compare, bench):

@@ -488,12 +488,15 @@ def test_an_empty_or_missing_folder(tmp_path: Path) -> None:
             library.load("one")
 
 
-def test_the_default_is_compact_where_it_can_be_used(weights_folder: Path, save_random: Save) -> None:
+def test_the_default_is_world_or_compact_where_they_can_be_used(weights_folder: Path, save_random: Save) -> None:
     library = CheckpointLibrary(weights_folder)
     save_random(weights_folder / "aaa.safetensors")
     assert library.default_name() == "aaa"
     save_random(weights_folder / "compact.safetensors")
     assert library.default_name() == "compact"
+    save_random(weights_folder / "world.safetensors", architecture="standard")
+    assert library.default_name() == "world"
+    (weights_folder / "world.safetensors").unlink()
     (weights_folder / "compact.safetensors").write_bytes(b"broken")
     assert library.default_name() == "aaa"
 

@@ -47,6 +47,8 @@ class Recipe:
 
 _VARIED = Augmentation(rotation=12, shear=0.2, scale=0.12, shift=1.5, elastic=0.6, stroke_width=0.7)
 
+_WORLD = ("mnist-train", "written", "pen-train", "no-digits")
+
 _COMPACT = Recipe(
     name="compact",
     architecture="compact",
@@ -85,11 +87,20 @@ _RECIPES = {
             architecture="standard",
             epochs=10,
             summary="standard, taught the forms that people all over the world write, and what is no digit",
-            material=("mnist-train", "written", "pen-train", "no-digits"),
+            material=_WORLD,
             starts_from="standard",
             precision="bfloat16",
             peak_learning_rate=1.5e-3,
             augmentation=_VARIED,
+        ),
+        replace(
+            _COMPACT,
+            name="world-compact",
+            epochs=60,
+            summary="the 8-16-32 network, learning from world what world learned",
+            material=_WORLD,
+            views=6,
+            teachers=("world",),
         ),
         Recipe(
             name="mlp",
