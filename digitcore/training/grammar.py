@@ -54,9 +54,9 @@ def _as_by_hand(strokes: Sequence[_Points], generator: np.random.Generator) -> t
     if len(strokes) > 1:
         strokes = [stroke + generator.normal(0, 0.025, 2) for stroke in strokes]
     bend = generator.normal(0, 0.04, (2, 3, 3)) * _BENDING
-    slant = generator.normal(0.12, 0.17)
-    width = float(np.exp(generator.normal(0, 0.22)))
-    turn = np.radians(generator.normal(0, 5))
+    slant = generator.normal(0.1, 0.12)
+    width = float(np.exp(generator.normal(0, 0.2)))
+    turn = np.radians(generator.normal(0, 3))
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     shake = generator.gamma(1.5, 0.004)
     written = []
@@ -212,7 +212,8 @@ def _one(generator: np.random.Generator) -> list[_Points]:
 def _flag(generator: np.random.Generator) -> _Points:
     """The upstroke of a 1, ending at the top of its stem."""
     u = generator.uniform
-    length, drop = u(0.08, 0.5), u(0.08, 0.55)
+    length = u(0.08, 0.45)
+    drop = length * u(0.7, 2.2)  # a flatter one would make a 7
     return _curve((0.35 - length, drop), (0.35 - length * 0.45, drop * u(0.35, 0.6)), (0.35, 0))
 
 

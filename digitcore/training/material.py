@@ -3,9 +3,9 @@
 | name | digits | what |
 |---|---|---|
 | `mnist-train` | 55,000 | MNIST's training file less the validation digits |
-| `written` | 40,000 | digits in the forms people use, by `digitcore.training.grammar` |
+| `written` | 25,000 | digits in the forms people use, by `digitcore.training.grammar` |
 | `pen-train` | 9,992 | the pen strokes of writers 1 to 20, each drawn twice |
-| `no-digits` | 12,000 | drawings that are no digit, by `digitcore.training.outliers`, labelled `losses.NO_DIGIT` |
+| `no-digits` | 6,000 | drawings that are no digit, by `digitcore.training.outliers`, labelled `losses.NO_DIGIT` |
 
 All but MNIST are drawn as on the canvas, with brushes from 4 to 28 % of the digit's size, and preprocessed.
 """
@@ -104,7 +104,7 @@ def _draw(strokes: Sequence[Stroke], generator: np.random.Generator) -> NDArray[
 
 
 def _written(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    for i in range(40_000):
+    for i in range(25_000):
         yield _draw(write_digit(i % 10, generator=generator), generator), i % 10
 
 
@@ -116,7 +116,7 @@ def _pen_train(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint
 
 
 def _no_digits(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    for _ in range(12_000):
+    for _ in range(6_000):
         ink = draw_outlier(side=_SIDE, brush=_brush(generator), generator=generator)
         yield preprocess_ink(ink).model_input, NO_DIGIT
 

@@ -51,7 +51,7 @@ def _outlines(side: int, brush: float, generator: np.random.Generator) -> NDArra
 
 
 def _shapes(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """One to three filled polygons, some with holes."""
+    """One to four filled polygons, some with holes."""
     picture = Image.new("L", (side, side), 0)
     draw = ImageDraw.Draw(picture)
     for i in range(generator.integers(1, 5)):
@@ -95,9 +95,9 @@ def _drawn(strokes: list[Stroke], side: int, brush: float, generator: np.random.
 
 
 _KINDS: dict[Callable[[int, float, np.random.Generator], NDArray[np.uint8]], float] = {  # share of each
-    _strokes: 0.4,
+    _strokes: 0.45,
     _long_stroke: 0.15,
     _outlines: 0.15,
-    _shapes: 0.15,
+    _shapes: 0.1,
     _two_digits: 0.15,
 }

@@ -92,6 +92,8 @@ _RECIPES = {
             precision="bfloat16",
             peak_learning_rate=1.5e-3,
             augmentation=_VARIED,
+            full_augmentation=0.6,
+            plain_from=0.85,
         ),
         replace(
             _COMPACT,
