@@ -110,12 +110,17 @@ class DigitClassifier:
         inputs = np.stack([stage.model_input for stage in stages])
         logits = np.concatenate(list(self.logits_by_batch(inputs, threads=threads)))
         probabilities = softmax(logits.astype(np.float64), axis=1).astype(np.float32)
-        return [self._prediction(row, stage) for row, stage in zip(probabilities, stages, strict=True)]
+        answers = zip(logits, probabilities, stages, strict=True)
+        return [self._prediction(*answer) for answer in answers]
 
-    def _prediction(self, probabilities: NDArray[np.float32], preprocessed: Preprocessed) -> Prediction:
+    def _prediction(
+        self, logits: NDArray[np.float32], probabilities: NDArray[np.float32], preprocessed: Preprocessed
+    ) -> Prediction:
         digit = int(probabilities.argmax())
-        threshold = self.checkpoint.metadata.refusal_threshold
-        refusal = refuse_ink(preprocessed.ink) or refuse_answer(probabilities, threshold=threshold)
+        said = self.checkpoint.metadata
+        refusal = refuse_ink(preprocessed.ink) or refuse_answer(
+            logits, score=said.refusal_score, threshold=said.refusal_threshold
+        )
         return Prediction(digit, float(probabilities[digit]), probabilities, refusal, preprocessed)
 
 

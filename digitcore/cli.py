@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from digitcore.bench import Measurement, measure_all
+from digitcore.bench import PARTS, Measurement, measure_all
 from digitcore.checkpoints import CheckpointLibrary
 from digitcore.classifier import DigitClassifier, Prediction, load_classifier
 from digitcore.comparison import Comparison, cochran_q, compare, compare_pairs
@@ -25,6 +25,7 @@ from digitcore.evaluation import Evaluation, load_or_evaluate, save_evaluation, 
 from digitcore.export import FORMATS, export_network
 from digitcore.files import write_atomically
 from digitcore.manifest import write_manifest
+from digitcore.nondigits import FASHION_FOLDER
 from digitcore.preprocessing import read_image
 from digitcore.settings import load_settings
 from digitcore.training.loop import EpochResult, StepResult, train
@@ -85,6 +86,14 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure what the project claims", description=_bench.__doc__)
     bench.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: world)")
     bench.add_argument("--drawings", type=int, default=2498, metavar="N", help="pen digits a brush (default: all)")
+    bench.add_argument("--only", choices=PARTS, help="one part of it (default: all)")
+    bench.add_argument(
+        "--fashion",
+        type=Path,
+        default=FASHION_FOLDER,
+        metavar="FOLDER",
+        help="files of Fashion-MNIST (default: %(default)s)",
+    )
     bench.set_defaults(command=_bench)
     for with_json in (predict, evaluate, compare, bench):
         with_json.add_argument("--json", action="store_true", help="print one JSON array")
@@ -328,12 +337,17 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    """Prints accuracy on drawn digits, and times with their ratio to a matrix product in the same run."""
+    """Prints times with their ratio to a matrix product in the same run, accuracy on drawn digits, and the share that
+    is refused of digits and of what is none: letters, scribbles, doodles, noise, fashion items.
+    """
     classifier = load_classifier(options.checkpoint) if options.checkpoint else _default_classifier()
     rows: list[dict[str, Any]] = []
     status = 0
     try:
-        for measurement in measure_all(classifier, drawings=options.drawings):
+        parts = (options.only,) if options.only else PARTS
+        for measurement in measure_all(
+            classifier, parts=parts, drawings=options.drawings, fashion_folder=options.fashion
+        ):
             rows.append(asdict(measurement))
             if not options.json:
                 _print_measurement(measurement)

@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "corruption": set(),
     "onnx_probe": set(),
     "onnx_models": {"architectures", "datasets", "onnx_probe", "preprocessing"},
-    "checkpoints": {"architectures", "files", "onnx_models", "preprocessing"},
+    "checkpoints": {"architectures", "files", "onnx_models", "preprocessing", "refusal"},
     "refusal": set(),
     "classifier": {"checkpoints", "preprocessing", "refusal"},
     "explanation": {"classifier", "checkpoints", "architectures", "preprocessing"},
@@ -67,9 +67,11 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation",
         "files",
         "preprocessing",
+        "refusal",
         "settings",
         "strokes",
     },
+    "nondigits": {"strokes"},
 }
 
 
