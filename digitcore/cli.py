@@ -339,6 +339,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     threshold = choose_refusal_threshold(logits, temperature=1.0, score=options.score)  # they are divided by it already
     metadata = replace(checkpoint.metadata, refusal_score=options.score, refusal_threshold=threshold)
     output = options.output or checkpoint.path
+    assert output is not None  # it was read from there
     if output.suffix != ".safetensors":
         print("--output must end in .safetensors; `export` writes other formats.", file=sys.stderr)
         return 2

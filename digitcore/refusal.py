@@ -77,9 +77,9 @@ def refuse_ink(ink: NDArray[np.uint8]) -> Refusal | None:
         return _FILLED
     if shape.is_card:
         return _INVERTED
-    if shape.is_tangled:
-        return _SCRIBBLE
-    return _CUT_OFF if _is_cut_off(ink, width=shape.width * shape.side) else None
+    if _is_cut_off(ink, width=shape.width * shape.side):
+        return _CUT_OFF
+    return _SCRIBBLE if shape.is_tangled else None
 
 
 def refusal_scores(logits: NDArray[np.floating], score: RefusalScore) -> NDArray[np.float64]:
@@ -207,4 +207,4 @@ def _is_laid_out_like_mnist(ink: NDArray[np.uint8]) -> bool:
         return False
     extents = (int(np.ptp(np.flatnonzero(ink.any(axis=axis)))) + 1 for axis in (0, 1))
     centre = np.array(ndimage.center_of_mass(ink)) + 0.5
-    return abs(max(extents) * 28 / side - 20) <= 1 and bool((np.abs(centre * 28 / side - 14) <= 1).all())
+    return abs(max(extents) * 28 / side - 20) < 0.5 and bool((np.abs(centre * 28 / side - 14) < 1.1).all())
