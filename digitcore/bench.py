@@ -1,22 +1,43 @@
-"""What this project claims, measured: accuracy on drawn digits, and time against a yardstick taken in the same run."""
+"""What this project claims, measured: time against a yardstick taken in the same run, accuracy on drawn digits, and
+refusals, both of digits and of what is none.
+"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from digitcore.classifier import DigitClassifier, all_cores
+from digitcore.classifier import DigitClassifier, Prediction, all_cores
 from digitcore.datasets import is_available, load_digits
+from digitcore.errors import DatasetMissingError
 from digitcore.evaluation import evaluate
 from digitcore.forms import FORMS, form_of
 from digitcore.metrics import wilson_interval
+from digitcore.nondigits import (
+    FASHION_FOLDER,
+    RESEMBLING,
+    NonDigit,
+    doodles,
+    fashion_items,
+    noises,
+    pen_letters,
+    printed_letters,
+    scribbles,
+)
 from digitcore.preprocessing import preprocess
+from digitcore.refusal import refuse_ink
 from digitcore.strokes import BRUSHES, CANVAS_SIDE, JUDGING_WRITERS, PenDigit, draw_at_random, load_pen_digits
 from digitcore.timing import median_seconds, milliseconds_per_digit
 
-__all__ = ["Measurement", "measure_all"]
+__all__ = ["PARTS", "Measurement", "measure_all"]
+
+PARTS = ("time", "drawn", "refusals")
+"""What can be measured by itself."""
 
 _REPEATS = 5
+_EACH = 40  # pictures of each letter, scribble, doodle and noise
+_FASHION_ITEMS = 2000
 
 
 @dataclass(frozen=True)
@@ -32,14 +53,38 @@ class Measurement:
     """Of a time: against the yardstick, numpy's product of two 512x512 matrices in this very run."""
 
 
-def measure_all(classifier: DigitClassifier, *, drawings: int = 2498, seed: int = 0) -> Iterator[Measurement]:
-    """Every figure that can be measured with the data on this machine.
+def measure_all(
+    classifier: DigitClassifier,
+    *,
+    parts: Collection[str] = PARTS,
+    drawings: int = 2498,
+    fashion_folder: Path = FASHION_FOLDER,
+    seed: int = 0,
+) -> Iterator[Measurement]:
+    """Every figure of these parts that can be measured with the data on this machine.
 
     Raises:
-        DatasetMissingError: the pen strokes are not on this machine; the other figures have been yielded by then.
+        DatasetMissingError: some data are not on this machine; all other figures have been yielded by then.
     """
-    yield from _measure_time(classifier)
-    yield from _measure_drawn(classifier, _judging_pen_digits(), drawings=drawings, seed=seed)
+    steps: dict[str, list[Callable[[], Iterator[Measurement]]]] = {
+        "time": [lambda: _measure_time(classifier)],
+        "drawn": [lambda: _measure_drawn(classifier, _judging_pen_digits(), drawings=drawings, seed=seed)],
+        "refusals": [
+            lambda: _measure_false_refusals(classifier),
+            lambda: _measure_false_refusals_of_drawings(classifier, drawings=drawings, seed=seed),
+            lambda: _measure_refusals(classifier, seed=seed),
+            lambda: _measure_refusals_of_printed_letters(classifier),
+            lambda: _measure_refusals_of_fashion_items(classifier, fashion_folder, seed=seed),
+        ],
+    }
+    missing = []
+    for step in (step for part in PARTS if part in parts for step in steps[part]):
+        try:
+            yield from step()
+        except DatasetMissingError as error:
+            missing.append(str(error))
+    if missing:
+        raise DatasetMissingError(" ".join(dict.fromkeys(missing)))
 
 
 def _judging_pen_digits() -> list[PenDigit]:
@@ -95,3 +140,73 @@ def _measure_drawn(
 
 def _accuracy(name: str, right: int, count: int) -> Measurement:
     return Measurement(name, right / count, "accuracy", interval=wilson_interval(right, count))
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+def _measure_false_refusals(classifier: DigitClassifier) -> Iterator[Measurement]:
+    digits = load_digits("mnist-validation")
+    yield from _refused("false refusals: mnist-validation", classifier.predict_batch(list(digits.images)))
+
+
+def _measure_false_refusals_of_drawings(
+    classifier: DigitClassifier, *, drawings: int, seed: int
+) -> Iterator[Measurement]:
+    generator = np.random.default_rng(seed)
+    others = _judging_pen_digits()
+    chosen = [others[i] for i in generator.permutation(len(others))[:drawings]]
+    for brush in BRUSHES:
+        pictures = [draw_at_random(digit, brush=brush, generator=generator) for digit in chosen]
+        yield from _refused(f"false refusals: brush of {brush} px", classifier.predict_batch(pictures))
+
+
+def _measure_refusals(classifier: DigitClassifier, *, seed: int) -> Iterator[Measurement]:
+    generator = np.random.default_rng(seed)
+    yield from _measure_family(classifier, "noise", noises(each=_EACH, generator=generator))
+    yield from _measure_family(classifier, "scribbles", scribbles(each=_EACH, generator=generator))
+    yield from _measure_family(classifier, "doodles", doodles(each=_EACH, generator=generator))
+    yield from _measure_letters(classifier, "letters", pen_letters(each=_EACH, generator=generator))
+
+
+def _measure_refusals_of_printed_letters(classifier: DigitClassifier) -> Iterator[Measurement]:
+    yield from _measure_letters(classifier, "printed letters", printed_letters())
+
+
+def _measure_refusals_of_fashion_items(
+    classifier: DigitClassifier, folder: Path, *, seed: int
+) -> Iterator[Measurement]:
+    items = fashion_items(folder, count=_FASHION_ITEMS, generator=np.random.default_rng(seed))
+    yield from _measure_family(classifier, "fashion items", items)
+
+
+def _measure_letters(classifier: DigitClassifier, family: str, letters: Iterable[NonDigit]) -> Iterator[Measurement]:
+    """All that resemble no digit together, then each letter of them and each of the others."""
+    plain: list[NonDigit] = []
+    resembling: list[NonDigit] = []
+    for letter in letters:
+        (resembling if letter.kind in RESEMBLING else plain).append(letter)
+    yield from _measure_family(classifier, f"{family} that resemble no digit", plain)
+    yield from _measure_family(classifier, f"{family} that resemble a digit", resembling)
+
+
+def _measure_family(classifier: DigitClassifier, family: str, items: Iterable[NonDigit]) -> Iterator[Measurement]:
+    """The family as a whole, then kind by kind."""
+    kinds: dict[str, list[Prediction]] = {}
+    items = list(items)
+    for item, prediction in zip(items, classifier.predict_batch([item.picture for item in items]), strict=True):
+        kinds.setdefault(item.kind, []).append(prediction)
+    yield from _refused(f"refused: {family}", [each for predictions in kinds.values() for each in predictions])
+    for kind, predictions in sorted(kinds.items()):
+        yield _share(f"refused: {family}, {kind}", [not each.accepted for each in predictions])
+
+
+def _refused(name: str, predictions: Sequence[Prediction]) -> Iterator[Measurement]:
+    """Share of these that is refused, and the share that is for its ink alone."""
+    yield _share(name, [not each.accepted for each in predictions])
+    yield _share(f"{name}, by the ink alone", [refuse_ink(each.preprocessed.ink) is not None for each in predictions])
+
+
+def _share(name: str, counted: Sequence[bool]) -> Measurement:
+    share, interval = sum(counted) / len(counted), wilson_interval(sum(counted), len(counted))
+    return Measurement(name, share, f"of {len(counted)}", interval=interval)

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import io
 import json
+import math
 import os
 import pickle
 import re
@@ -33,6 +34,7 @@ from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
 from digitcore.onnx_models import OnnxNetwork, load_onnx, sidecar_path, sidecar_stamp
 from digitcore.preprocessing import PREPROCESSING
+from digitcore.refusal import REFUSAL_SCORES, RefusalScore
 from digitcore.settings import load_settings
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
 SUFFIXES = (".safetensors", ".pt", ".pth", ".onnx")
 _FORMAT_VERSION = 1
 _FILE_NAME = re.compile(rf"[^\W_][\w.+ -]{{0,99}}({'|'.join(map(re.escape, SUFFIXES))})")
+_FIRST_SCORE: RefusalScore = "confidence"  # of files from before there was another
 _PREFERRED = ("world", "compact")  # where nobody has chosen: the best at drawn digits first
 _NETWORKS_KEPT = 16  # by one library, in memory
 
@@ -63,8 +66,10 @@ class CheckpointMetadata:
     class_names: tuple[str, ...] = CLASS_NAMES
     temperature: float = 1.0
     """Logits are divided by it, so that probabilities agree with frequencies on the validation digits."""
+    refusal_score: RefusalScore = _FIRST_SCORE
+    """What of an answer is compared with the threshold."""
     refusal_threshold: float = 0.0
-    """An answer less confident than this is not accepted."""
+    """An answer whose score is less than this is not accepted."""
     trained_on: tuple[str, ...] = ()
     """Names of the datasets seen in training; empty: unknown."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -168,10 +173,15 @@ def _load_file(path: Path) -> Checkpoint:
     else:
         network, metadata = _parse_state_dict(data, called=str(path))
     network.eval().requires_grad_(False)
-    answering = (metadata.architecture, metadata.preprocessing, metadata.temperature, metadata.refusal_threshold)
     weights = network.digest if isinstance(network, OnnxNetwork) else _digest_tensors(network.state_dict())
-    digest = hashlib.sha256(f"{weights} {answering}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{weights} {_answering(metadata)}".encode()).hexdigest()
     return Checkpoint(path.stem, path, metadata, network, digest)
+
+
+def _answering(metadata: CheckpointMetadata) -> tuple[object, ...]:
+    """All metadata that changes an answer; the score only where it is not the first, so that old digests stay."""
+    score = () if metadata.refusal_score == _FIRST_SCORE else (metadata.refusal_score,)
+    return metadata.architecture, metadata.preprocessing, metadata.temperature, metadata.refusal_threshold, *score
 
 
 def _read_file(path: Path) -> bytes:
@@ -222,6 +232,7 @@ def _parse_onnx(data: bytes, path: Path) -> tuple[DigitNetwork, CheckpointMetada
 
 def _parse_metadata(written: Mapping[str, str], *, called: str, architectures: Collection[str]) -> CheckpointMetadata:
     try:
+        written = {"refusal_score": json.dumps(_FIRST_SCORE), **written}
         values = {name: json.loads(written[name]) for name in CheckpointMetadata.__dataclass_fields__}
         values |= {name: tuple(values[name]) for name in ("class_names", "trained_on")}
         metadata = CheckpointMetadata(**values)
@@ -234,7 +245,8 @@ def _parse_metadata(written: Mapping[str, str], *, called: str, architectures: C
             and metadata.preprocessing == PREPROCESSING
             and metadata.class_names == CLASS_NAMES
             and _LEAST_TEMPERATURE <= float(metadata.temperature) <= 1 / _LEAST_TEMPERATURE
-            and 0 <= float(metadata.refusal_threshold) <= 1
+            and metadata.refusal_score in REFUSAL_SCORES
+            and _is_threshold(float(metadata.refusal_threshold), metadata.refusal_score)
         )
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{called} has unreadable metadata ({error}): train it again.") from error
@@ -242,9 +254,14 @@ def _parse_metadata(written: Mapping[str, str], *, called: str, architectures: C
         raise CheckpointError(
             f"{called} needs what this program does not have: architecture {metadata.architecture!r}, preprocessing "
             f"{metadata.preprocessing!r}, temperature {metadata.temperature!r}, threshold "
-            f"{metadata.refusal_threshold!r}. Known architectures: {', '.join(architectures)}."
+            f"{metadata.refusal_threshold!r} of {metadata.refusal_score!r}. "
+            f"Known architectures: {', '.join(architectures)}."
         )
     return metadata
+
+
+def _is_threshold(value: float, score: RefusalScore) -> bool:
+    return 0 <= value <= 1 if score == "confidence" else math.isfinite(value)
 
 
 def _parse_state_dict(data: bytes, *, called: str) -> tuple[DigitNetwork, CheckpointMetadata]:

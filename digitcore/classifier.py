@@ -13,7 +13,8 @@ from scipy.special import softmax
 
 from digitcore.checkpoints import Checkpoint, load_checkpoint
 from digitcore.errors import ImageError
-from digitcore.preprocessing import DigitImage, Preprocessed, normalize, preprocess, preprocess_ink
+from digitcore.preprocessing import DigitImage, Preprocessed, blank_stages, extract_ink, normalize, preprocess_ink
+from digitcore.refusal import Refusal, refuse_answer, refuse_ink
 
 __all__ = ["BATCH_SIZE", "DigitClassifier", "Prediction", "all_cores", "load_classifier"]
 
@@ -30,11 +31,20 @@ class Prediction:
     confidence: float
     """Its probability."""
     probabilities: NDArray[np.float32]  # (10,), their sum is 1
-    accepted: bool
-    """False where the answer should not be relied on; `reason` then says why."""
-    reason: str | None
+    refusal: Refusal | None
+    """Why the answer should not be relied on; None where it may be."""
     preprocessed: Preprocessed
     """How the picture came to be the network's input."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the answer may be relied on. A refused picture has an answer too: what the network says of it."""
+        return self.refusal is None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it may not be, in words: the kind of refusal, a colon, and what to do."""
+        return None if self.refusal is None else self.refusal.reason
 
     @property
     def model_input(self) -> NDArray[np.uint8]:
@@ -49,14 +59,13 @@ class DigitClassifier:
         self.checkpoint = checkpoint
 
     def predict(self, image: DigitImage) -> Prediction:
-        """What the checkpoint says about a picture of one digit.
+        """What the checkpoint says about a picture of one digit; of a blank one, what it says about no ink at all.
 
         Raises:
-            BlankImageError: there is nothing on it.
             ImageError: its pixels cannot be used.
             ValueError: an array that is not uint8 of shape (H, W), (H, W, 3) or (H, W, 4).
         """
-        return self._predictions([preprocess(image)], threads=1)[0]
+        return self._predictions([_stages(image)], threads=1)[0]
 
     def predict_batch(self, images: Sequence[DigitImage]) -> list[Prediction]:
         """One prediction a picture, equal to those of `predict` up to rounding in the seventh decimal.
@@ -67,7 +76,7 @@ class DigitClassifier:
         stages = []
         for position, image in enumerate(images):
             try:
-                stages.append(preprocess(image))
+                stages.append(_stages(image))
             except ImageError as error:
                 raise type(error)(f"Picture {position} of {len(images)}: {error}") from error
         return self._predictions(stages, threads=all_cores())
@@ -109,14 +118,23 @@ class DigitClassifier:
         inputs = np.stack([stage.model_input for stage in stages])
         logits = np.concatenate(list(self.logits_by_batch(inputs, threads=threads)))
         probabilities = softmax(logits.astype(np.float64), axis=1).astype(np.float32)
-        return [self._prediction(row, stage) for row, stage in zip(probabilities, stages, strict=True)]
+        answers = zip(logits, probabilities, stages, strict=True)
+        return [self._prediction(*answer) for answer in answers]
 
-    def _prediction(self, probabilities: NDArray[np.float32], preprocessed: Preprocessed) -> Prediction:
+    def _prediction(
+        self, logits: NDArray[np.float32], probabilities: NDArray[np.float32], preprocessed: Preprocessed
+    ) -> Prediction:
         digit = int(probabilities.argmax())
-        confidence = float(probabilities[digit])
-        accepted = confidence >= self.checkpoint.metadata.refusal_threshold
-        reason = None if accepted else f"unsure: {confidence:.0%} for the best answer, {digit}"
-        return Prediction(digit, confidence, probabilities, accepted, reason, preprocessed)
+        said = self.checkpoint.metadata
+        refusal = refuse_ink(preprocessed.ink) or refuse_answer(
+            logits, score=said.refusal_score, threshold=said.refusal_threshold
+        )
+        return Prediction(digit, float(probabilities[digit]), probabilities, refusal, preprocessed)
+
+
+def _stages(image: DigitImage) -> Preprocessed:
+    ink = extract_ink(image)
+    return preprocess_ink(ink) if ink.any() else blank_stages(ink)
 
 
 def load_classifier(name_or_path: str | Path) -> DigitClassifier:

@@ -15,8 +15,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from digitcore.bench import Measurement, measure_all
-from digitcore.checkpoints import CheckpointLibrary
+from digitcore.bench import PARTS, Measurement, measure_all
+from digitcore.checkpoints import CheckpointLibrary, save_checkpoint
 from digitcore.classifier import DigitClassifier, Prediction, load_classifier
 from digitcore.comparison import Comparison, cochran_q, compare, compare_pairs
 from digitcore.datasets import dataset_names, download_mnist, is_available, load_digits
@@ -25,8 +25,11 @@ from digitcore.evaluation import Evaluation, load_or_evaluate, save_evaluation, 
 from digitcore.export import FORMATS, export_network
 from digitcore.files import write_atomically
 from digitcore.manifest import write_manifest
+from digitcore.nondigits import FASHION_FOLDER
 from digitcore.preprocessing import read_image
+from digitcore.refusal import REFUSAL_SCORES
 from digitcore.settings import load_settings
+from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold
 from digitcore.training.loop import EpochResult, StepResult, train
 from digitcore.training.material import load_material
 from digitcore.training.processes import is_first_process
@@ -85,6 +88,14 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure what the project claims", description=_bench.__doc__)
     bench.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: world)")
     bench.add_argument("--drawings", type=int, default=2498, metavar="N", help="pen digits a brush (default: all)")
+    bench.add_argument("--only", choices=PARTS, help="one part of it (default: all)")
+    bench.add_argument(
+        "--fashion",
+        type=Path,
+        default=FASHION_FOLDER,
+        metavar="FOLDER",
+        help="files of Fashion-MNIST (default: %(default)s)",
+    )
     bench.set_defaults(command=_bench)
     for with_json in (predict, evaluate, compare, bench):
         with_json.add_argument("--json", action="store_true", help="print one JSON array")
@@ -96,6 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--output", type=Path, metavar="FILE", help="default: weights/RECIPE.safetensors")
     training.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     training.set_defaults(command=_train)
+
+    calibrate = commands.add_parser("calibrate", help="choose a refusal threshold", description=_calibrate.__doc__)
+    calibrate.add_argument("name", metavar="NAME", help="a name under weights/, or a path")
+    calibrate.add_argument("--score", choices=REFUSAL_SCORES, default=REFUSAL_SCORE, help="default: %(default)s")
+    calibrate.add_argument("--output", type=Path, metavar="FILE", help="default: the file itself")
+    calibrate.set_defaults(command=_calibrate)
 
     download = commands.add_parser("download", help="fetch MNIST", description=_download.__doc__)
     download.set_defaults(command=_download)
@@ -312,6 +329,25 @@ def _show_training(results: Iterable[StepResult | EpochResult]) -> None:
                 bar.set_postfix_str(f"loss {result.train_loss:.4f}, {result.validation_errors} validation errors")
 
 
+def _calibrate(options: argparse.Namespace) -> int:
+    """Chooses the refusal threshold of a checkpoint anew, so that 0.5 % of the digits of mnist-validation are refused,
+    and writes the checkpoint with it.
+    """
+    classifier = load_classifier(options.name)
+    checkpoint = classifier.checkpoint
+    logits = classifier.logits(load_digits("mnist-validation").images)
+    threshold = choose_refusal_threshold(logits, temperature=1.0, score=options.score)  # they are divided by it already
+    metadata = replace(checkpoint.metadata, refusal_score=options.score, refusal_threshold=threshold)
+    output = options.output or checkpoint.path
+    assert output is not None  # it was read from there
+    if output.suffix != ".safetensors":
+        print("--output must end in .safetensors; `export` writes other formats.", file=sys.stderr)
+        return 2
+    save_checkpoint(output, checkpoint.network, metadata)
+    print(f"{output}: refused where the {options.score} is below {threshold:.4g}")
+    return 0
+
+
 def _download(options: argparse.Namespace) -> int:
     """Fetches the four MNIST files into the data folder and verifies them."""
     with tqdm(total=100, desc="MNIST", unit="%") as bar:
@@ -328,12 +364,17 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    """Prints accuracy on drawn digits, and times with their ratio to a matrix product in the same run."""
+    """Prints times with their ratio to a matrix product in the same run, accuracy on drawn digits, and the share that
+    is refused of digits and of what is none: letters, scribbles, doodles, noise, fashion items.
+    """
     classifier = load_classifier(options.checkpoint) if options.checkpoint else _default_classifier()
     rows: list[dict[str, Any]] = []
     status = 0
     try:
-        for measurement in measure_all(classifier, drawings=options.drawings):
+        parts = (options.only,) if options.only else PARTS
+        for measurement in measure_all(
+            classifier, parts=parts, drawings=options.drawings, fashion_folder=options.fashion
+        ):
             rows.append(asdict(measurement))
             if not options.json:
                 _print_measurement(measurement)

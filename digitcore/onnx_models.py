@@ -40,7 +40,7 @@ from digitcore.preprocessing import INPUT_MEAN, INPUT_STD, normalize
 
 __all__ = ["DECLARED", "INKS", "SCALES", "InputConvention", "OnnxNetwork", "load_onnx", "sidecar_path", "sidecar_stamp"]
 
-DECLARED = ("temperature", "refusal_threshold", "trained_on")
+DECLARED = ("temperature", "refusal_score", "refusal_threshold", "trained_on")
 """Fields of `CheckpointMetadata` that a file may have as JSON in its own metadata, under `digitcore.` and the name."""
 
 SCALES = ("normalised", "unit", "bytes")

@@ -38,6 +38,7 @@ __all__ = [
     "PREPROCESSING",
     "DigitImage",
     "Preprocessed",
+    "blank_stages",
     "extract_ink",
     "normalize",
     "preprocess",
@@ -182,6 +183,14 @@ def preprocess_ink(ink: NDArray[np.uint8]) -> Preprocessed:
     box = box_of(digit)
     fitted = _fit(digit[box[1] : box[3], box[0] : box[2]])
     return Preprocessed(ink=ink, box=box, left_out=left_out, fitted=fitted, model_input=_centre(fitted))
+
+
+def blank_stages(ink: NDArray[np.uint8]) -> Preprocessed:
+    """What `preprocess_ink` has no answer for: the stages of ink (H, W) that is 0 everywhere, all of it black."""
+    height, width = ink.shape
+    model_input = np.zeros((INPUT_SIDE, INPUT_SIDE), dtype=np.uint8)
+    nothing = np.zeros(ink.shape, dtype=bool)
+    return Preprocessed(ink=ink, box=(0, 0, width, height), left_out=nothing, fitted=_fit(ink), model_input=model_input)
 
 
 def normalize(images: NDArray[np.uint8]) -> Tensor:

@@ -22,6 +22,7 @@ __all__ = [
     "PenDigit",
     "Stroke",
     "draw_at_random",
+    "draw_strokes_at_random",
     "load_pen_digits",
     "pen_digits_file",
     "place_strokes",
@@ -103,9 +104,16 @@ def draw_at_random(
     digit: PenDigit, *, brush: float, generator: np.random.Generator, side: int = CANVAS_SIDE
 ) -> NDArray[np.uint8]:
     """Ink (side, side), 255 = ink, of a pen digit drawn in a random place and size, 0.35 to 0.8 of the canvas."""
+    return draw_strokes_at_random(digit.strokes, brush=brush, generator=generator, side=side)
+
+
+def draw_strokes_at_random(
+    strokes: Sequence[Stroke], *, brush: float, generator: np.random.Generator, side: int = CANVAS_SIDE
+) -> NDArray[np.uint8]:
+    """The same of any strokes, in any unit."""
     position = (float(generator.random()), float(generator.random()))
     extent = float(generator.uniform(*_EXTENTS))
-    placed = place_strokes(digit.strokes, side=side, extent=extent, position=position, brush=brush)
+    placed = place_strokes(strokes, side=side, extent=extent, position=position, brush=brush)
     return render_strokes(placed, side=side, brush=brush)
 
 

@@ -201,9 +201,12 @@ def test_corrupt_pictures_are_refused(
     assert words in _detail(_post(client, encode(draw(7))[:300] if data is None else data, name=name), 422)
 
 
-def test_blank_pictures_are_refused(client: httpx.Client, encode: Encode) -> None:
-    detail = _detail(_post(client, encode(np.full((280, 280), 255, dtype=np.uint8))), 422)
-    assert "blank" in detail
+def test_a_blank_picture_is_answered_and_refused(client: httpx.Client, encode: Encode) -> None:
+    response = _post(client, encode(np.full((280, 280), 255, dtype=np.uint8)))
+    answer = response.json()
+    assert response.status_code == 200
+    assert (answer["accepted"], answer["reason"]) == (False, "blank: draw or choose a digit")
+    assert answer["prediction"] == int(np.argmax(answer["probabilities"]))
 
 
 @pytest.mark.parametrize("form", ["content-length", "chunked"])

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from digitcore.classifier import DigitClassifier, load_classifier
 from digitcore.datasets import DigitSet
-from digitcore.errors import BlankImageError, CheckpointError, ImageError
+from digitcore.errors import CheckpointError, ImageError
 from digitcore.preprocessing import normalize, preprocess
 
 Draw = Callable[..., NDArray[np.uint8]]
@@ -69,12 +69,27 @@ def test_a_batch_is_answered_like_its_pictures_one_by_one(compact: DigitClassifi
 
 
 def test_a_batch_names_the_picture_that_cannot_be_used(compact: DigitClassifier, draw: Draw) -> None:
-    with pytest.raises(BlankImageError, match="Picture 1 of 3: The picture is blank"):
-        compact.predict_batch([draw(1), np.zeros((28, 28), dtype=np.uint8), draw(2)])
-    with pytest.raises(ImageError, match="Picture 0 of 1"):
-        compact.predict_batch([np.zeros((0, 28), dtype=np.uint8)])
+    with pytest.raises(ImageError, match="Picture 1 of 3: The picture has the shape"):
+        compact.predict_batch([draw(1), np.zeros((0, 28), dtype=np.uint8), draw(2)])
     with pytest.raises(ValueError, match="image must be uint8"):
         compact.predict(np.zeros((28, 28)))
+
+
+@pytest.mark.parametrize("shape", [(280, 280), (28, 28), (1, 1), (30, 90), (90, 30, 3), (50, 50, 4)], ids=str)
+def test_a_blank_picture_has_the_answer_of_no_ink_and_is_refused(
+    compact: DigitClassifier, draw: Draw, shape: tuple[int, ...]
+) -> None:
+    alone = compact.predict(np.full(shape, 255, dtype=np.uint8))
+    assert (alone.accepted, alone.reason) == (False, "blank: draw or choose a digit")
+    assert (alone.model_input.shape, alone.model_input.max()) == ((28, 28), 0)
+    expected = softmax(compact.logits(alone.model_input[np.newaxis])[0].astype(np.float64))
+    assert np.allclose(alone.probabilities, expected, atol=1e-6)
+    height, width = shape[:2]
+    assert alone.preprocessed.cropped.shape == alone.preprocessed.ink.shape == (height, width)
+    assert max(alone.preprocessed.fitted.shape) == 20
+    blank, digit = compact.predict_batch([np.zeros(shape, dtype=np.uint8), draw(3)])
+    assert np.abs(blank.probabilities - alone.probabilities).max() < 1e-6
+    assert (blank.reason, digit.accepted) == (alone.reason, True)
 
 
 def test_logits_do_not_depend_on_the_batches(compact: DigitClassifier, validation_digits: DigitSet) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 import digitcore
 import digitcore.training.loop
@@ -109,36 +110,51 @@ def test_predict_prints_a_line_a_picture(seven: Path, capsys: pytest.CaptureFixt
     assert [line.split("  ")[0] for line in output.out.splitlines()] == [f"{seven}: 7"] * 2
 
 
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "notes.txt"
+    path.write_text("seven")
+    return path
+
+
 def test_the_others_are_answered_where_one_cannot_be_used(
-    seven: Path, blank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    seven: Path, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = tmp_path / "notes.txt"
-    text.write_text("seven")
     missing = tmp_path / "missing.png"
-    files = [text, seven, blank, missing, tmp_path, seven]
-    assert main(["predict", "--json", *map(str, files)]) == 1
+    assert main(["predict", "--json", *map(str, [text, seven, missing, tmp_path, seven])]) == 1
     output = capsys.readouterr()
     assert [answer["prediction"] for answer in json.loads(output.out)] == [7, 7]
     lines = output.err.splitlines()
-    assert [line.startswith("error: ") for line in lines] == [True] * 4
-    for line, file in zip(lines, (text, blank, missing, tmp_path), strict=True):
+    assert [line.startswith("error: ") for line in lines] == [True] * 3
+    for line, file in zip(lines, (text, missing, tmp_path), strict=True):
         assert str(file) in line
 
 
 def test_an_error_names_the_file_however_short_its_name(
-    tmp_path: Path, blank: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, encode: Encode, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    blank.rename("digit")  # a word of the message itself
-    assert main(["predict", "digit"]) == 1
-    assert capsys.readouterr().err.startswith("error: digit: ")
+    no_numbers = Image.fromarray(np.full((9, 9), np.nan, dtype=np.float32))
+    (tmp_path / "picture").write_bytes(encode(no_numbers, "TIFF"))  # a word of the message itself
+    assert main(["predict", "picture"]) == 1
+    assert capsys.readouterr().err.startswith("error: picture: The picture has pixels that are not numbers")
 
 
-def test_json_is_an_array_even_where_nothing_was_read(blank: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", "--json", str(blank)]) == 1
+def test_json_is_an_array_even_where_nothing_was_read(text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--json", str(text)]) == 1
     output = capsys.readouterr()
     assert json.loads(output.out) == []
-    assert f"{blank}: The picture is blank" in output.err
+    assert f"{text} cannot be read as a picture" in output.err
+
+
+def test_a_refusal_is_an_answer(seven: Path, blank: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--json", str(blank), str(seven)]) == 0
+    refused, accepted = json.loads(capsys.readouterr().out)
+    assert (refused["accepted"], refused["reason"]) == (False, "blank: draw or choose a digit")
+    assert refused["prediction"] == int(np.argmax(refused["probabilities"]))
+    assert (accepted["accepted"], accepted["reason"]) == (True, None)
+    assert main(["predict", str(blank)]) == 0
+    assert capsys.readouterr().out.endswith("%  (blank: draw or choose a digit)\n")
 
 
 def test_doubt_is_shown(

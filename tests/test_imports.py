@@ -34,8 +34,9 @@ ALLOWED: dict[str, set[str]] = {
     "corruption": set(),
     "onnx_probe": set(),
     "onnx_models": {"architectures", "datasets", "onnx_probe", "preprocessing"},
-    "checkpoints": {"architectures", "files", "onnx_models", "preprocessing"},
-    "classifier": {"checkpoints", "preprocessing"},
+    "checkpoints": {"architectures", "files", "onnx_models", "preprocessing", "refusal"},
+    "refusal": set(),
+    "classifier": {"checkpoints", "preprocessing", "refusal"},
     "explanation": {"classifier", "checkpoints", "architectures", "preprocessing"},
     "datasets": {"arrays", "files", "preprocessing", "strokes", "torchvision_import"},
     "strokes": {"arrays"},
@@ -69,9 +70,11 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation",
         "files",
         "preprocessing",
+        "refusal",
         "settings",
         "strokes",
     },
+    "nondigits": {"strokes"},
 }
 
 

@@ -3,12 +3,19 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
-__all__ = ["FALSE_REFUSAL_RATE", "choose_refusal_threshold", "fit_temperature"]
+from digitcore.refusal import RefusalScore, refusal_scores
+
+__all__ = ["FALSE_REFUSAL_RATE", "REFUSAL_SCORE", "choose_refusal_threshold", "fit_temperature"]
 
 FALSE_REFUSAL_RATE = 0.005
 """Share of validation digits that shipped checkpoints may refuse."""
+REFUSAL_SCORE: RefusalScore = "energy"
+"""Of new checkpoints. At this rate it refuses more scribbles, doodles, noise and fashion items than the confidence
+does, of `standard` and of `compact`, and fewer pen digits; more letters of the one and about as many of the other.
+`python -m digitcore bench --only refusals` measures it.
+"""
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
@@ -27,8 +34,12 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
 
 def choose_refusal_threshold(
-    logits: NDArray[np.float32], *, temperature: float, rate: float = FALSE_REFUSAL_RATE
+    logits: NDArray[np.float32],
+    *,
+    temperature: float,
+    score: RefusalScore = REFUSAL_SCORE,
+    rate: float = FALSE_REFUSAL_RATE,
 ) -> float:
-    """The confidence below which at most a share `rate` of these answers lies."""
-    confidences = np.sort(softmax(logits.astype(np.float64) / temperature, axis=1).max(axis=1))
-    return float(confidences[int(rate * len(confidences))])
+    """The score below which at most a share `rate` of these answers lies; logits (N, 10)."""
+    scores = np.sort(refusal_scores(logits.astype(np.float64) / temperature, score))
+    return float(scores[int(rate * len(scores))])

@@ -38,7 +38,7 @@ from digitcore.errors import TrainingError
 from digitcore.files import write_atomically
 from digitcore.preprocessing import INPUT_MEAN, INPUT_STD, normalize
 from digitcore.training.augmentation import augment
-from digitcore.training.calibration import choose_refusal_threshold, fit_temperature
+from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold, fit_temperature
 from digitcore.training.distillation import Teachers, has_bfloat16, load_source_checkpoint
 from digitcore.training.losses import cross_entropy, distillation_loss
 from digitcore.training.material import named_sources
@@ -404,6 +404,7 @@ def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, out
     metadata = CheckpointMetadata(
         architecture=run.recipe.architecture,
         temperature=temperature,
+        refusal_score=REFUSAL_SCORE,
         refusal_threshold=choose_refusal_threshold(logits, temperature=temperature),
         trained_on=tuple(sorted(run.trained_on)),
         recipe=dataclasses.asdict(run.recipe),
