@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitcore.preprocessing import INPUT_SIDE
+from digitcore.preprocessing import INPUT_SIDE, Preprocessed
 
-__all__ = ["GAUGES", "Gauge", "Reading", "hint", "measure", "read_gauges"]
+__all__ = ["GAUGES", "Gauge", "Placement", "Reading", "hint", "measure", "placement", "read_gauges"]
 
 _EXTREME = 1.0  # per cent of the digits compared with; further out there is something to say
 
@@ -41,12 +41,28 @@ class Reading:
     """Per cent of the digits compared with that have a smaller value; equal ones count half."""
 
     @property
+    def is_extreme(self) -> bool:
+        """Whether less than 1 % of the digits compared with are as far out."""
+        return not _EXTREME <= self.percentile <= 100 - _EXTREME
+
+    @property
     def comparison(self) -> str:
         """The percentile in words: "thinner than 72 %"."""
         word, share = (
             (self.gauge.low, 100 - self.percentile) if self.percentile < 50 else (self.gauge.high, self.percentile)
         )
         return f"{word} than {min(int(share), 99)} %"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a digit was on its picture, all as shares."""
+
+    size: float
+    """Longer side of its box, of the longer side of the picture."""
+    across: float
+    down: float
+    """The middle of its box, from the left and from the top."""
 
 
 GAUGES = (
@@ -132,14 +148,22 @@ def _percentile(value: float, others: NDArray[np.float64]) -> float:
 
 
 def hint(readings: list[Reading], *, called: str) -> str | None:
-    """The most extreme reading in words, with what to try; None where all but 1 % on either side are no closer.
+    """The most extreme reading in words, with what to try; None where none is extreme.
 
     `called` names the digits compared with: "MNIST's 4s". Of equally extreme readings the first counts.
     """
-    extreme = [each for each in readings if not _EXTREME <= each.percentile <= 100 - _EXTREME]
+    extreme = [each for each in readings if each.is_extreme]
     if not extreme:
         return None
     most = min(extreme, key=lambda each: min(each.percentile, 100 - each.percentile))
     advice = most.gauge.if_low if most.percentile < 50 else most.gauge.if_high
     words = most.comparison
     return f"{words[0].upper()}{words[1:]} of {called}: {advice}."
+
+
+def placement(preprocessed: Preprocessed) -> Placement:
+    """Where the digit was before cropping took its size and place away."""
+    height, width = preprocessed.ink.shape
+    left, top, right, bottom = preprocessed.box
+    size = max(right - left, bottom - top) / max(height, width)
+    return Placement(size, (left + right) / 2 / width, (top + bottom) / 2 / height)

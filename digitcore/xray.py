@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.special import softmax
 
+from digitcore.classifier import DigitClassifier
 from digitcore.errors import BlankImageError
 from digitcore.preprocessing import (
     FITTED_SIDE,
@@ -17,36 +19,49 @@ from digitcore.preprocessing import (
     resize_ink,
 )
 
-__all__ = ["Variant", "variants"]
+__all__ = ["Variant", "variant_inputs", "variants"]
 
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """A model input made in another way."""
+    """A model input made in another way, and what a checkpoint says about it."""
 
     name: str
     model_input: NDArray[np.uint8]  # (28, 28)
+    digit: int
+    confidence: float
 
 
-def variants(image: DigitImage, preprocessed: Preprocessed) -> list[Variant]:
-    """The inputs that a picture gives with one stage of `preprocess` left out, and at last with all but the ink.
+def variants(classifier: DigitClassifier, image: DigitImage, preprocessed: Preprocessed) -> list[Variant]:
+    """What the classifier says about each of `variant_inputs`."""
+    inputs = variant_inputs(image, preprocessed)
+    (logits,) = classifier.logits_by_batch(np.stack(list(inputs.values())), threads=1)
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    return [
+        Variant(name, made, int(row.argmax()), float(row.max()))
+        for (name, made), row in zip(inputs.items(), probabilities, strict=True)
+    ]
 
-    `preprocessed` is what `preprocess` made of the image. Where a picture's plain grey values are all 0, so that
-    nothing is seen without making out the ink, there is no variant for that stage.
+
+def variant_inputs(image: DigitImage, preprocessed: Preprocessed) -> dict[str, NDArray[np.uint8]]:
+    """The inputs (28, 28) that a picture gives with one stage of `preprocess` left out, and at last with all but the
+    first, by what is different.
+
+    `preprocessed` is what `preprocess` made of the image. Where its plain grey values are all 0, so that nothing can
+    be seen without making out the ink, there is none for that stage.
     """
     ink, cropped, fitted = preprocessed.ink, preprocessed.cropped, preprocessed.fitted
-    made = [
-        Variant("not cropped", centre_mass(resize_ink(ink, _within(ink, FITTED_SIDE)))),
-        Variant("shape not kept", centre_mass(resize_ink(cropped, (FITTED_SIDE, FITTED_SIDE)))),
-        Variant("no margin", centre_mass(resize_ink(cropped, _within(cropped, INPUT_SIDE)))),
-        Variant("box centred, not mass", _centre_box(fitted)),
-        Variant("plain resize", resize_ink(ink, (INPUT_SIDE, INPUT_SIDE))),
-    ]
+    made = {
+        "not cropped": centre_mass(resize_ink(ink, _within(ink, FITTED_SIDE))),
+        "shape not kept": centre_mass(resize_ink(cropped, (FITTED_SIDE, FITTED_SIDE))),
+        "no margin": centre_mass(resize_ink(cropped, _within(cropped, INPUT_SIDE))),
+        "box centred, not mass": _centre_box(fitted),
+        "plain resize": resize_ink(ink, (INPUT_SIDE, INPUT_SIDE)),
+    }
     try:
-        plain = Variant("colours as they are", preprocess_ink(_grey(image)).model_input)
+        return {"colours as they are": preprocess_ink(_grey(image)).model_input, **made}
     except BlankImageError:
         return made
-    return [plain, *made]
 
 
 def _grey(image: DigitImage) -> NDArray[np.uint8]:

@@ -33,7 +33,10 @@ ALLOWED: dict[str, set[str]] = {
     "onnx_models": {"architectures", "datasets", "onnx_probe", "preprocessing"},
     "checkpoints": {"architectures", "files", "onnx_models", "preprocessing"},
     "classifier": {"checkpoints", "preprocessing"},
-    "explanation": {"classifier", "checkpoints", "architectures", "preprocessing"},
+    "explanation": {"classifier", "checkpoints", "architectures", "drawing", "preprocessing"},
+    "drawing": {"preprocessing", "strokes"},
+    "gauges": {"preprocessing"},
+    "xray": {"classifier", "preprocessing"},
     "datasets": {"arrays", "files", "preprocessing", "strokes", "torchvision_import"},
     "strokes": {"arrays"},
     "torchvision_import": set(),
@@ -130,7 +133,19 @@ def _loaded_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-HEAVY = {"torchvision", "sklearn", "mlxtend", "pandas", "matplotlib", "altair", "streamlit", "fastapi", "uvicorn"}
+HEAVY = {
+    "torchvision",
+    "sklearn",
+    "mlxtend",
+    "pandas",
+    "matplotlib",
+    "altair",
+    "captum",
+    "streamlit",
+    "fastapi",
+    "uvicorn",
+}
+HEAVY |= {"captum"}
 HEAVY |= {"onnx", "onnxruntime"}  # and not everybody has them
 
 
