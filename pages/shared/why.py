@@ -13,7 +13,7 @@ from digitcore.pictures import overlay
 from digitcore.preprocessing import DigitImage
 from pages.shared import resources
 from pages.shared.canvas import SIDE
-from pages.shared.panels import percent, picked_classifier, pictures_row, said
+from pages.shared.panels import picked_classifier, pictures_row, said
 from pages.shared.state import drawing
 
 _PIECES = 4  # of the only stroke of a drawing
@@ -45,7 +45,7 @@ def _strokes(classifier: DigitClassifier, prediction: Prediction) -> None:
         for layer in resources.drawn_layers(json.dumps(described), side=SIDE, pieces=pieces)
     ]
     without = without_each(classifier, layers)
-    st.caption(f"Without each {'quarter of the stroke' if alone else 'stroke'}, in orange")
+    st.caption(f"What each {'quarter of the stroke' if alone else 'stroke'} carries: the answer without the orange")
     pictures_row(
         ((_left_out(layers, i), _carried(answer, prediction)) for i, answer in enumerate(without)),
         longest=84,
@@ -86,12 +86,14 @@ def _why_not(classifier: DigitClassifier, prediction: Prediction) -> None:
         classifier.checkpoint.name, classifier.checkpoint.digest, prediction.model_input, towards
     )
     if change is None:
-        st.markdown(f"Not even 40 spots of ink, put on or rubbed out, make it a {towards}.")
+        st.markdown(f"No small change was found that makes it a **{towards}**.")
         return
-    st.markdown(
-        f"A **{towards}** ({percent(float(prediction.probabilities[towards]))} now) would have needed little: "
-        f"{percent(change.added)} more ink where it is blue, {percent(change.removed)} less where it is orange."
-    )
+    amounts = [
+        f"{share:.0%} {words}"
+        for share, words in ((change.added, "more ink, in blue"), (change.removed, "less, in orange"))
+        if share >= 0.005
+    ]
+    st.markdown(f"With {' and '.join(amounts)}, it would be a **{towards}**. No smaller change was found.")
     difference = change.model_input.astype(np.float32) - prediction.model_input
     pictures_row(
         (

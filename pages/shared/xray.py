@@ -43,7 +43,7 @@ def _gauges(prediction: Prediction) -> None:
     called = f"MNIST's {prediction.digit}s"
     reference = resources.gauge_reference(prediction.digit)
     readings = read_gauges(prediction.model_input, reference)
-    st.caption(f"Among {called}: the middle of each scale is the median of {len(reference['ink'])}")
+    st.caption(f"Compared with {len(reference['ink'])} of {called}, whose median is in the middle")
     rows = "".join(_row(reading) for reading in readings)
     st.html(f'{_STYLE}<div class="gauges" data-testid="gauges">{rows}</div>')
     found = hint(readings, called=called)
