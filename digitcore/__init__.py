@@ -22,6 +22,8 @@ from digitcore.errors import (
     TrainingError,
 )
 from digitcore.evaluation import Evaluation, evaluate
+from digitcore.numbers import FoundDigit, NumberReading, read_number
+from digitcore.segmentation import DigitInk, find_digits
 
 __all__ = [
     "AnnotationError",
@@ -31,14 +33,19 @@ __all__ = [
     "DatasetError",
     "DatasetMissingError",
     "DigitClassifier",
+    "DigitInk",
     "DigitSet",
     "DigitcoreError",
     "Evaluation",
+    "FoundDigit",
     "ImageError",
+    "NumberReading",
     "Prediction",
     "TrainingError",
     "compare",
     "evaluate",
+    "find_digits",
     "load_classifier",
     "load_digits",
+    "read_number",
 ]

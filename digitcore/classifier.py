@@ -81,6 +81,14 @@ class DigitClassifier:
                 raise type(error)(f"Picture {position} of {len(images)}: {error}") from error
         return self._predictions(stages, threads=all_cores())
 
+    def predict_inks(self, inks: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+        """One prediction an ink map (H, W), 255 = ink: digits that were found on a picture.
+
+        Raises:
+            BlankImageError: there is no ink on one.
+        """
+        return self._predictions([preprocess_ink(ink) for ink in inks], threads=1)
+
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated logits (N, 10), divided by the checkpoint's temperature, of model inputs uint8 (N, 28, 28)."""
         return np.concatenate([np.empty((0, 10), np.float32), *self.logits_by_batch(images)])
