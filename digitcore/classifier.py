@@ -16,7 +16,7 @@ from digitcore.errors import ImageError
 from digitcore.preprocessing import DigitImage, Preprocessed, blank_stages, extract_ink, normalize, preprocess_ink
 from digitcore.refusal import Refusal, refuse_answer, refuse_ink
 
-__all__ = ["BATCH_SIZE", "DigitClassifier", "Prediction", "all_cores", "load_classifier"]
+__all__ = ["BATCH_SIZE", "DigitClassifier", "Prediction", "all_cores", "load_classifier", "using_threads"]
 
 BATCH_SIZE = 500
 """Digits put through a network at a time."""
@@ -100,7 +100,7 @@ class DigitClassifier:
         temperature = np.float32(self.checkpoint.metadata.temperature)
         for start in range(0, len(images), BATCH_SIZE):
             batch = normalize(images[start : start + BATCH_SIZE])
-            with _threads(threads or all_cores()), torch.inference_mode():
+            with using_threads(threads or all_cores()), torch.inference_mode():
                 logits = self.checkpoint.network(batch)
             yield logits.numpy() / temperature
 
@@ -108,7 +108,7 @@ class DigitClassifier:
         """The network's own description (N, F) of model inputs uint8 (N, 28, 28), just before the last layer."""
         network = self.checkpoint.network
         starts = range(0, len(images), BATCH_SIZE)
-        with _threads(all_cores()), torch.inference_mode():
+        with using_threads(all_cores()), torch.inference_mode():
             batches = [network.forward_features(normalize(images[start : start + BATCH_SIZE])) for start in starts]
         return torch.cat(batches).numpy()
 
@@ -152,7 +152,7 @@ def all_cores() -> int:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def using_threads(count: int) -> Iterator[None]:
     """Computing with count threads. The setting belongs to the calling thread, so others are not disturbed.
 
     For one digit, more than one thread costs more to wake than it saves.

@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["digit_sheet", "png_address"]
+__all__ = ["digit_sheet", "overlay", "png_address"]
+
+_FOR, _AGAINST = (80, 160, 255), (255, 140, 40)  # blue and orange, which the colour-blind can tell apart
+_DIMMED = 0.6  # of the ink's brightness, so that colours stand out on it
 
 
 def png_address(pixels: NDArray[np.uint8]) -> str:
-    """Grey pixels (H, W) as the data address of a PNG."""
+    """Grey pixels (H, W), or colours (H, W, 3), as the data address of a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
@@ -25,3 +28,16 @@ def digit_sheet(images: NDArray[np.uint8], *, columns: int) -> str:
     padded[:count] = images
     grid = padded.reshape(rows, columns, height, width).swapaxes(1, 2)
     return png_address(grid.reshape(rows * height, columns * width))
+
+
+def overlay(ink: NDArray[np.uint8], values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Colours (H, W, 3): ink (H, W) in grey on black, under values (H, W): blue above 0, orange below.
+
+    The colour is the denser the further from 0, and covers all where a value is furthest.
+    """
+    greatest = float(np.abs(values).max())
+    density = np.abs(values)[:, :, np.newaxis] / (greatest or 1)
+    colour = np.where(values[:, :, np.newaxis] > 0, _FOR, _AGAINST)
+    mixed = density * colour + (1 - density) * _DIMMED * ink[:, :, np.newaxis].astype(np.float64)
+    coloured: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
+    return coloured

@@ -39,11 +39,13 @@ __all__ = [
     "DigitImage",
     "Preprocessed",
     "blank_stages",
+    "centre_mass",
     "extract_ink",
     "normalize",
     "preprocess",
     "preprocess_ink",
     "read_image",
+    "resize_ink",
 ]
 
 PREPROCESSING = "mnist-1"
@@ -182,7 +184,7 @@ def preprocess_ink(ink: NDArray[np.uint8]) -> Preprocessed:
     digit = np.where(left_out, 0, ink)
     box = box_of(digit)
     fitted = _fit(digit[box[1] : box[3], box[0] : box[2]])
-    return Preprocessed(ink=ink, box=box, left_out=left_out, fitted=fitted, model_input=_centre(fitted))
+    return Preprocessed(ink=ink, box=box, left_out=left_out, fitted=fitted, model_input=centre_mass(fitted))
 
 
 def blank_stages(ink: NDArray[np.uint8]) -> Preprocessed:
@@ -420,14 +422,19 @@ def _specks(ink: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def _fit(cropped: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = cropped.shape
     scale = FITTED_SIDE / max(height, width)
-    target = (max(1, round(height * scale)), max(1, round(width * scale)))
-    if target == (height, width):
-        return cropped
-    ink = cropped.astype(np.float32) / 255
-    if scale < 1:
-        averaged = _area_weights(height, target[0]) @ ink @ _area_weights(width, target[1]).T
+    return resize_ink(cropped, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
+def resize_ink(ink: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Ink (H, W) brought to another shape: made smaller by area averaging, its peak back at 255; else by a cubic."""
+    height, width = ink.shape
+    if shape == (height, width):
+        return ink
+    values = ink.astype(np.float32) / 255
+    if max(shape) < max(height, width):
+        averaged = _area_weights(height, shape[0]) @ values @ _area_weights(width, shape[1]).T
         return _stretch(averaged.astype(np.float32))
-    enlarged = Image.fromarray(ink).resize((target[1], target[0]), Image.Resampling.BICUBIC)
+    enlarged = Image.fromarray(values).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
     return _stretch(np.asarray(enlarged, dtype=np.float32).clip(0, 1))
 
 
@@ -440,7 +447,7 @@ def _area_weights(source: int, target: int) -> _Floats:
     return weights
 
 
-def _centre(fitted: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def centre_mass(fitted: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A black (28, 28) picture with fitted (h, w) on it: its centre of mass in [13.5, 14.5), unless that cuts it."""
     centred = np.zeros((INPUT_SIDE, INPUT_SIDE), dtype=np.uint8)
     height, width = fitted.shape

@@ -9,8 +9,10 @@ from digitcore.classifier import Prediction
 from digitcore.preprocessing import DigitImage, read_image
 from pages.shared import resources
 from pages.shared.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, put_on_canvas
-from pages.shared.panels import answer_panel, error_box, nothing_yet_panel, picked_classifier, stages_panel
+from pages.shared.panels import answer_panel, error_box, nothing_yet_panel, picked_classifier
 from pages.shared.state import Picture, keep_picture, picture
+from pages.shared.why import why_panel
+from pages.shared.xray import xray_panel
 
 _SOURCES = {
     "Draw": ":material/draw: Draw",
@@ -41,8 +43,8 @@ def draw_and_answer() -> None:
     if source == "Draw":
         _tools()
     if prediction is not None:
-        st.subheader("How the picture came to be", anchor=False)
-        stages_panel(prediction.preprocessed)
+        look = st.segmented_control("Look closer", ["X-ray", "Why"], default="X-ray", required=True, key="look")
+        (why_panel if look == "Why" else xray_panel)(image, prediction)
 
 
 def _answered(image: DigitImage) -> Prediction | None:

@@ -37,7 +37,10 @@ ALLOWED: dict[str, set[str]] = {
     "checkpoints": {"architectures", "files", "onnx_models", "preprocessing", "refusal"},
     "refusal": set(),
     "classifier": {"checkpoints", "preprocessing", "refusal"},
-    "explanation": {"classifier", "checkpoints", "architectures", "preprocessing"},
+    "explanation": {"classifier", "checkpoints", "architectures", "drawing", "preprocessing"},
+    "drawing": {"preprocessing", "strokes"},
+    "gauges": {"preprocessing"},
+    "xray": {"classifier", "preprocessing"},
     "datasets": {"arrays", "files", "preprocessing", "strokes", "torchvision_import"},
     "strokes": {"arrays"},
     "forms": {"strokes"},
@@ -147,7 +150,19 @@ def _loaded_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-HEAVY = {"torchvision", "sklearn", "mlxtend", "pandas", "matplotlib", "altair", "streamlit", "fastapi", "uvicorn"}
+HEAVY = {
+    "torchvision",
+    "sklearn",
+    "mlxtend",
+    "pandas",
+    "matplotlib",
+    "altair",
+    "captum",
+    "streamlit",
+    "fastapi",
+    "uvicorn",
+}
+HEAVY |= {"captum"}
 HEAVY |= {"onnx", "onnxruntime"}  # and not everybody has them
 
 

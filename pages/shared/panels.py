@@ -36,7 +36,7 @@ _STYLE = """<style>
 .digit-stages {display: flex; flex-wrap: wrap; gap: 1rem}
 .digit-stages.small {gap: .5rem}
 .digit-stages figure, .digit-answer figure {margin: 0}
-figure figcaption {font-size: .8rem; opacity: .8; margin-top: .3rem}
+figure figcaption {font-size: .8rem; opacity: .8; margin-top: .3rem; white-space: pre-line}
 .digit-stages .frame {width: 140px; height: 140px; display: flex; align-items: center; justify-content: center;
   background: #000}
 .digit-stages img, .digit-answer img {image-rendering: pixelated; display: block; max-width: none;
@@ -205,13 +205,18 @@ def _answer(
     )
 
 
-def pictures_row(pictures: Iterable[tuple[NDArray[np.uint8], str]]) -> None:
-    """Small pictures of ink beside each other, each with its caption."""
+def pictures_row(
+    pictures: Iterable[tuple[NDArray[np.uint8], str]], *, longest: int = 50, name: str = "pictures"
+) -> None:
+    """Small pictures of ink, or coloured ones (H, W, 3), beside each other, each with its caption of one or more lines.
+
+    `longest` is the longer side in pixels, `name` what tests find the row by.
+    """
     figures = "".join(
-        f"<figure>{_image(pixels, longest=50, alt=caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
-        for pixels, caption in pictures
+        f"<figure>{_image(pixels, longest=longest, alt=words)}<figcaption>{html.escape(words)}</figcaption></figure>"
+        for pixels, words in pictures
     )
-    st.html(f'{_STYLE}<div class="digit-stages small">{figures}</div>')
+    st.html(f'{_STYLE}<div class="digit-stages small" data-testid="{name}">{figures}</div>')
 
 
 def nothing_yet_panel(words: str) -> None:
@@ -228,6 +233,11 @@ def percent(share: float) -> str:
     if share >= 0.9995:
         return ">99.9%"
     return "<0.1%" if share < 0.0005 else f"{share:.1%}"
+
+
+def said(digit: int, confidence: float, prediction: Prediction) -> str:
+    """Another answer beside the one that was given: "7, 98.0%", or "1 instead, 61.0%"."""
+    return f"{digit}{'' if digit == prediction.digit else ' instead'}, {percent(confidence)}"
 
 
 def _bar(digit: int, probability: float, *, best: bool) -> str:
@@ -260,7 +270,7 @@ def stages_panel(preprocessed: Preprocessed) -> None:
 
 
 def _image(pixels: NDArray[np.uint8], *, longest: int, alt: str) -> str:
-    """An <img> of ink (H, W), light on black, its longer side `longest` pixels."""
+    """An <img> of ink (H, W), light on black, or of colours (H, W, 3), its longer side `longest` pixels."""
     scale = longest / max(pixels.shape)
-    height, width = (max(1, round(side * scale)) for side in pixels.shape)
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
     return f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" src="{png_address(pixels)}">'

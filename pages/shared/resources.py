@@ -3,6 +3,7 @@
 Arguments whose names begin with an underscore are not compared: the fingerprint beside them stands for them.
 """
 
+import json
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore import charts, comparison, metrics
+from digitcore import charts, comparison, explanation, gauges, metrics
 from digitcore.annotations import AnnotationStore
 from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary, shared_library
 from digitcore.classifier import DigitClassifier
 from digitcore.datasets import DigitSet, is_available, load_digits
+from digitcore.drawing import render_object
 from digitcore.evaluation import (
     Evaluation,
     Summary,
@@ -209,6 +211,44 @@ def _first_training_digits() -> DigitSet:
 def reference_features(name: str, digest: str, reference: str) -> NDArray[np.float32]:
     """Features (N, F) of the reference digits. Nothing may write to them."""
     return classifier(name).features(reference_digits().images)
+
+
+@st.cache_data(max_entries=10, show_spinner=False)
+def gauge_reference(digit: int) -> dict[str, NDArray[np.float64]]:
+    """`gauges.measure` of MNIST's validation digits of one class, which are always there."""
+    validation = digits("mnist-validation")
+    return gauges.measure(validation.images[validation.labels == digit])
+
+
+# Why a network answers as it does: kept, since a page runs again without a new drawing too.
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def drawn_layers(described: str, *, side: int, pieces: int) -> NDArray[np.uint8]:
+    """`drawing.render_object` of an object given as JSON. Nothing may write to it."""
+    return render_object(json.loads(described), side=side, pieces=pieces)
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking where the network looked ...")
+def attributions(name: str, digest: str, image: NDArray[np.uint8], digit: int) -> dict[str, NDArray[np.float32]]:
+    """Maps (28, 28) of what speaks for a digit, by what they mean; of an ONNX file there is one only."""
+    of = classifier(name)
+    covered = {"occlusion:\nthe answer's loss\nwhere ink is wiped out": explanation.occlusion(of, image, digit=digit)}
+    if not explanation.has_gradients(of):
+        return covered
+    return {
+        "integrated gradients:\nwhat each pixel's\nink adds to it": explanation.integrated_gradients(
+            of, image, digit=digit
+        ),
+        **covered,
+        "saliency:\nwhere a little ink\nwould change most": explanation.saliency(of, image, digit=digit),
+    }
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking for a small change ...")
+def smallest_change(name: str, digest: str, image: NDArray[np.uint8], towards: int) -> explanation.Change | None:
+    """`explanation.smallest_change`."""
+    return explanation.smallest_change(classifier(name), image, towards=towards)
 
 
 # Two checkpoints and more; nothing may write to what comes back. Names belong to the keys, since they are shown.
