@@ -8,11 +8,10 @@ from PIL import Image
 from digitcore.classifier import Prediction
 from digitcore.preprocessing import DigitImage, read_image
 from pages.shared import resources
-from pages.shared.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, put_on_canvas
+from pages.shared.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, earlier_drawings, put_on_canvas
+from pages.shared.details import details_panel
 from pages.shared.panels import answer_panel, error_box, nothing_yet_panel, picked_classifier
-from pages.shared.state import Picture, keep_picture, picture
-from pages.shared.why import why_panel
-from pages.shared.xray import xray_panel
+from pages.shared.state import Picture, drawing, keep_picture, picture
 
 _SOURCES = {
     "Draw": ":material/draw: Draw",
@@ -38,13 +37,15 @@ def draw_and_answer() -> None:
         image = _drawn() if source == "Draw" else _pictured(source)
     with right:
         prediction = None if image is None else _answered(image)
+        if source == "Draw" and prediction is not None:
+            drawing().answer = str(prediction.digit)
         if image is None:
             nothing_yet_panel(_INVITATIONS[source])
     if source == "Draw":
         _tools()
-    if prediction is not None:
-        look = st.segmented_control("Look closer", ["X-ray", "Why"], default="X-ray", required=True, key="look")
-        (why_panel if look == "Why" else xray_panel)(image, prediction)
+        earlier_drawings()
+    if image is not None and prediction is not None:
+        details_panel(image, prediction)
 
 
 def _answered(image: DigitImage) -> Prediction | None:
