@@ -44,8 +44,7 @@ def draw_and_answer() -> None:
     if source == "Draw":
         _tools()
         earlier_drawings()
-    if image is not None and prediction is not None:
-        details_panel(image, prediction)
+    details_panel(image, prediction)
 
 
 def _answered(image: DigitImage) -> Prediction | None:

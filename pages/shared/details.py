@@ -22,12 +22,16 @@ _DETAILS: dict[str, Callable[[DigitImage, Prediction], None]] = {
 }
 
 
-def details_panel(image: DigitImage, prediction: Prediction) -> None:
-    """The picked detail of what the picked checkpoint says about a picture."""
+def details_panel(image: DigitImage | None, prediction: Prediction | None) -> None:
+    """The picked detail of what the picked checkpoint says about a picture.
+
+    The choice is there before any picture: a widget that is not shown would lose what the address says.
+    """
     st.subheader("Look closer", anchor=False)
     picked = st.segmented_control(
         "Look closer", list(_DETAILS), default="X-ray", required=True, key="look", bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
-    with error_box():
-        _DETAILS[picked](image, prediction)
+    if image is not None and prediction is not None:
+        with error_box():
+            _DETAILS[picked](image, prediction)

@@ -13,9 +13,10 @@ from pages.shared.panels import percent, picked_classifier, picked_dataset, plai
 
 _MOST = 12  # rows without being asked: the best, for a folder may hold hundreds
 _STYLE = """<style>
-.opinions {border-collapse: collapse; width: 100%; max-width: 760px; font-variant-numeric: tabular-nums}
+.opinions {border-collapse: collapse; width: 100%; max-width: 700px; table-layout: fixed;
+  font-variant-numeric: tabular-nums}
 .opinions th {text-align: left; font-size: .8rem; font-weight: 400; opacity: .8}
-.opinions td, .opinions th {padding: .2rem .6rem; border: 0}
+.opinions td, .opinions th {padding: .2rem .4rem; border: 0}
 .opinions td:first-child, .opinions th:first-child {border-left: 4px solid transparent; overflow-wrap: anywhere}
 .opinions tr.differs td {background: rgba(217, 130, 43, .16)}
 .opinions tr.differs td:first-child {border-left-color: #d9822b}
@@ -25,7 +26,14 @@ _STYLE = """<style>
 .opinions .bar {height: 100%; border-radius: .2rem; background: rgba(128, 128, 128, .8)}
 .opinions .sure span, .opinions .errors {text-align: right}
 .opinions small {opacity: .8; white-space: nowrap}
+.opinions col:nth-child(1) {width: 32%}
+.opinions col:nth-child(2) {width: 3rem}
+.opinions col:nth-child(4) {width: 4rem}
 </style>"""
+_HEAD = (
+    "<colgroup><col><col><col><col></colgroup>"
+    '<tr><th>checkpoint</th><th>says</th><th>how sure</th><th class="errors">errors</th></tr>'
+)
 
 
 def opinions_panel(_: DigitImage, prediction: Prediction) -> None:
@@ -43,8 +51,8 @@ def opinions_panel(_: DigitImage, prediction: Prediction) -> None:
         _row(standing, opinion, differs=opinion.digit != most, picked=opinion.checkpoint == picked)
         for standing, opinion in zip(shown, opinions, strict=True)
     ]
-    heads = f'<tr><th>checkpoint</th><th>says</th><th></th><th class="errors">errors on {picked_dataset()}</th></tr>'
-    st.html(f'{_STYLE}<table class="opinions" data-testid="opinions">{heads}{"".join(rows)}</table>')
+    st.html(f'{_STYLE}<table class="opinions" data-testid="opinions">{_HEAD}{"".join(rows)}</table>')
+    st.caption(f"Fewest errors on {picked_dataset()} first.")
     if len(standings) > _MOST:
         st.toggle(f"All {len(standings)}", key="all-checkpoints", help="Hundreds take a moment with each stroke.")
 
@@ -62,12 +70,12 @@ def _in_words(opinions: list[Opinion], most: int) -> str:
 def _row(standing: Standing, opinion: Opinion, *, differs: bool, picked: bool) -> str:
     name = html.escape(opinion.checkpoint)
     notes = [word for word, applies in (("picked", picked), ("differs", differs)) if applies]
-    errors = "" if standing.summary is None else f"{standing.summary.errors:,} of {standing.summary.digits:,}"
+    errors = "" if standing.summary is None else f"{standing.summary.errors:,}"
     return (
         f'<tr class="{"differs" if differs else ""}">'
         f"<td>{f'<b>{name}</b>' if picked else name} <small>{', '.join(notes)}</small></td>"
         f'<td class="said">{opinion.digit}</td>'
-        f'<td style="width: 45%"><div class="sure"><div class="track"><div class="bar" '
+        f'<td><div class="sure"><div class="track"><div class="bar" '
         f'style="width: {opinion.confidence:.2%}"></div></div><span>{percent(opinion.confidence)}</span></div></td>'
         f'<td class="errors">{errors}</td></tr>'
     )

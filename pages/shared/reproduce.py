@@ -23,9 +23,13 @@ def reproduce_panel(image: DigitImage, prediction: Prediction) -> None:
         f"The picture that was read. On it **{plain(checkpoint.name)}**, SHA-256 `{checkpoint.digest}`, "
         f"answers {prediction.digit} with a confidence of {prediction.confidence:.6f}:"
     )
-    st.code(curl_command(checkpoint, file=file.name, address=st.context.url or "http://localhost:8501"), "sh")
+    st.code(
+        curl_command(checkpoint, file=file.name, address=st.context.url or "http://localhost:8501"),
+        "sh",
+        wrap_lines=True,
+    )
     st.caption("With the picture in this project's folder:")
-    st.code(command_line(checkpoint, file=file.name), "sh")
+    st.code(command_line(checkpoint, file=file.name), "sh", wrap_lines=True)
     st.code(python_code(checkpoint, file=file.name), "python")
 
 
