@@ -92,9 +92,10 @@ def show_errors(**filters: object) -> None:
 
 
 def show_cell(true: int, predicted: int) -> None:
-    """Goes to the confusion page with this cell picked."""
-    st.session_state.update({TRUE: str(true), PREDICTED: str(predicted), DIGIT: None})
-    st.switch_page("pages/confusion.py", query_params={})
+    """Goes to the confusion page with this cell picked, in the address too."""
+    for name in (TRUE, PREDICTED, DIGIT):
+        st.session_state.pop(name, None)
+    st.switch_page("pages/confusion.py", query_params={TRUE: str(true), PREDICTED: str(predicted)})
 
 
 VIEW, A, B, CHOSEN, OUTCOME = "view", "a", "b", "chosen", "outcome"

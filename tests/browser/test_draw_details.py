@@ -104,7 +104,7 @@ def test_similar_digits_and_the_confusion_cell(draw_page: DrawPage) -> None:
     expect(page.get_by_text("A 2 read as 7")).to_be_visible()
     page.get_by_role("button", name="See them").click()
     expect(page.get_by_role("heading", name="Confusion matrix")).to_be_visible()
-    page.wait_for_url(re.compile(r"(?=.*true=2)(?=.*predicted=7)"))
+    expect(page).to_have_url(re.compile(r"(?=.*true=2)(?=.*predicted=7)"))
 
 
 def test_the_snippets_reproduce_the_answer(page: Page, server: str, weights: Path, tmp_path: Path) -> None:
