@@ -1,6 +1,7 @@
 """A closer look at one answer: the visitor picks what at, and only that is computed with each stroke."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import streamlit as st
 
@@ -13,6 +14,10 @@ from pages.shared.similar import similar_panel
 from pages.shared.why import why_panel
 from pages.shared.xray import xray_panel
 
+Read: TypeAlias = tuple[DigitImage, Prediction]
+"""A picture of one digit and what is said of it."""
+
+_WHICH = "which-digit"
 _DETAILS: dict[str, Callable[[DigitImage, Prediction], None]] = {
     "X-ray": xray_panel,
     "Why": why_panel,
@@ -22,16 +27,29 @@ _DETAILS: dict[str, Callable[[DigitImage, Prediction], None]] = {
 }
 
 
-def details_panel(image: DigitImage | None, prediction: Prediction | None) -> None:
-    """The picked detail of what the picked checkpoint says about a picture.
+def details_panel(reading: list[Read] | None) -> None:
+    """The picked detail of one digit of those that were read in a picture.
 
     The choice is there before any picture: a widget that is not shown would lose what the address says.
     """
     st.subheader("Look closer", anchor=False)
-    picked = st.segmented_control(
-        "Look closer", list(_DETAILS), default="X-ray", required=True, key="look", bind="query-params",
+    with st.container(horizontal=True, gap="medium"):
+        picked = st.segmented_control(
+            "Look closer", list(_DETAILS), default="X-ray", required=True, key="look", bind="query-params",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        which = 0 if reading is None or len(reading) == 1 else _which(reading)
+    if reading is not None:
+        with error_box():
+            _DETAILS[picked](*reading[which])
+
+
+def _which(reading: list[Read]) -> int:
+    """The position of the digit to look at, which stays when strokes are added."""
+    st.session_state[_WHICH] = min(st.session_state.get(_WHICH, 0), len(reading) - 1)
+    digits = [str(prediction.digit) for _, prediction in reading]
+    which: int = st.pills(
+        "Digit", range(len(reading)), required=True, key=_WHICH, format_func=digits.__getitem__,
         label_visibility="collapsed",
     )  # fmt: skip
-    if image is not None and prediction is not None:
-        with error_box():
-            _DETAILS[picked](image, prediction)
+    return which

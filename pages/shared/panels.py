@@ -15,6 +15,7 @@ from digitcore.classifier import DigitClassifier, Prediction
 from digitcore.datasets import DigitSet, download_mnist
 from digitcore.errors import DigitcoreError
 from digitcore.evaluation import Evaluation
+from digitcore.numbers import FoundDigit, NumberReading
 from digitcore.pictures import png_address
 from digitcore.preprocessing import Preprocessed
 from pages.shared import resources
@@ -26,6 +27,16 @@ _STYLE = """<style>
 .digit-answer p {margin: 0; text-align: center; min-width: 7.5rem}
 .digit-answer b {display: block; font-size: 8rem; line-height: 8.5rem}
 .digit-answer.empty b {opacity: .3}
+.digit-number b {font-size: min(8rem, 19rem / var(--digits))}
+.digit-answer.digit-number.refused b {font-size: min(4.5rem, 19rem / var(--digits))}
+.digit-number .picture {position: relative; width: 168px}
+.digit-number .picture i {position: absolute; outline: 2px solid #5b9ae6}
+.found-digits {display: flex; flex-wrap: wrap; gap: 1rem; margin-top: .75rem; min-height: 228px; align-content: start;
+  font-variant-numeric: tabular-nums; text-align: center}
+.found-digits b {display: block; font-size: 1.5rem; line-height: 2rem}
+.found-digits figure {margin: 0; width: 72px}
+.found-digits .refused b {opacity: .4}
+.found-digits img {image-rendering: pixelated; outline: 1px solid rgba(128, 128, 128, .5)}
 .digit-answer strong {display: block; font-size: 1.25rem}
 .digit-answer.refused b {opacity: .4; font-size: 4.5rem; line-height: 5rem}
 .digit-bars {display: grid; grid-template-columns: 1rem 1fr 3.6rem; gap: .2rem .6rem; align-items: center;
@@ -208,6 +219,36 @@ def _answer(
         f'<b data-testid="answer">{best}</b><span data-testid="confidence">{html.escape(words)}</span></p>'
         f"{figure}</div>"
         f'<div class="digit-bars" role="img" aria-label="{spoken}">{rows}</div>'
+    )
+
+
+def number_panel(reading: NumberReading) -> None:
+    """Several digits, large, where they stand in the picture, and each of them; as high as `answer_panel`."""
+    height, width = reading.ink.shape
+    boxes = "".join(
+        f'<i style="left: {left / width:.2%}; top: {top / height:.2%}; width: {(right - left) / width:.2%}; '
+        f'height: {(bottom - top) / height:.2%}"></i>'
+        for left, top, right, bottom in (digit.box for digit in reading.digits)
+    )
+    picture = _image(reading.ink, longest=168, alt=f"the picture with {len(reading.digits)} digits framed")
+    words = f"{percent(reading.confidence)} sure of all" if reading.reason is None else reading.reason
+    st.html(
+        f'{_STYLE}<div class="digit-answer digit-number{"" if reading.accepted else " refused"}" '
+        f'style="--digits: {len(reading.number)}"><p role="status">'
+        f'<b data-testid="answer">{reading.number}</b><span data-testid="confidence">{html.escape(words)}</span></p>'
+        f'<figure><div class="picture" data-testid="found">{picture}{boxes}</div>'
+        f"<figcaption>each read on its own</figcaption></figure></div>"
+        f'<div class="found-digits">{"".join(map(_found, reading.digits))}</div>'
+    )
+
+
+def _found(digit: FoundDigit) -> str:
+    said = digit.prediction
+    picture = _image(said.model_input, longest=72, alt=f"28 by 28 pixels, read as {said.digit}")
+    words = percent(said.confidence) if said.refusal is None else said.refusal.kind
+    return (
+        f'<figure class="{"" if said.accepted else "refused"}">{picture}<b>{said.digit}</b>'
+        f"<figcaption>{html.escape(words)}</figcaption></figure>"
     )
 
 
