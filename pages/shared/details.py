@@ -33,13 +33,12 @@ def details_panel(reading: list[Read] | None) -> None:
     The choice is there before any picture: a widget that is not shown would lose what the address says.
     """
     st.subheader("Look closer", anchor=False)
-    with st.container(horizontal=True, gap="medium"):
-        picked = st.segmented_control(
-            "Look closer", list(_DETAILS), default="X-ray", required=True, key="look", bind="query-params",
-            label_visibility="collapsed",
-        )  # fmt: skip
-        which = 0 if reading is None or len(reading) == 1 else _which(reading)
+    picked = st.segmented_control(
+        "Look closer", list(_DETAILS), default="X-ray", required=True, key="look", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
     if reading is not None:
+        which = _which(reading) if len(reading) > 1 else 0
         with error_box():
             _DETAILS[picked](*reading[which])
 

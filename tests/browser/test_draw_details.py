@@ -200,3 +200,39 @@ def test_a_blank_picture_is_refused_with_the_reason_first(draw_page: DrawPage, t
     expect(page.get_by_test_id("refusal")).to_have_text("Blank")
     expect(draw_page.answer).to_be_visible()
     assert float(draw_page.answer.evaluate("answer => getComputedStyle(answer).opacity")) < 0.5
+
+
+FOUR = [[(60.0, 80.0), (55.0, 100.0), (48.0, 140.0), (40.0, 180.0), (50.0, 181.0), (80.0, 181.0), (120.0, 180.0)],
+        [(100.0, 110.0), (100.0, 150.0), (99.0, 200.0), (98.0, 260.0)]]  # fmt: skip
+TWO = [[(190.0, 120.0), (200.0, 95.0), (230.0, 80.0), (265.0, 90.0), (280.0, 110.0), (275.0, 140.0), (260.0, 170.0),
+        (230.0, 210.0), (195.0, 245.0), (192.0, 250.0), (220.0, 250.0), (290.0, 250.0)]]  # fmt: skip
+
+
+def test_several_digits_are_a_number(draw_page: DrawPage) -> None:
+    """Each framed where it stands, and looked at on its own; or all of it read as one digit."""
+    page = drawn(draw_page, *FOUR).page
+    expect(draw_page.answer).to_have_text("4")
+    drawn(draw_page, *TWO)
+    expect(draw_page.answer).to_have_text("42")
+    image = picture(draw_page)
+    reading = digitcore.read_number(digitcore.load_classifier("compact"), image)
+    frame = page.get_by_test_id("found").bounding_box()
+    boxes = [each.bounding_box() for each in page.get_by_test_id("found").locator("i").all()]
+    assert len(boxes) == len(reading.digits) == 2
+    for shown, digit in zip(boxes, reading.digits, strict=True):
+        assert shown is not None
+        assert frame is not None
+        left, top, right, bottom = (168 / image.width * side for side in digit.box)
+        wanted = [frame["x"] + left, frame["y"] + top, right - left, bottom - top]
+        np.testing.assert_allclose([shown[name] for name in ("x", "y", "width", "height")], wanted, atol=2)
+
+    look(draw_page, "All checkpoints")
+    expect(page.locator(".opinions .said").first).to_have_text("4")
+    page.locator(".st-key-which-digit").get_by_text("2", exact=True).click()
+    expect(page.locator(".opinions .said").first).to_have_text("2")
+
+    page.get_by_text("Read as one digit").click()
+    alone = str(digitcore.load_classifier("compact").predict(image).digit)
+    expect(draw_page.answer).to_have_text(alone)
+    draw_page.clear()
+    expect(page.get_by_role("button", name="bring back this drawing")).to_have_count(1)
