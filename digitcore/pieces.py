@@ -73,7 +73,8 @@ class Pieces:
 
 def find_pieces(ink: NDArray[np.uint8]) -> Pieces:
     """The pieces of an ink map (H, W) in which 0 is no ink."""
-    numbers, _ = ndimage.label(ink, structure=_TOUCHING)
+    numbers: NDArray[np.int32] = np.empty(ink.shape, dtype=np.int32)
+    ndimage.label(ink, structure=_TOUCHING, output=numbers)
     slices = ndimage.find_objects(numbers)
     return Pieces(numbers, tuple((x.start, y.start, x.stop, y.stop) for y, x in slices))
 

@@ -194,9 +194,7 @@ def blank_stages(ink: NDArray[np.uint8]) -> Preprocessed:
     height, width = ink.shape
     model_input = np.zeros((INPUT_SIDE, INPUT_SIDE), dtype=np.uint8)
     nothing = np.zeros(ink.shape, dtype=bool)
-    return Preprocessed(
-        ink=ink, box=(0, 0, width, height), left_out=nothing, fitted=_fit(ink), model_input=model_input
-    )
+    return Preprocessed(ink=ink, box=(0, 0, width, height), left_out=nothing, fitted=_fit(ink), model_input=model_input)
 
 
 def normalize(images: NDArray[np.uint8]) -> Tensor:
