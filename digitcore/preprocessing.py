@@ -64,6 +64,8 @@ _Floats: TypeAlias = NDArray[np.float32]
 
 _WORKING_SIDE = 1024  # larger pictures are reduced by a whole factor first: no digit needs more
 _LEAST_CONTRAST = 0.1  # ink that differs less from its ground than this is taken for none
+_LEAST_LIGHT = 0.05  # of white: what is darker still is taken to be lit that much
+_GROUND_SIDE = 160  # pixels of the longer side: light changes slowly
 _LEAST_GAP = 4  # between ink and ground in a noisy picture, in standard deviations of the ground
 _LEAST_GROUND = 0.1  # share of the pixels of a clean picture that have the ground's colour
 _NOTHING = 0.5 / 255  # of full ink: no difference at 8 bits
@@ -340,21 +342,16 @@ def _denoise(colour: _Floats) -> _Floats:
     """Ink (H, W) in [0, 1] of a noisy picture with an uneven ground; all zero where nothing stands out.
 
     A grey closing (or opening, for light ink) wider than any stroke gives the ground; what differs from it by more
-    than Otsu's threshold is ink; specks far smaller than the largest piece are dropped.
+    than Otsu's threshold is ink; ruled lines and specks far smaller than the largest piece are dropped.
     """
     grey = ndimage.gaussian_filter(colour.mean(axis=2), sigma=max(colour.shape[:2]) / 700)
-    centred = grey - np.median(_margin(grey))
-    is_dark = abs(np.percentile(centred, 1)) > abs(np.percentile(centred, 99))
-    side = max(3, min(grey.shape) // 3)
-    smooth = ndimage.gaussian_filter(grey, sigma=side / 40)  # or the noise's extremes would be the ground
-    even = ndimage.grey_closing(smooth, size=side) if is_dark else ndimage.grey_opening(smooth, size=side)
-    ground = ndimage.gaussian_filter(even, sigma=side / 4)
+    ground, is_dark = _uneven_ground(grey)
     contrast = ground - grey if is_dark else grey - ground
     # Dark ink takes a share of the light that falls on it, light ink adds to it.
-    difference: _Floats = np.clip(contrast / np.maximum(ground, 0.05) if is_dark else contrast, 0, None)
-    threshold = _otsu(difference)
+    difference: _Floats = np.clip(contrast / np.maximum(ground, _LEAST_LIGHT) if is_dark else contrast, 0, None)
+    threshold = _threshold(difference)
     solid = difference > threshold
-    if not solid.any() or not _stands_out(contrast, solid):
+    if not solid.any() or not _stands_out(difference, solid):
         return np.zeros_like(difference)
     solid = _without_specks(solid)
     full = float(np.percentile(difference[solid], 75))
@@ -363,10 +360,42 @@ def _denoise(colour: _Floats) -> _Floats:
     return ink
 
 
-def _stands_out(contrast: _Floats, solid: NDArray[np.bool_]) -> bool:
+def _uneven_ground(grey: _Floats) -> tuple[_Floats, bool]:
+    """What grey (H, W) would be without ink, and whether the ink is dark. Small pictures do for it, and are fast."""
+    scale = min(1.0, _GROUND_SIDE / max(grey.shape))
+    small = _area_weights(grey.shape[0], max(1, round(grey.shape[0] * scale))) @ grey
+    small = small @ _area_weights(grey.shape[1], max(1, round(grey.shape[1] * scale))).T
+    side = max(3, min(small.shape) // 3)
+    around = ndimage.gaussian_filter(small, sigma=side / 3)
+    relative = small / np.maximum(around, _LEAST_LIGHT)
+    is_dark = bool(1 - np.percentile(relative, 1) > np.percentile(relative, 99) - 1)
+    smooth = ndimage.gaussian_filter(small, sigma=side / 40)  # or the noise's extremes would be the ground
+    even = ndimage.grey_closing(smooth, size=side) if is_dark else ndimage.grey_opening(smooth, size=side)
+    even = ndimage.gaussian_filter(even, sigma=side / 16)
+    size = (grey.shape[1], grey.shape[0])
+    return np.asarray(Image.fromarray(even).resize(size, Image.Resampling.BILINEAR)), is_dark
+
+
+def _threshold(difference: _Floats) -> float:
+    """What ink differs by at least. Where that lets lines through from edge to edge, and the pen is darker, more."""
+    threshold = _otsu(difference)
+    above = difference[difference > threshold]
+    if len(above) < 2:
+        return threshold
+    darker = _otsu(above)
+    reaches, still_reaches = _reaches_edges(difference > threshold), _reaches_edges(difference > darker)
+    return darker if reaches and not still_reaches else threshold
+
+
+def _reaches_edges(solid: NDArray[np.bool_]) -> bool:
+    """Whether solid pixels (H, W) touch two opposite edges of the picture."""
+    return bool((solid[:, 0].any() and solid[:, -1].any()) or (solid[0].any() and solid[-1].any()))
+
+
+def _stands_out(difference: _Floats, solid: NDArray[np.bool_]) -> bool:
     """Whether the pixels taken for ink differ from the others by more than two halves of mere noise would."""
-    others = contrast[~solid]
-    gap = float(np.median(contrast[solid]) - np.median(others))
+    others = difference[~solid]
+    gap = float(np.median(difference[solid]) - np.median(others))
     return gap >= max(_LEAST_CONTRAST, _LEAST_GAP * float(np.std(others)))
 
 

@@ -42,7 +42,7 @@ def find_digits(ink: NDArray[np.uint8]) -> list[DigitInk]:
 def find_lines(ink: NDArray[np.uint8]) -> list[list[DigitInk]]:
     """The same, each line a list. Digits share a line where they stand beside each other for a part of their height."""
     pieces = find_pieces(ink)
-    kept = [number for number in range(1, len(pieces) + 1) if not pieces.specks()[number]]
+    kept = (1 + np.flatnonzero(~pieces.specks()[1:])).tolist()
     digits = [_digit_ink(ink, pieces, group) for group in _grouped(pieces, kept)]
     return _in_lines(digits)
 

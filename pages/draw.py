@@ -5,14 +5,14 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitcore.classifier import Prediction
+from digitcore.numbers import FoundDigit, read_number
 from digitcore.preprocessing import DigitImage, read_image
+from digitcore.segmentation import find_digits
 from pages.shared import resources
-from pages.shared.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, put_on_canvas
-from pages.shared.panels import answer_panel, error_box, nothing_yet_panel, picked_classifier
-from pages.shared.state import Picture, keep_picture, picture
-from pages.shared.why import why_panel
-from pages.shared.xray import xray_panel
+from pages.shared.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, earlier_drawings, put_on_canvas
+from pages.shared.details import Read, details_panel
+from pages.shared.panels import answer_panel, error_box, nothing_yet_panel, number_panel, picked_classifier
+from pages.shared.state import Picture, drawing, keep_picture, picture
 
 _SOURCES = {
     "Draw": ":material/draw: Draw",
@@ -20,10 +20,12 @@ _SOURCES = {
     "Camera": ":material/photo_camera: Camera",
 }
 _INVITATIONS = {
-    "Draw": "Draw a digit from 0 to 9, of any size, anywhere.",
-    "Upload": "Choose a picture of one digit: a scan, a photograph, a screenshot.",
-    "Camera": "Hold one digit into the camera, large and well lit.",
+    "Draw": "Draw a digit from 0 to 9, or a number, of any size, anywhere.",
+    "Upload": "Choose a picture of a digit or a number: a scan, a photograph, a screenshot.",
+    "Camera": "Hold a digit into the camera, large and well lit.",
 }
+_MARGIN = 8  # pixels around a digit of several
+_ONE_DIGIT = "one-digit"
 
 
 @st.fragment
@@ -37,23 +39,38 @@ def draw_and_answer() -> None:
         )  # fmt: skip
         image = _drawn() if source == "Draw" else _pictured(source)
     with right:
-        prediction = None if image is None else _answered(image)
+        reading = None if image is None else _read_aloud(image)
         if image is None:
             nothing_yet_panel(_INVITATIONS[source])
+        if reading is not None and source == "Draw":
+            drawing().answer = "".join(str(each.digit) for _, each in reading)
     if source == "Draw":
         _tools()
-    if prediction is not None:
-        look = st.segmented_control("Look closer", ["X-ray", "Why"], default="X-ray", required=True, key="look")
-        (why_panel if look == "Why" else xray_panel)(image, prediction)
+        earlier_drawings()
+    details_panel(reading)
 
 
-def _answered(image: DigitImage) -> Prediction | None:
-    """The answer, shown; None where the picture cannot be used."""
+def _read_aloud(image: DigitImage) -> list[Read] | None:
+    """The digits in a picture and what is said of each, shown; None where the picture cannot be used."""
     with error_box():
         prediction = picked_classifier().predict(image)
-        answer_panel(prediction)
-        return prediction
+        several = len(find_digits(prediction.preprocessed.ink)) > 1
+        if several and not st.session_state.get(_ONE_DIGIT):
+            reading = read_number(picked_classifier(), image)
+            number_panel(reading)
+            read = [(_alone(each), each.prediction) for each in reading.digits]
+        else:
+            answer_panel(prediction)
+            read = [(image, prediction)]
+        if several:
+            st.toggle("Read as one digit", key=_ONE_DIGIT)
+        return read
     return None
+
+
+def _alone(digit: FoundDigit) -> NDArray[np.uint8]:
+    """A picture of one digit of several, with a margin."""
+    return np.pad(digit.prediction.preprocessed.ink, _MARGIN)
 
 
 def _drawn() -> NDArray[np.uint8] | None:

@@ -41,6 +41,8 @@ ALLOWED: dict[str, set[str]] = {
     "drawing": {"preprocessing", "strokes"},
     "gauges": {"preprocessing"},
     "xray": {"classifier", "preprocessing"},
+    "opinions": {"classifier"},
+    "snippets": {"checkpoints"},
     "datasets": {"arrays", "files", "preprocessing", "strokes", "torchvision_import"},
     "strokes": {"arrays"},
     "forms": {"strokes"},

@@ -7,7 +7,7 @@ import streamlit as st
 
 from digitcore.datasets import DigitSet, disputed_ids
 from digitcore.evaluation import Evaluation
-from pages.shared.gallery import MOST_TILES, Tile, gallery
+from pages.shared.gallery import MOST_TILES, Tile, gallery, tile_sheet
 from pages.shared.panels import percent
 from pages.shared.state import DIGIT
 
@@ -23,7 +23,8 @@ def digit_gallery(rows: pd.DataFrame, evaluation: Evaluation, pictures: DigitSet
         return
     disputed = disputed_ids(evaluation.dataset)
     tiles = [_tile(row, disputed=int(row.id) in disputed) for row in shown.itertuples()]
-    gallery(tiles, pictures.images[shown.index.to_numpy()], picked=st.session_state.get(DIGIT), picks=DIGIT, key=key)
+    sheet = tile_sheet(pictures.images[shown.index.to_numpy()])
+    gallery(tiles, sheet, picked=st.session_state.get(DIGIT), picks=DIGIT, key=key)
 
 
 def _count(rows: pd.DataFrame, pictures: DigitSet | None) -> str:
@@ -52,7 +53,8 @@ def answers_gallery(
         _answers_tile(int(row.id), int(row.true), said, disputed=int(row.id) in disputed)
         for row, said in zip(shown.itertuples(), given, strict=True)
     ]
-    gallery(tiles, pictures.images[shown.index.to_numpy()], picked=st.session_state.get(DIGIT), picks=DIGIT, key=key)
+    sheet = tile_sheet(pictures.images[shown.index.to_numpy()])
+    gallery(tiles, sheet, picked=st.session_state.get(DIGIT), picks=DIGIT, key=key)
 
 
 def _answers_tile(digit: int, true: int, said: Sequence[str], *, disputed: bool) -> Tile:

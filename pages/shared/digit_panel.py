@@ -8,13 +8,15 @@ from digitcore.annotations import Annotation
 from digitcore.classifier import DigitClassifier
 from digitcore.datasets import DigitSet, disputed_ids
 from digitcore.evaluation import Evaluation
-from digitcore.explanation import nearest_rows
+from digitcore.opinions import ask_all
 from pages.shared import resources
 from pages.shared.canvas import put_on_canvas
-from pages.shared.panels import error_box, evaluated_panel, percent, pictures_row, plain
+from pages.shared.panels import error_box, evaluated_panel, percent, plain
+from pages.shared.similar import similar_row
 from pages.shared.state import DIGIT
 
 _MOST_CHECKPOINTS = 12
+_MOST_SIMILAR = 5
 
 
 def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
@@ -43,19 +45,10 @@ def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: D
             st.session_state["source"] = "Draw"
             st.switch_page("pages/draw.py", query_params={})
         _other_checkpoints(classifier, pictures, row)
-        _similar(classifier, pictures, row)
+        itself = (pictures.name, int(pictures.ids[row]))
+        similar_row(classifier, pictures.images[row], count=_MOST_SIMILAR, but=itself)
     with error_box():
         _annotate(evaluation.dataset, int(evaluation.ids[row]))
-
-
-def _similar(classifier: DigitClassifier, pictures: DigitSet, row: int) -> None:
-    reference = resources.reference_digits()
-    features = resources.reference_features(classifier.checkpoint.name, classifier.checkpoint.digest, reference.name)
-    rows, _ = nearest_rows(classifier, pictures.images[row], reference_features=features, count=6)
-    if reference.name == pictures.name:
-        rows = rows[reference.ids[rows] != pictures.ids[row]]
-    st.caption(f"To this network most similar, among {len(reference):,} digits of {reference.name}, with their labels")
-    pictures_row((reference.images[near], str(reference.labels[near])) for near in rows[:5])
 
 
 def _other_checkpoints(classifier: DigitClassifier, pictures: DigitSet, row: int) -> None:
@@ -63,10 +56,8 @@ def _other_checkpoints(classifier: DigitClassifier, pictures: DigitSet, row: int
     others = [name for name in names if name != classifier.checkpoint.name][:_MOST_CHECKPOINTS]
     if not others:
         return
-    lines = []
-    for name in others:
-        probabilities = softmax(resources.classifier(name).logits(pictures.images[row : row + 1])[0])
-        lines.append(f"{plain(name)}: **{probabilities.argmax()}**, {percent(float(probabilities.max()))} sure")
+    opinions = ask_all(map(resources.classifier, others), pictures.images[row])
+    lines = [f"{plain(each.checkpoint)}: **{each.digit}**, {percent(each.confidence)} sure" for each in opinions]
     st.caption("What other checkpoints say")
     st.markdown("  \n".join(lines))
 

@@ -27,12 +27,17 @@ class Tile:
     marked: bool = False
 
 
-def gallery(tiles: list[Tile], images: NDArray[np.uint8], *, picked: int | None, picks: str, key: str) -> None:
-    """Shows images (N, 28, 28), one a tile; a click puts the tile's id under `picks` in the session state."""
+def tile_sheet(images: NDArray[np.uint8]) -> str:
+    """Images (N, S, S), one a tile, as `gallery` takes them; encoding them takes longer than all else about it."""
+    return digit_sheet(images, columns=_COLUMNS)
+
+
+def gallery(tiles: list[Tile], sheet: str, *, picked: int | None, picks: str, key: str) -> None:
+    """Shows the pictures of `tile_sheet`, one a tile; a click puts the tile's id under `picks` in the session state."""
     _component()(
         key=key,
         data={
-            "sheet": digit_sheet(images, columns=_COLUMNS),
+            "sheet": sheet,
             "columns": _COLUMNS,
             "side": _SIDE,
             "tiles": [asdict(tile) for tile in tiles],

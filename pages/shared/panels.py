@@ -15,6 +15,7 @@ from digitcore.classifier import DigitClassifier, Prediction
 from digitcore.datasets import DigitSet, download_mnist
 from digitcore.errors import DigitcoreError
 from digitcore.evaluation import Evaluation
+from digitcore.numbers import FoundDigit, NumberReading
 from digitcore.pictures import png_address
 from digitcore.preprocessing import Preprocessed
 from pages.shared import resources
@@ -25,7 +26,19 @@ _STYLE = """<style>
 .digit-answer {display: flex; align-items: center; justify-content: space-between; gap: 1rem; min-height: 200px}
 .digit-answer p {margin: 0; text-align: center; min-width: 7.5rem}
 .digit-answer b {display: block; font-size: 8rem; line-height: 8.5rem}
-.digit-answer.refused b {opacity: .3}
+.digit-answer.empty b {opacity: .3}
+.digit-number b {font-size: min(8rem, 19rem / var(--digits))}
+.digit-answer.digit-number.refused b {font-size: min(4.5rem, 19rem / var(--digits))}
+.digit-number .picture {position: relative; width: 168px}
+.digit-number .picture i {position: absolute; outline: 2px solid #5b9ae6}
+.found-digits {display: flex; flex-wrap: wrap; gap: 1rem; margin-top: .75rem; min-height: 228px; align-content: start;
+  font-variant-numeric: tabular-nums; text-align: center}
+.found-digits b {display: block; font-size: 1.5rem; line-height: 2rem}
+.found-digits figure {margin: 0; width: 72px}
+.found-digits .refused b {opacity: .4}
+.found-digits img {image-rendering: pixelated; outline: 1px solid rgba(128, 128, 128, .5)}
+.digit-answer strong {display: block; font-size: 1.25rem}
+.digit-answer.refused b {opacity: .4; font-size: 4.5rem; line-height: 5rem}
 .digit-bars {display: grid; grid-template-columns: 1rem 1fr 3.6rem; gap: .2rem .6rem; align-items: center;
   font-variant-numeric: tabular-nums; margin-top: .75rem}
 .digit-bars .track {height: .8rem; border-radius: .2rem; background: rgba(128, 128, 128, .18)}
@@ -168,12 +181,15 @@ def input_of(metadata: CheckpointMetadata) -> str:
 
 
 def answer_panel(prediction: Prediction) -> None:
-    """The digit, large, how sure the network is, what it saw, and the ten probabilities."""
-    words = f"{percent(prediction.confidence)} sure" if prediction.reason is None else prediction.reason
+    """The digit, large, how sure the network is, what it saw, and the ten probabilities.
+
+    Where the answer is refused the reason comes first, and the digit stands back.
+    """
+    refusal = prediction.refusal
     _answer(
         prediction.probabilities,
-        words=words,
-        refused=not prediction.accepted,
+        words=f"{percent(prediction.confidence)} sure" if refusal is None else refusal.advice,
+        headline="" if refusal is None else refusal.kind.capitalize(),
         seen=prediction.model_input,
         caption="what the network sees",
     )
@@ -184,11 +200,11 @@ def evaluated_panel(probabilities: NDArray[np.float32], *, label: int, image: ND
     predicted = int(probabilities.argmax())
     words = "right" if predicted == label else f"wrong: it is a {label}"
     words = f"{words}, {percent(float(probabilities[predicted]))} sure"
-    _answer(probabilities, words=words, refused=False, seen=image, caption=f"labelled {label}")
+    _answer(probabilities, words=words, headline="", seen=image, caption=f"labelled {label}")
 
 
 def _answer(
-    probabilities: NDArray[np.float32], *, words: str, refused: bool, seen: NDArray[np.uint8] | None, caption: str
+    probabilities: NDArray[np.float32], *, words: str, headline: str, seen: NDArray[np.uint8] | None, caption: str
 ) -> None:
     best = int(probabilities.argmax())
     figure = ""
@@ -198,10 +214,41 @@ def _answer(
     rows = "".join(_bar(digit, float(p), best=digit == best) for digit, p in enumerate(probabilities))
     spoken = html.escape(_in_words(probabilities))
     st.html(
-        f'{_STYLE}<div class="digit-answer{" refused" if refused else ""}"><p role="status">'
+        f'{_STYLE}<div class="digit-answer{" refused" if headline else ""}"><p role="status">'
+        f'<strong data-testid="refusal">{html.escape(headline)}</strong>'
         f'<b data-testid="answer">{best}</b><span data-testid="confidence">{html.escape(words)}</span></p>'
         f"{figure}</div>"
         f'<div class="digit-bars" role="img" aria-label="{spoken}">{rows}</div>'
+    )
+
+
+def number_panel(reading: NumberReading) -> None:
+    """Several digits, large, where they stand in the picture, and each of them; as high as `answer_panel`."""
+    height, width = reading.ink.shape
+    boxes = "".join(
+        f'<i style="left: {left / width:.2%}; top: {top / height:.2%}; width: {(right - left) / width:.2%}; '
+        f'height: {(bottom - top) / height:.2%}"></i>'
+        for left, top, right, bottom in (digit.box for digit in reading.digits)
+    )
+    picture = _image(reading.ink, longest=168, alt=f"the picture with {len(reading.digits)} digits framed")
+    words = f"{percent(reading.confidence)} sure of all" if reading.reason is None else reading.reason
+    st.html(
+        f'{_STYLE}<div class="digit-answer digit-number{"" if reading.accepted else " refused"}" '
+        f'style="--digits: {len(reading.number)}"><p role="status">'
+        f'<b data-testid="answer">{reading.number}</b><span data-testid="confidence">{html.escape(words)}</span></p>'
+        f'<figure><div class="picture" data-testid="found">{picture}{boxes}</div>'
+        f"<figcaption>each read on its own</figcaption></figure></div>"
+        f'<div class="found-digits">{"".join(map(_found, reading.digits))}</div>'
+    )
+
+
+def _found(digit: FoundDigit) -> str:
+    said = digit.prediction
+    picture = _image(said.model_input, longest=72, alt=f"28 by 28 pixels, read as {said.digit}")
+    words = percent(said.confidence) if said.refusal is None else said.refusal.kind
+    return (
+        f'<figure class="{"" if said.accepted else "refused"}">{picture}<b>{said.digit}</b>'
+        f"<figcaption>{html.escape(words)}</figcaption></figure>"
     )
 
 
@@ -223,7 +270,7 @@ def nothing_yet_panel(words: str) -> None:
     """Takes the room of `answer_panel`, so that nothing jumps when the answer comes."""
     rows = "".join(f'<span>{name}</span><div class="track"></div><span></span>' for name in CLASS_NAMES)
     st.html(
-        f'{_STYLE}<div class="digit-answer refused"><p><b>?</b><span data-testid="nothing-yet">{html.escape(words)}'
+        f'{_STYLE}<div class="digit-answer empty"><p><b>?</b><span data-testid="nothing-yet">{html.escape(words)}'
         f'</span></p></div><div class="digit-bars" aria-hidden="true">{rows}</div>'
     )
 

@@ -76,25 +76,26 @@ def evaluation(of: DigitClassifier, dataset: str) -> Evaluation:
     Raises:
         DatasetError: there is none, and the digits are missing or damaged.
     """
-    known = _known_evaluation(of.checkpoint.name, of.checkpoint.digest, dataset)
+    known = known_evaluation(of.checkpoint.name, of.checkpoint.digest, dataset)
     if known is not None:
         return known
     bar = st.progress(0.0, f"Evaluating {of.checkpoint.name} on {dataset} ...")
     made = load_or_evaluate(of, dataset, progress=bar.progress)
     bar.empty()
-    _known_evaluation.clear(of.checkpoint.name, of.checkpoint.digest, dataset)
+    known_evaluation.clear(of.checkpoint.name, of.checkpoint.digest, dataset)
     return made
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _known_evaluation(name: str, digest: str, dataset: str) -> Evaluation | None:
+def known_evaluation(name: str, digest: str, dataset: str) -> Evaluation | None:
+    """The kept evaluation, or None; nothing is evaluated."""
     checkpoint = checkpoint_library().load(name)
     return find_evaluation(checkpoint, dataset) if checkpoint.digest == digest else None
 
 
 def summary(name: str, dataset: str) -> Summary | None:
     """Figures of a checkpoint where they are known already."""
-    known = _known_evaluation(name, classifier(name).checkpoint.digest, dataset)
+    known = known_evaluation(name, classifier(name).checkpoint.digest, dataset)
     return None if known is None else summarized(known.fingerprint, known)
 
 

@@ -26,6 +26,25 @@ class Drawing:
     """The last PNG that came from the canvas; it comes again with every rerun."""
     awaited: bool = False
     """Whether the next PNG answers what the canvas was told to show, rather than a stroke."""
+    answer: str = ""
+    """What was last said about it."""
+    earlier: list["Sketch"] = field(default_factory=list)
+    """Drawings that were on the canvas before, the last one first."""
+    sheet: str = ""
+    """Their thumbnails, as the gallery takes them."""
+
+
+@dataclass
+class Sketch:
+    """A drawing that is no longer on the canvas."""
+
+    id: int
+    objects: list[dict[str, Any]]
+    png: bytes
+    """Its pixels, as `Drawing.picture` had them."""
+    thumbnail: NDArray[np.uint8]
+    """The same, small and grey: (56, 56)."""
+    answer: str
 
 
 @dataclass
@@ -70,6 +89,13 @@ def show_errors(**filters: object) -> None:
         st.session_state.pop(name, None)
     st.session_state.update(filters)
     st.switch_page("pages/errors.py", query_params={})
+
+
+def show_cell(true: int, predicted: int) -> None:
+    """Goes to the confusion page with this cell picked, in the address too."""
+    for name in (TRUE, PREDICTED, DIGIT):
+        st.session_state.pop(name, None)
+    st.switch_page("pages/confusion.py", query_params={TRUE: str(true), PREDICTED: str(predicted)})
 
 
 VIEW, A, B, CHOSEN, OUTCOME = "view", "a", "b", "chosen", "outcome"

@@ -1,0 +1,238 @@
+"""What the draw page shows beside its answer: the details that can be picked, earlier drawings, refusals."""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+import digitcore
+from digitcore.datasets import is_available, load_digits
+from digitcore.explanation import nearest_rows
+from tests.browser.conftest import ROOT, DrawPage
+from tests.browser.test_draw import BAR, SEVEN, canvas_png
+
+ONE = [(168.0, 60.0), (166.0, 160.0), (168.0, 280.0)]
+
+
+def look(draw_page: DrawPage, detail: str) -> None:
+    draw_page.page.get_by_test_id("stButtonGroup").get_by_text(detail, exact=True).click()
+    draw_page.settle()
+
+
+def drawn(draw_page: DrawPage, *strokes: list[tuple[float, float]]) -> DrawPage:
+    for stroke in strokes:
+        draw_page.stroke(stroke)
+        draw_page.settle()
+    return draw_page
+
+
+def picture(draw_page: DrawPage) -> Image.Image:
+    return Image.open(io.BytesIO(canvas_png(draw_page)))
+
+
+def test_a_detail_is_kept_in_the_address_and_for_the_next_drawing(draw_page: DrawPage, server: str) -> None:
+    page = drawn(draw_page, SEVEN).page
+    expect(page.get_by_text("3. fitted to 20 pixels")).to_be_visible()
+    look(draw_page, "All checkpoints")
+    expect(page.get_by_test_id("opinions")).to_be_visible()
+    expect(page.get_by_text("3. fitted to 20 pixels")).to_have_count(0)
+    expect(page).to_have_url(re.compile("look=All"))
+    draw_page.clear()
+    drawn(draw_page, ONE)
+    expect(page.get_by_test_id("opinions")).to_be_visible()
+    again = DrawPage(page).open(page.url)
+    drawn(again, ONE)
+    expect(page.get_by_test_id("opinions")).to_be_visible()
+
+
+def test_every_checkpoint_says_what_it_says_alone(
+    draw_page: DrawPage, weights: Path, save_random: Callable[..., Path]
+) -> None:
+    """One row each; who disagrees is marked; of many only the best, until all are asked for."""
+    others = [weights / f"<b>untrained {i}.safetensors" for i in range(10)]
+    for i, path in enumerate(others):
+        save_random(path, seed=i)
+    page = drawn(draw_page, SEVEN).page
+    look(draw_page, "All checkpoints")
+    rows = page.locator(".opinions tr:has(td)")
+    expect(rows).to_have_count(12)
+    page.get_by_text("All 14", exact=True).click()
+    expect(rows).to_have_count(14)
+    image = picture(draw_page)
+    expected = {
+        path.stem: digitcore.load_classifier(path).predict(image)
+        for path in [*others, *map(weights.joinpath, ("compact.safetensors", "mlp.safetensors"))]
+    }
+    shown = {}
+    for row in rows.all():
+        name, digit, *_ = row.locator("td").all_inner_texts()
+        marked = "differs" in (row.get_attribute("class") or "")
+        shown[re.sub(r" (picked|differs)[a-z, ]*$", "", name)] = (int(digit), marked)
+    for name, prediction in expected.items():
+        assert shown[name][0] == prediction.digit, name
+    votes = [digit for digit, _ in shown.values()]
+    most = int(page.get_by_text(re.compile(r"^\d+ of 14 say")).inner_text().split("say ")[1][0])
+    assert votes.count(most) == max(map(votes.count, votes))
+    assert all(marked == (digit != most) for digit, marked in shown.values())
+    for path in others:
+        path.unlink()
+
+
+def test_similar_digits_and_the_confusion_cell(draw_page: DrawPage) -> None:
+    page = drawn(draw_page, SEVEN).page
+    look(draw_page, "Similar digits")
+    reference = load_digits("mnist-train" if is_available("mnist-train") else "mnist-validation")
+    reference = reference.subset(np.arange(min(10_000, len(reference))))
+    classifier = digitcore.load_classifier("compact")
+    seen = classifier.predict(picture(draw_page)).model_input
+    rows, _ = nearest_rows(classifier, seen, reference_features=classifier.features(reference.images), count=12)
+    captions = page.locator(".digit-stages.small figcaption")
+    expect(captions).to_have_text([str(label) for label in reference.labels[rows]])
+
+    page.locator(".st-key-meant").get_by_text("2", exact=True).click()
+    expect(page.get_by_text("A 2 read as 7")).to_be_visible()
+    page.get_by_role("button", name="See them").click()
+    expect(page.get_by_role("heading", name="Confusion matrix")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"(?=.*true=2)(?=.*predicted=7)"))
+
+
+def test_the_snippets_reproduce_the_answer(page: Page, server: str, weights: Path, tmp_path: Path) -> None:
+    """As they stand, on the downloaded file, of a checkpoint with a hostile name."""
+    name = "it's $(touch owned) & co"
+    hostile = weights / f"{name}.safetensors"
+    shutil.copy(weights / "baseline.safetensors", hostile)
+    draw_page = drawn(DrawPage(page).open(f"{server}/?checkpoint={quote(name)}"), SEVEN, BAR)
+    look(draw_page, "Reproduce")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="digit.png").click()
+    download.value.save_as(tmp_path / download.value.suggested_filename)
+    expect(page.locator(".stCode code")).to_have_count(3)
+    curl, command_line, code = page.locator(".stCode code").all_inner_texts()
+
+    project = {".venv": Path(sys.prefix), "digitcore": ROOT / "digitcore"}  # without the picture, which is here
+    for link, target in project.items():
+        (tmp_path / link).symlink_to(target)
+    answers = [
+        json.loads(ran(curl, tmp_path, weights)),
+        json.loads(ran(command_line, tmp_path, weights))[0],
+    ]
+    digit, confidence = ran(f".venv/bin/python - <<'END'\n{code}\nEND\n", tmp_path, weights).split()
+    assert {answer["prediction"] for answer in answers} | {int(digit)} == {int(draw_page.answer.inner_text())}
+    shown = max(draw_page.probabilities())
+    for other in (*(answer["confidence"] for answer in answers), float(confidence)):
+        assert other == pytest.approx(shown, abs=1e-6)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".venv", "digit.png", "digitcore"]
+    hostile.unlink()
+
+
+def ran(script: str, folder: Path, weights: Path) -> str:
+    """What a shell prints."""
+    if script.startswith("curl") and shutil.which("curl") is None:
+        pytest.skip("no curl on the PATH")
+    environment = os.environ | {"DIGITCORE_WEIGHTS": str(weights)}
+    return subprocess.run(
+        ["sh", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_an_upload_is_downloaded_as_it_was_given(draw_page: DrawPage, tmp_path: Path) -> None:
+    given = tmp_path / "a photograph.jpg"
+    Image.fromarray(255 - load_digits("mnist-validation").images[3000]).resize((300, 300)).save(given)
+    page = draw_page.page
+    page.get_by_text("Upload", exact=True).click()
+    page.set_input_files("input[type=file]", given)
+    expect(draw_page.answer).to_have_text("6")
+    look(draw_page, "Reproduce")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="digit.jpg").click()
+    assert Path(download.value.path()).read_bytes() == given.read_bytes()
+
+
+def test_earlier_drawings_come_back(draw_page: DrawPage) -> None:
+    """With one click, as strokes, the answer with them; and that can be undone."""
+    page = drawn(draw_page, SEVEN).page
+    earlier = page.locator(".gallery button")
+    expect(earlier).to_have_count(0)
+    seven = canvas_png(draw_page)
+    draw_page.clear()
+    expect(earlier).to_have_text(["7"])
+    drawn(draw_page, ONE)
+    one = canvas_png(draw_page)
+    earlier.first.click()
+    expect(draw_page.answer).to_have_text("7")
+    draw_page.settle()
+    assert canvas_png(draw_page) == seven
+    expect(earlier).to_have_text(["1", "7"])
+    draw_page.press("Undo")
+    expect(draw_page.answer).to_have_text("1")
+    draw_page.settle()
+    assert canvas_png(draw_page) == one
+
+    earlier.nth(1).click()
+    expect(draw_page.answer).to_have_text("7")
+    drawn(draw_page, BAR)
+    with_bar = canvas_png(draw_page)
+    assert with_bar != seven
+    page.get_by_role("link", name="Accuracy").click()
+    page.get_by_role("link", name="Draw").click()
+    expect(earlier).to_have_text(["7", "1", "7"])
+    draw_page.settle()
+    assert canvas_png(draw_page) == with_bar
+
+
+def test_a_blank_picture_is_refused_with_the_reason_first(draw_page: DrawPage, tmp_path: Path) -> None:
+    """The answer stays visible, muted."""
+    Image.new("L", (200, 200), 255).save(tmp_path / "white.png")
+    page = draw_page.page
+    page.get_by_text("Upload", exact=True).click()
+    page.set_input_files("input[type=file]", tmp_path / "white.png")
+    expect(page.get_by_test_id("refusal")).to_have_text("Blank")
+    expect(draw_page.answer).to_be_visible()
+    assert float(draw_page.answer.evaluate("answer => getComputedStyle(answer).opacity")) < 0.5
+
+
+FOUR = [[(60.0, 80.0), (55.0, 100.0), (48.0, 140.0), (40.0, 180.0), (50.0, 181.0), (80.0, 181.0), (120.0, 180.0)],
+        [(100.0, 110.0), (100.0, 150.0), (99.0, 200.0), (98.0, 260.0)]]  # fmt: skip
+TWO = [[(190.0, 120.0), (200.0, 95.0), (230.0, 80.0), (265.0, 90.0), (280.0, 110.0), (275.0, 140.0), (260.0, 170.0),
+        (230.0, 210.0), (195.0, 245.0), (192.0, 250.0), (220.0, 250.0), (290.0, 250.0)]]  # fmt: skip
+
+
+def test_several_digits_are_a_number(draw_page: DrawPage) -> None:
+    """Each framed where it stands, and looked at on its own; or all of it read as one digit."""
+    page = drawn(draw_page, *FOUR).page
+    expect(draw_page.answer).to_have_text("4")
+    drawn(draw_page, *TWO)
+    expect(draw_page.answer).to_have_text("42")
+    image = picture(draw_page)
+    reading = digitcore.read_number(digitcore.load_classifier("compact"), image)
+    frame = page.get_by_test_id("found").bounding_box()
+    boxes = [each.bounding_box() for each in page.get_by_test_id("found").locator("i").all()]
+    assert len(boxes) == len(reading.digits) == 2
+    for shown, digit in zip(boxes, reading.digits, strict=True):
+        assert shown is not None
+        assert frame is not None
+        left, top, right, bottom = (168 / image.width * side for side in digit.box)
+        wanted = [frame["x"] + left, frame["y"] + top, right - left, bottom - top]
+        np.testing.assert_allclose([shown[name] for name in ("x", "y", "width", "height")], wanted, atol=2)
+
+    look(draw_page, "All checkpoints")
+    expect(page.locator(".opinions .said").first).to_have_text("4")
+    page.locator(".st-key-which-digit").get_by_text("2", exact=True).click()
+    expect(page.locator(".opinions .said").first).to_have_text("2")
+
+    page.get_by_text("Read as one digit").click()
+    alone = str(digitcore.load_classifier("compact").predict(image).digit)
+    expect(draw_page.answer).to_have_text(alone)
+    draw_page.clear()
+    expect(page.get_by_role("button", name="bring back this drawing")).to_have_count(1)
