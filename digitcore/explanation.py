@@ -104,7 +104,7 @@ def saliency(classifier: DigitClassifier, image: NDArray[np.uint8], *, digit: in
 def integrated_gradients(classifier: DigitClassifier, image: NDArray[np.uint8], *, digit: int) -> NDArray[np.float32]:
     """What each pixel's ink adds to the digit's logit (28, 28), or takes from it.
 
-    The sum is (nearly) the logit less that of a blank input. `image` is a model input uint8 (28, 28).
+    The sum is, to a few per cent, the logit less that of a blank input. `image` is a model input uint8 (28, 28).
 
     Raises:
         ValueError: the checkpoint has no gradients.

@@ -115,7 +115,7 @@ def test_integrated_gradients_are_complete(validation_digits: DigitSet, name: st
         image, digit = validation_digits.images[row], int(validation_digits.labels[row])
         found = integrated_gradients(classifier, image, digit=digit)
         blank, inked = classifier.logits(np.stack([np.zeros_like(image), image]))[:, digit].tolist()
-        assert found.sum() == pytest.approx(inked - blank, rel=0.05, abs=0.1)
+        assert found.sum() == pytest.approx(inked - blank, rel=0.08, abs=0.1)
         assert not found[image == 0].any()
 
 

@@ -1,0 +1,147 @@
+"""X-ray and Why in a real browser: what they show is what digitcore says of the same drawing."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Browser, Locator, expect
+
+import digitcore
+from digitcore.gauges import measure, read_gauges
+from digitcore.xray import variants
+from tests.browser.conftest import DrawPage
+from tests.browser.test_draw import BAR, SEVEN, canvas_png
+
+HOOK = [(90.0, 60.0), (70.0, 170.0), (150.0, 180.0), (230.0, 178.0)]
+STEM = [(180.0, 90.0), (178.0, 200.0), (175.0, 290.0)]
+
+
+def _captions(row: Locator) -> list[str]:
+    return [caption.inner_text() for caption in row.locator("figcaption").all()]
+
+
+def _picture(figure: Locator) -> NDArray[np.uint8]:
+    source = figure.locator("img").get_attribute("src") or ""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))))
+
+
+def _percent(words: str) -> float:
+    found = re.search(r"([<>]?)([\d.]+)%", words)
+    assert found is not None, words
+    return float(found[2]) / 100
+
+
+def _open_why(draw_page: DrawPage) -> None:
+    draw_page.page.get_by_test_id("stButtonGroup").get_by_text("Why", exact=True).click()
+    expect(draw_page.page.get_by_test_id("maps")).to_be_visible(timeout=60_000)
+    draw_page.settle()
+
+
+def test_the_xray(draw_page: DrawPage) -> None:
+    draw_page.stroke(SEVEN)
+    expect(draw_page.answer).to_have_text("7")
+    before = draw_page.probabilities()
+    draw_page.stroke(BAR)
+    draw_page.page.wait_for_function(
+        "title => document.querySelector('.digit-bars .track').title !== title", arg=f"{before[0]:.9f}"
+    )
+    draw_page.settle()
+    picture = np.asarray(Image.open(io.BytesIO(canvas_png(draw_page))))
+    classifier = digitcore.load_classifier("compact")
+    prediction = classifier.predict(picture)
+
+    row = draw_page.page.get_by_test_id("variants")
+    expected = variants(classifier, picture, prediction.preprocessed)
+    captions, figures = _captions(row), row.locator("figure").all()
+    assert len(captions) == len(expected) == 6
+    for variant, caption, figure in zip(expected, captions, figures, strict=True):
+        name, said = caption.split("\n")
+        assert name == variant.name
+        assert int(said[0]) == variant.digit
+        assert ("instead" in said) == (variant.digit != 7)
+        assert _percent(said) == pytest.approx(variant.confidence, abs=2e-3)
+        assert np.array_equal(_picture(figure), variant.model_input)
+
+    validation = digitcore.load_digits("mnist-validation")
+    readings = read_gauges(prediction.model_input, measure(validation.images[validation.labels == 7]))
+    gauges = draw_page.page.get_by_test_id("gauges")
+    for reading in readings:
+        expect(gauges).to_contain_text(reading.gauge.show.format(reading.value))
+        expect(gauges).to_contain_text(reading.comparison)
+
+
+def test_a_blot_gets_a_hint(draw_page: DrawPage) -> None:
+    slider = draw_page.page.get_by_role("slider", name="Brush width")
+    slider.focus()
+    slider.press("End")
+    draw_page.settle()
+    draw_page.stroke([(120.0, 120.0), (200.0, 122.0), (160.0, 210.0)])
+    draw_page.settle()
+    expect(draw_page.page.get_by_text(re.compile("try a narrower brush"))).to_have_count(1)
+
+
+def test_what_strokes_carry(draw_page: DrawPage) -> None:
+    """Without the second stroke the page says what it said before that was drawn, and likewise without the first."""
+    draw_page.stroke(STEM)
+    expect(draw_page.answer).to_have_text("1")
+    draw_page.settle()
+    stem = draw_page.probabilities()
+    draw_page.stroke(HOOK)
+    expect(draw_page.answer).to_have_text("4")
+    draw_page.settle()
+    _open_why(draw_page)
+    expect(draw_page.page.get_by_test_id("strokes").locator("figure")).to_have_count(2)
+    hook_alone, stem_alone = _captions(draw_page.page.get_by_test_id("strokes"))
+    assert "instead" in stem_alone
+    assert stem_alone[0] == "1"
+    assert _percent(stem_alone) == pytest.approx(max(stem), abs=0.05)  # rendered anew, not by the browser
+    draw_page.clear()
+    draw_page.stroke(HOOK)
+    expect(draw_page.answer).to_have_text(hook_alone[0])
+    draw_page.settle()
+    hook = draw_page.probabilities()
+    assert _percent(hook_alone) == pytest.approx(max(hook), abs=0.05)
+    _open_why(draw_page)
+    expect(draw_page.page.get_by_test_id("strokes").locator("figure")).to_have_count(4)  # of the one stroke, quarters
+
+
+def test_where_it_looked_and_why_not(draw_page: DrawPage) -> None:
+    draw_page.stroke(SEVEN)
+    expect(draw_page.answer).to_have_text("7")
+    draw_page.settle()
+    probabilities = draw_page.probabilities()
+    _open_why(draw_page)
+    page = draw_page.page
+    expect(page.get_by_test_id("maps").locator("figure")).to_have_count(3)
+    classifier = digitcore.load_classifier("compact")
+
+    def changed_to() -> tuple[int, int]:
+        """What the last picture is said to be, and what digitcore says of it."""
+        figure = page.get_by_test_id("why-not").locator("figure").last
+        said = int(figure.locator("figcaption").inner_text()[-1])
+        return said, int(classifier.logits(_picture(figure)[np.newaxis])[0].argmax())
+
+    runner_up = int(np.argsort(probabilities)[-2])
+    assert changed_to() == (runner_up, runner_up)
+    other = 9 if runner_up != 9 else 2
+    page.get_by_test_id("stButtonGroup").get_by_text(str(other), exact=True).click()
+    expect(page.get_by_test_id("why-not")).to_contain_text(f"changed: {other}", timeout=60_000)
+    assert changed_to() == (other, other)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_nothing_overflows(browser: Browser, server: str, width: int, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=True)
+    draw_page = DrawPage(context.new_page()).open(server)
+    draw_page.stroke(SEVEN)
+    expect(draw_page.page.get_by_test_id("gauges")).to_be_visible()
+    assert draw_page.page.evaluate("document.documentElement.scrollWidth") == width
+    for name in ("variants", "gauges"):
+        assert draw_page.page.get_by_test_id(name).evaluate("each => each.scrollWidth <= each.clientWidth")
+    _open_why(draw_page)
+    assert draw_page.page.evaluate("document.documentElement.scrollWidth") == width
+    context.close()
