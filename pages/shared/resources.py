@@ -234,15 +234,13 @@ def drawn_layers(described: str, *, side: int, pieces: int) -> NDArray[np.uint8]
 def attributions(name: str, digest: str, image: NDArray[np.uint8], digit: int) -> dict[str, NDArray[np.float32]]:
     """Maps (28, 28) of what speaks for a digit, by what they mean; of an ONNX file there is one only."""
     of = classifier(name)
-    covered = {"occlusion:\nthe answer's loss\nwhere ink is wiped out": explanation.occlusion(of, image, digit=digit)}
+    covered = {"occlusion:\nwhat is lost\nwithout that ink": explanation.occlusion(of, image, digit=digit)}
     if not explanation.has_gradients(of):
         return covered
     return {
-        "integrated gradients:\nwhat each pixel's\nink adds to it": explanation.integrated_gradients(
-            of, image, digit=digit
-        ),
+        "integrated\ngradients: what\nits ink adds": explanation.integrated_gradients(of, image, digit=digit),
         **covered,
-        "saliency:\nwhere a little ink\nwould change most": explanation.saliency(of, image, digit=digit),
+        "saliency: where\na little ink\nchanges most": explanation.saliency(of, image, digit=digit),
     }
 
 

@@ -70,7 +70,7 @@ def _looked(classifier: DigitClassifier, prediction: Prediction) -> None:
     )
     st.caption(f"Where the network looked: blue speaks for {digit}, orange against it")
     pictures_row(
-        ((overlay(prediction.model_input, values), words) for words, values in maps.items()), longest=140, name="maps"
+        ((overlay(prediction.model_input, values), words) for words, values in maps.items()), longest=112, name="maps"
     )
     if not has_gradients(classifier):
         st.caption("An ONNX file gives no gradients, so occlusion is all that there is.")
@@ -90,7 +90,7 @@ def _why_not(classifier: DigitClassifier, prediction: Prediction) -> None:
         return
     amounts = [
         f"{share:.0%} {words}"
-        for share, words in ((change.added, "more ink, in blue"), (change.removed, "less, in orange"))
+        for share, words in ((change.added, "more ink (blue)"), (change.removed, "less (orange)"))
         if share >= 0.005
     ]
     st.markdown(f"With {' and '.join(amounts)}, it would be a **{towards}**. No smaller change was found.")
@@ -101,6 +101,6 @@ def _why_not(classifier: DigitClassifier, prediction: Prediction) -> None:
             (overlay(prediction.model_input, difference), "the change"),
             (change.model_input, f"changed: {towards}"),
         ),
-        longest=140,
+        longest=112,
         name="why-not",
     )

@@ -20,7 +20,7 @@ _STYLE = """<style>
 .gauges .mark {position: absolute; top: -.15rem; width: .35rem; height: 1.1rem; margin-left: -.175rem;
   border-radius: .1rem; background: #2f74c8}
 .gauges .mark.extreme {background: #d9822b}
-.gauges small {opacity: .8; font-size: .85rem}
+.gauges small {opacity: .8; font-size: .85rem; display: inline-block}
 </style>"""
 
 
