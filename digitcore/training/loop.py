@@ -121,6 +121,8 @@ def train(
             for done, loss in run.train_one_epoch():
                 losses.append(loss)
                 yield StepResult(run.epoch + 1, recipe.epochs, (run.epoch + done) / recipe.epochs, loss)
+            if run.epoch + 1 == recipe.epochs:
+                run.mix_in_start()
             logits = run.averaged_logits(validation)
             result = EpochResult(
                 epoch=run.epoch + 1,
@@ -266,6 +268,16 @@ class _Run:
             weight=self.recipe.distillation_weight,
             temperature=self.recipe.distillation_temperature,
         )
+
+    def mix_in_start(self) -> None:
+        """Brings the averaged weights a share of the way back to those they started from.
+
+        Source: M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+        """
+        if self.start is not None:
+            start = self.start.network.to(self.device).state_dict()
+            for name, value in self.trained_network().state_dict().items():
+                value.lerp_(start[name], self.recipe.start_share)
 
     def averaged_logits(self, digits: DigitSet) -> NDArray[np.float32]:
         """Logits (N, 10) of the averaged weights."""

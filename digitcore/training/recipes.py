@@ -20,6 +20,8 @@ class Recipe:
     """What to train on, by the names of `digitcore.training.material`."""
     starts_from: str | None = None
     """A checkpoint of the same architecture to begin with, by name under weights/. Default: random weights."""
+    start_share: float = 0.0
+    """Share of the weights it started from in the weights that are kept: what is learned anew costs less of the old."""
     batch_norm: bool = False
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the products in the network; bfloat16 only where the processor has instructions for it."""
@@ -89,6 +91,7 @@ _RECIPES = {
             summary="standard, taught the forms that people all over the world write, and what is no digit",
             material=_WORLD,
             starts_from="standard",
+            start_share=0.1,
             precision="bfloat16",
             peak_learning_rate=1.5e-3,
             augmentation=_VARIED,

@@ -313,6 +313,22 @@ def test_a_run_can_start_from_a_checkpoint(
     assert set(metadata.trained_on) == {training.name, "uci-digits"}
 
 
+def test_a_share_of_the_start_stays_in_the_weights(
+    training: DigitSet, validation: DigitSet, weights_folder: Path, save_random: Callable[..., Path], tmp_path: Path
+) -> None:
+    start = load_checkpoint(save_random(weights_folder / "first.safetensors")).network.state_dict()
+    weights = {}
+    for share in (0.0, 0.25, 1.0):
+        recipe = dataclasses.replace(RECIPE, batch_norm=False, starts_from="first", epochs=1, start_share=share)
+        output = tmp_path / f"{share}.safetensors"
+        _train(training, validation, output, recipe=recipe)
+        weights[share] = _weights(output)
+    for name, value in start.items():
+        assert torch.allclose(weights[0.25][name], 0.75 * weights[0.0][name] + 0.25 * value, atol=1e-6)
+        assert torch.allclose(weights[1.0][name], value, atol=1e-6)
+    assert not torch.allclose(weights[0.0]["head.weight"], start["head.weight"], atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
