@@ -2,9 +2,10 @@
 
 Some are seen in the ink itself, whatever a network says of it: there is none, it is a dot, a filled shape, a hole in
 a card, a scribble, several digits, cut off at the edge. The rest are seen in the network's logits: it is torn between
-digits, or they look like none. The ink is measured in the unit of its own longer side, so neither size nor place nor colour change a
-verdict. The limits lie beyond the digits that were looked at, MNIST's validation digits and the pen digits of writers
-1 to 20 drawn with three brushes: of the former one in 5,000 is refused by its ink, of the latter one in 300.
+digits, or they look like none. The ink is measured in the unit of its own longer side, so neither size nor place nor
+colour change a verdict. The limits lie beyond the digits that were looked at, MNIST's validation digits and the pen
+digits of writers 1 to 20 drawn with three brushes: of the former one in 5,000 is refused by its ink, of the latter
+one in 300.
 """
 
 from dataclasses import dataclass
