@@ -27,7 +27,7 @@ def few(validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.needs_pen_digits
 @pytest.mark.usefixtures("few")
 def test_all_figures() -> None:
-    rows = list(measure_all(digitcore.load_classifier("compact"), drawings=24))
+    rows = list(measure_all(digitcore.load_classifier("compact"), parts=("time", "drawn"), drawings=24))
     drawn = rows[6:]
     assert [row.unit for row in rows[:6]] == ["ms", "s", "digits/s", "ms", "ms", "ms"]
     assert rows[1].name.startswith("mnist-test evaluated on ")
@@ -55,7 +55,7 @@ def _check_times(rows: list[Measurement]) -> None:
 
 @pytest.mark.usefixtures("data_folder", "few")
 def test_times_come_before_what_needs_the_pen_strokes() -> None:
-    measurements = measure_all(digitcore.load_classifier("compact"))
+    measurements = measure_all(digitcore.load_classifier("compact"), parts=("time", "drawn"))
     _check_times(list(itertools.islice(measurements, 6)))
     with pytest.raises(DatasetMissingError, match="pendigits"):
         next(measurements)

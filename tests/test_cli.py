@@ -165,6 +165,16 @@ def test_doubt_is_shown(
     assert "(unsure: " in capsys.readouterr().out
 
 
+def test_calibrate_chooses_a_threshold_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "again.safetensors"
+    assert main(["calibrate", "compact", "--output", str(output)]) == 0
+    assert "refused where the energy is below" in capsys.readouterr().out
+    before, after = (digitcore.load_classifier(each).checkpoint for each in ("compact", output))
+    assert (before.metadata.refusal_score, after.metadata.refusal_score) == ("confidence", "energy")
+    assert before.digest != after.digest
+    assert main(["calibrate", "compact", "--output", str(tmp_path / "again.pt")]) == 2
+
+
 @pytest.mark.parametrize("form", ["name", "path"])
 def test_the_checkpoint_can_be_chosen(
     weights_folder: Path, save_random: Save, seven: Path, capsys: pytest.CaptureFixture[str], form: str

@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "onnx_probe": set(),
     "onnx_models": {"architectures", "datasets", "onnx_probe", "preprocessing"},
     "checkpoints": {"architectures", "files", "onnx_models", "preprocessing", "refusal"},
-    "refusal": set(),
+    "refusal": {"segmentation"},
     "classifier": {"checkpoints", "preprocessing", "refusal"},
     "explanation": {"classifier", "checkpoints", "architectures", "drawing", "preprocessing"},
     "drawing": {"preprocessing", "strokes"},

@@ -49,11 +49,12 @@ def refused(draw: Draw) -> Drawings:
         "filled": np.where(disc, np.uint8(255), np.uint8(0)),
         "inverted": _card(draw(4, extent=0.5)),
         "scribble": _spiral(),
+        "several digits": np.hstack([draw(digit, side=140, brush=12) for digit in (4, 2)]),
         "cut off at the edge": _render([(60, 80), (200, 80), (120, 330)]),
     }
 
 
-KINDS = ("blank", "dot", "filled", "inverted", "scribble", "cut off at the edge")
+KINDS = ("blank", "dot", "filled", "inverted", "scribble", "several digits", "cut off at the edge")
 
 
 def _kind(picture: NDArray[np.uint8] | Image.Image) -> str | None:
@@ -123,6 +124,32 @@ def test_a_picture_cropped_to_its_digit_is_not_cut_off(draw: Draw, digit: int) -
     cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     assert refuse_ink(cropped) is None
     assert refuse_ink(np.pad(cropped, ((0, 0), (40, 40)))) is None  # to its height alone
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("digit", range(10))
+def test_digits_beside_each_other_are_several(draw: Draw, digit: int, count: int) -> None:
+    row = np.hstack([draw((digit + 3 * i) % 10, i, side=120, brush=8) for i in range(count)])
+    assert _kind(np.pad(row, 20)) == "several digits"
+
+
+TWO_STROKES = {
+    "4": [[(90, 60), (80, 150), (190, 150)], [(170, 60), (165, 240)]],
+    "4 whose strokes do not touch": [[(90, 60), (80, 150), (150, 150)], [(175, 60), (170, 240)]],
+    "5 with a flying bar": [[(110, 80), (105, 140), (170, 150), (160, 230), (90, 230)], [(125, 60), (200, 55)]],
+    "7 with a bar": [[(80, 60), (200, 60), (130, 240)], [(110, 150), (190, 150)]],
+    "8 of two rings": [
+        [(140, 50), (100, 90), (140, 125), (180, 90), (140, 50)],
+        [(140, 150), (95, 195), (140, 240), (185, 195), (140, 150)],
+    ],
+    "broken 0": [[(130, 60), (90, 100), (85, 190), (130, 240)], [(160, 60), (200, 110), (195, 190), (158, 238)]],
+}
+
+
+@pytest.mark.parametrize("form", TWO_STROKES)
+@pytest.mark.parametrize("brush", BRUSHES)
+def test_two_strokes_of_one_digit_are_not_several(form: str, brush: int) -> None:
+    assert refuse_ink(_render(*TWO_STROKES[form], brush=brush)) is None
 
 
 # --- the network's part ----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
 from digitcore.datasets import DigitSet
+from digitcore.refusal import REFUSAL_SCORES, RefusalScore, refusal_scores
 from digitcore.training.calibration import FALSE_REFUSAL_RATE, choose_refusal_threshold, fit_temperature
 
 
@@ -44,19 +45,24 @@ def test_the_temperature_stays_within_its_bounds() -> None:
     count=st.integers(1, 2_000),
     temperature=st.floats(0.2, 5),
     rate=st.floats(0, 0.5) | st.just(FALSE_REFUSAL_RATE),
+    score=st.sampled_from(REFUSAL_SCORES),
 )
-def test_at_most_the_given_share_is_refused(seed: int, count: int, temperature: float, rate: float) -> None:
+def test_at_most_the_given_share_is_refused(
+    seed: int, count: int, temperature: float, rate: float, score: RefusalScore
+) -> None:
     logits = np.random.default_rng(seed).normal(0, 4, (count, 10)).astype(np.float32)
-    threshold = choose_refusal_threshold(logits, temperature=temperature, rate=rate)
-    confidences = softmax(logits.astype(np.float64) / temperature, axis=1).max(axis=1)
-    refused = int((confidences < threshold).sum())
+    threshold = choose_refusal_threshold(logits, temperature=temperature, score=score, rate=rate)
+    scores = refusal_scores(logits.astype(np.float64) / temperature, score)
+    refused = int((scores < threshold).sum())
     assert refused <= rate * count
     assert refused + 1 > rate * count or refused == int(rate * count)  # and not fewer than can be
-    assert 0.1 <= threshold <= 1
+    assert score != "confidence" or 0.1 - 1e-7 <= threshold <= 1
 
 
 def test_ties_are_not_refused() -> None:
-    assert choose_refusal_threshold(np.zeros((1_000, 10), dtype=np.float32), temperature=1.0) == pytest.approx(0.1)
+    assert choose_refusal_threshold(
+        np.zeros((1_000, 10), dtype=np.float32), temperature=1.0, score="confidence"
+    ) == pytest.approx(0.1)
 
 
 def test_the_shipped_checkpoint_refuses_few_validation_digits(validation_digits: DigitSet) -> None:

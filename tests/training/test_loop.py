@@ -89,7 +89,8 @@ def test_a_network_learns_and_the_last_epoch_is_kept(training: DigitSet, validat
     assert provenance["seconds"] == round(sum(result.seconds for result in epochs))
     assert (provenance["teachers"], provenance["teacher_precision"]) == ({}, None)
     assert metadata.temperature != 1
-    assert 0 < metadata.refusal_threshold < 1
+    assert metadata.refusal_score == "energy"
+    assert np.isfinite(metadata.refusal_threshold)
 
 
 def test_each_batch_is_reported(training: DigitSet, validation: DigitSet, tmp_path: Path) -> None:
