@@ -101,7 +101,7 @@ _RECIPES = {
         replace(
             _COMPACT,
             name="world-compact",
-            epochs=60,
+            epochs=40,
             summary="the 8-16-32 network, learning from world what world learned",
             material=_WORLD,
             views=6,
