@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,8 @@ def draw_numbers(
 ) -> Iterator[DrawnNumber]:
     """Numbers of 2 to 6 digits, each of one of the writers of `digits`, with a brush from thin to thick.
 
-    The gap between neighbours is 0.05 to 0.6 of the height of the writing where they come nearest, row by row, so that
-    slanted ones may stand above one another; with `touching` it is -0.1 to 0.1, and they may touch.
+    The gap between neighbours is 0.05 to 0.6 of the height of the writing where they come nearest, so that slanted ones
+    may stand above one another; with `touching` it is -0.1 to 0.1, and they may touch.
     """
     writers = sorted({digit.writer for digit in digits})
     by_writer = {writer: [digit for digit in digits if digit.writer == writer] for writer in writers}
@@ -56,7 +57,7 @@ def _draw(digits: Sequence[PenDigit], generator: np.random.Generator, *, touchin
         shift = np.array([0, height * float(generator.normal(0, _JITTER))])
         if written:
             before = [stroke for strokes in written for stroke in strokes]
-            shift[0] = _shift(before, [stroke + shift for stroke in scaled], reach=brush) + brush + gap
+            shift[0] = _shift(before, [stroke + shift for stroke in scaled], reach=brush + gap) + brush + gap
         written.append([(stroke + shift).astype(np.float32) for stroke in scaled])
     return _render(written, brush=brush, number="".join(str(digit.label) for digit in digits))
 
@@ -81,7 +82,7 @@ def _dense(strokes: Sequence[Stroke]) -> NDArray[np.float64]:
     """Points (P, 2) at most two pixels apart along the strokes."""
     dense = [strokes[0][:1].astype(np.float64)]
     for stroke in strokes:
-        for start, end in zip(stroke[:-1], stroke[1:], strict=True):
+        for start, end in pairwise(stroke):
             dense.append(np.linspace(start, end, 1 + max(1, int(np.abs(end - start).max() / 2))))
     return np.concatenate([*dense, *(stroke[:1] for stroke in strokes)])
 
