@@ -24,13 +24,13 @@ def _drawn(*strokes: list[tuple[float, float]], brush: float = 10) -> Ink:
 def test_digits_side_by_side_are_found_and_read(draw: Draw) -> None:
     classifier = digitcore.load_classifier("standard")
     for digits in ([1, 0], [4, 7, 1, 1], [9, 8, 3, 2, 6, 5]):
-        drawings = [draw(digit) for digit in digits]
+        drawings = [draw(digit, side=160, brush=10) for digit in digits]
         reading = read_number(classifier, np.hstack(drawings))
         assert reading.number == "".join(map(str, digits))
         assert reading.confidence == pytest.approx(np.prod([each.prediction.confidence for each in reading.digits]))
         for i, (found, drawing) in enumerate(zip(reading.digits, drawings, strict=True)):
             rows, columns = np.flatnonzero(drawing.any(axis=1)), np.flatnonzero(drawing.any(axis=0))
-            assert found.box == (280 * i + columns[0], rows[0], 280 * i + columns[-1] + 1, rows[-1] + 1)
+            assert found.box == (160 * i + columns[0], rows[0], 160 * i + columns[-1] + 1, rows[-1] + 1)
             assert found.prediction.digit == digits[i]
 
 

@@ -696,7 +696,7 @@ def test_detached_strokes_belong_to_the_digit(detached: str, brush: float) -> No
     ink = render_strokes([np.array(stroke, dtype=np.float32) for stroke in strokes], side=280, brush=brush)
     result = preprocess_ink(ink)
     assert not result.left_out.any()
-    assert np.array_equal(result.cropped, ink[np.ix_(ink.any(axis=1), ink.any(axis=0))])
+    assert np.count_nonzero(result.cropped) == np.count_nonzero(ink)
 
 
 @pytest.mark.needs_pen_digits
