@@ -8,7 +8,7 @@ time, never on the event loop. Every error is JSON, `{"detail": "..."}`.
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, File, HTTPException, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -20,11 +20,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from digitcore.answers import digit_answer, number_answer
 from digitcore.checkpoints import CheckpointEntry, shared_library
-from digitcore.classifier import DigitClassifier, Prediction, all_cores
+from digitcore.classifier import DigitClassifier, all_cores
 from digitcore.datasets import dataset_names
 from digitcore.errors import CheckpointError, DigitcoreError
 from digitcore.evaluation import Summary, find_summaries
+from digitcore.numbers import read_number
 from digitcore.preprocessing import read_image
 from digitcore.settings import Settings, load_settings
 
@@ -41,6 +43,31 @@ class PredictionAnswer(BaseModel):
     probabilities: list[float] = Field(description="of the digits 0 to 9")
     accepted: bool = Field(description="false where the answer should not be relied on")
     reason: str | None = Field(description="why not")
+    checkpoint: str
+
+
+class FoundDigitAnswer(BaseModel):
+    """One digit of a number."""
+
+    box: tuple[int, int, int, int] = Field(
+        description="left, top, right, bottom in pixels of the picture as read: upright, and one with a side over "
+        "1,024 reduced by the smallest whole factor that brings it below"
+    )
+    prediction: int = Field(description="the most probable digit", ge=0, le=9)
+    confidence: float = Field(description="its probability")
+    probabilities: list[float] = Field(description="of the digits 0 to 9")
+    accepted: bool = Field(description="false where the answer should not be relied on")
+    reason: str | None = Field(description="why not")
+
+
+class NumberAnswer(BaseModel):
+    """What a checkpoint reads on a picture of several digits."""
+
+    number: str = Field(description="its digits, lines separated by a space; empty where there is none")
+    confidence: float = Field(description="that all digits are right: the product of theirs")
+    accepted: bool = Field(description="false where the answer should not be relied on")
+    reason: str | None = Field(description="why not")
+    digits: list[FoundDigitAnswer] = Field(description="line by line from the top, each line from left to right")
     checkpoint: str
 
 
@@ -100,18 +127,24 @@ def create_api(settings: Settings | None = None) -> FastAPI:
 
     @api.post("/predict", responses=_ERRORS)
     def predict(
-        image: Annotated[UploadFile, File(description="a picture of one digit: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM")],
+        image: Annotated[UploadFile, File(description="a picture of digits: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM")],
         checkpoint: Annotated[str | None, Query(description="a name that GET /checkpoints lists")] = None,
-    ) -> PredictionAnswer:
-        """Reads the digit in a picture. The ink may be of any colour on any other, or on nothing."""
+        mode: Annotated[Literal["digit", "number"], Query(description="one digit, or all of a number")] = "digit",
+    ) -> PredictionAnswer | NumberAnswer:
+        """Reads the digit in a picture, or with `mode=number` all its digits from left to right.
+
+        The ink may be of any colour on any other, or on nothing.
+        """
         name = checkpoint or library.default_name()
         try:
             classifier = DigitClassifier(library.load(name))
         except CheckpointError as error:
             raise HTTPException(404, str(error)) from error
         with at_work:
-            prediction = classifier.predict(read_image(image.file, name=image.filename or "the picture"))
-        return _answer(prediction, name)
+            picture = read_image(image.file, name=image.filename or "the picture")
+            if mode == "number":
+                return NumberAnswer(**number_answer(read_number(classifier, picture)), checkpoint=name)
+            return PredictionAnswer(**digit_answer(classifier.predict(picture)), checkpoint=name)
 
     @api.get("/checkpoints")
     def checkpoints() -> list[CheckpointAnswer]:
@@ -128,17 +161,6 @@ def routes() -> list[BaseRoute]:
     """The API as routes for a server that also does other things."""
     return [Route(f"{route.path}/{{path:path}}" if isinstance(route, Mount) else route.path, api)
             for route in api.routes if isinstance(route, Route | Mount)]  # fmt: skip
-
-
-def _answer(prediction: Prediction, checkpoint: str) -> PredictionAnswer:
-    return PredictionAnswer(
-        prediction=prediction.digit,
-        confidence=prediction.confidence,
-        probabilities=prediction.probabilities.tolist(),
-        accepted=prediction.accepted,
-        reason=prediction.reason,
-        checkpoint=checkpoint,
-    )
 
 
 def _describe(entry: CheckpointEntry, known: Mapping[str, Mapping[str, Summary]]) -> CheckpointAnswer:

@@ -10,6 +10,7 @@ import numpy as np
 
 from digitcore.classifier import DigitClassifier, Prediction, all_cores
 from digitcore.datasets import is_available, load_digits
+from digitcore.drawn_numbers import DrawnNumber, draw_numbers
 from digitcore.errors import DatasetMissingError
 from digitcore.evaluation import evaluate
 from digitcore.forms import FORMS, form_of
@@ -25,6 +26,8 @@ from digitcore.nondigits import (
     printed_letters,
     scribbles,
 )
+from digitcore.numbers import NumberReading, read_number
+from digitcore.pieces import Box
 from digitcore.preprocessing import preprocess
 from digitcore.refusal import refuse_ink
 from digitcore.strokes import BRUSHES, CANVAS_SIDE, JUDGING_WRITERS, PenDigit, draw_at_random, load_pen_digits
@@ -32,12 +35,13 @@ from digitcore.timing import median_seconds, milliseconds_per_digit
 
 __all__ = ["PARTS", "Measurement", "measure_all"]
 
-PARTS = ("time", "drawn", "refusals")
+PARTS = ("time", "drawn", "numbers", "refusals")
 """What can be measured by itself."""
 
 _REPEATS = 5
 _EACH = 40  # pictures of each letter, scribble, doodle and noise
 _FASHION_ITEMS = 2000
+_SAME_BOX = 0.8  # of the union of two boxes, shared by both
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ def measure_all(
     *,
     parts: Collection[str] = PARTS,
     drawings: int = 2498,
+    numbers: int = 500,
     fashion_folder: Path = FASHION_FOLDER,
     seed: int = 0,
 ) -> Iterator[Measurement]:
@@ -69,6 +74,10 @@ def measure_all(
     steps: dict[str, list[Callable[[], Iterator[Measurement]]]] = {
         "time": [lambda: _measure_time(classifier)],
         "drawn": [lambda: _measure_drawn(classifier, _judging_pen_digits(), drawings=drawings, seed=seed)],
+        "numbers": [
+            lambda: _measure_numbers(classifier, count=numbers, seed=seed, touching=False),
+            lambda: _measure_numbers(classifier, count=numbers, seed=seed, touching=True),
+        ],
         "refusals": [
             lambda: _measure_false_refusals(classifier),
             lambda: _measure_false_refusals_of_drawings(classifier, drawings=drawings, seed=seed),
@@ -210,3 +219,31 @@ def _refused(name: str, predictions: Sequence[Prediction]) -> Iterator[Measureme
 def _share(name: str, counted: Sequence[bool]) -> Measurement:
     share, interval = sum(counted) / len(counted), wilson_interval(sum(counted), len(counted))
     return Measurement(name, share, f"of {len(counted)}", interval=interval)
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def _measure_numbers(classifier: DigitClassifier, *, count: int, seed: int, touching: bool) -> Iterator[Measurement]:
+    digits = _judging_pen_digits()
+    drawn = list(draw_numbers(digits, count=count, generator=np.random.default_rng(seed), touching=touching))
+    readings = [read_number(classifier, number.ink) for number in drawn]
+    pairs = list(zip(drawn, readings, strict=True))
+    name = f"{count} numbers of 2 to 6 pen digits" + (" whose neighbours may touch" if touching else "")
+    yield _share(f"{name}: read exactly", [number.number == reading.number for number, reading in pairs])
+    yield _share(f"{name}: each digit found", [_is_segmented(number, reading) for number, reading in pairs])
+
+
+def _is_segmented(number: DrawnNumber, reading: NumberReading) -> bool:
+    """Whether the digits are as many as were written, each in its place."""
+    return len(number.boxes) == len(reading.digits) and all(
+        _is_same(box, digit.box) for box, digit in zip(number.boxes, reading.digits, strict=True)
+    )
+
+
+def _is_same(one: Box, other: Box) -> bool:
+    """Whether the boxes share enough of the area that they cover together."""
+    width, height = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(0, width) * max(0, height)
+    area = sum((right - left) * (bottom - top) for left, top, right, bottom in (one, other)) - shared
+    return shared >= _SAME_BOX * area

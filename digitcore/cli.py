@@ -15,9 +15,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from digitcore.answers import digit_answer, number_answer
 from digitcore.bench import PARTS, Measurement, measure_all
 from digitcore.checkpoints import CheckpointLibrary, save_checkpoint
-from digitcore.classifier import DigitClassifier, Prediction, load_classifier
+from digitcore.classifier import DigitClassifier, load_classifier
 from digitcore.comparison import Comparison, cochran_q, compare, compare_pairs
 from digitcore.datasets import dataset_names, download_mnist, is_available, load_digits
 from digitcore.errors import CheckpointError, DigitcoreError
@@ -26,6 +27,7 @@ from digitcore.export import FORMATS, export_network
 from digitcore.files import write_atomically
 from digitcore.manifest import write_manifest
 from digitcore.nondigits import FASHION_FOLDER
+from digitcore.numbers import read_number
 from digitcore.preprocessing import read_image
 from digitcore.refusal import REFUSAL_SCORES
 from digitcore.settings import load_settings
@@ -63,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser("predict", help="read the digit in each picture", description=_predict.__doc__)
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="a picture of one digit; - for standard input")
     predict.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: world)")
+    predict.add_argument(
+        "--number", action="store_true", help="read all digits of each picture, line by line, from left to right"
+    )
     predict.set_defaults(command=_predict)
 
     evaluate = commands.add_parser("evaluate", help="figures of checkpoints", description=_evaluate.__doc__)
@@ -130,14 +135,17 @@ def _recipe_help() -> str:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    """Reads the digit in each picture."""
+    """Reads the digit in each picture, or with --number all its digits."""
     classifier = load_classifier(options.checkpoint) if options.checkpoint else _default_classifier()
     answers: list[dict[str, Any]] = []
     status = 0
     for name in options.images:
         try:
             image = read_image(sys.stdin.buffer, name="standard input") if name == "-" else read_image(name)
-            answers.append(_answer(name, classifier.predict(image)))
+            if options.number:
+                answers.append({"file": name} | number_answer(read_number(classifier, image)))
+            else:
+                answers.append({"file": name} | digit_answer(classifier.predict(image)))
         except DigitcoreError as error:
             status = _failed(error if str(error).startswith(name) else type(error)(f"{name}: {error}"))
     if options.json:
@@ -145,24 +153,14 @@ def _predict(options: argparse.Namespace) -> int:
     else:
         for answer in answers:
             doubt = "" if answer["accepted"] else f"  ({answer['reason']})"
-            print(f"{answer['file']}: {answer['prediction']}  {answer['confidence']:.1%}{doubt}")
+            said = answer["number"] if options.number else answer["prediction"]
+            print(f"{answer['file']}: {said}  {answer['confidence']:.1%}{doubt}")
     return status
 
 
 def _default_classifier() -> DigitClassifier:
     library = CheckpointLibrary(load_settings().weights_directory)
     return DigitClassifier(library.load(library.default_name()))
-
-
-def _answer(file: str, prediction: Prediction) -> dict[str, Any]:
-    return {
-        "file": file,
-        "prediction": prediction.digit,
-        "confidence": prediction.confidence,
-        "probabilities": prediction.probabilities.tolist(),
-        "accepted": prediction.accepted,
-        "reason": prediction.reason,
-    }
 
 
 def _evaluate(options: argparse.Namespace) -> int:

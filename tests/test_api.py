@@ -341,8 +341,34 @@ def test_the_description_matches_the_answers(client: httpx.Client) -> None:
     predict = description["paths"]["/predict"]["post"]
     assert {"200", "403", "404", "413", "422"} <= set(predict["responses"])
     for status, response in predict["responses"].items():
-        schema = response["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
-        assert schema == ("PredictionAnswer" if status == "200" else "ErrorAnswer")
+        schema = response["content"]["application/json"]["schema"]
+        names = [each["$ref"].rsplit("/", 1)[1] for each in schema.get("anyOf", [schema])]
+        assert names == (["PredictionAnswer", "NumberAnswer"] if status == "200" else ["ErrorAnswer"])
+
+
+def test_a_number_is_read_on_request(client: httpx.Client, draw: Draw, encode: Encode) -> None:
+    data = encode(np.hstack([draw(digit) for digit in (3, 0, 7)]))
+    answer = _post(client, data, params={"mode": "number"}).json()
+    assert set(answer) == {"number", "confidence", "accepted", "reason", "digits", "checkpoint"}
+    assert answer["number"] == "307" == "".join(str(digit["prediction"]) for digit in answer["digits"])
+    assert answer["confidence"] == pytest.approx(np.prod([digit["confidence"] for digit in answer["digits"]]))
+    assert [digit["box"][0] // 280 for digit in answer["digits"]] == [0, 1, 2]
+    assert all(digit["box"][0] < digit["box"][2] <= 840 for digit in answer["digits"])
+    one = _post(client, encode(draw(7)), params={"mode": "digit"}).json()
+    assert one == _post(client, encode(draw(7))).json()
+
+
+def test_a_blank_picture_is_no_number(client: httpx.Client, encode: Encode) -> None:
+    response = _post(client, encode(np.zeros((90, 90), dtype=np.uint8)), params={"mode": "number"})
+    assert response.status_code == 200
+    assert (response.json()["number"], response.json()["digits"], response.json()["accepted"]) == ("", [], False)
+    assert "blank" in response.json()["reason"]
+
+
+def test_an_unknown_mode_is_explained(client: httpx.Client, draw: Draw, encode: Encode) -> None:
+    response = _post(client, encode(draw(7)), params={"mode": "word"})
+    assert response.status_code == 422
+    assert "'digit' or 'number'" in response.json()["detail"]
 
 
 def test_as_routes_of_another_server_everything_works(draw: Draw, encode: Encode) -> None:

@@ -59,3 +59,16 @@ def test_times_come_before_what_needs_the_pen_strokes() -> None:
     _check_times(list(itertools.islice(measurements, 6)))
     with pytest.raises(DatasetMissingError, match="pendigits"):
         next(measurements)
+
+
+@pytest.mark.needs_pen_digits
+def test_figures_of_numbers() -> None:
+    rows = list(measure_all(digitcore.load_classifier("compact"), parts=("numbers",), numbers=12))
+    basic, touching = "12 numbers of 2 to 6 pen digits", "12 numbers of 2 to 6 pen digits whose neighbours may touch"
+    assert [row.name for row in rows] == [
+        f"{kind}: {figure}" for kind in (basic, touching) for figure in ("read exactly", "each digit found")
+    ]
+    for row in rows:
+        assert row.interval == wilson_interval(round(row.value * 12), 12)
+    assert rows[1].value >= 0.8
+    assert rows[0].value <= rows[1].value  # of these no number is read exactly by luck

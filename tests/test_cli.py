@@ -117,6 +117,17 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
+def test_predict_reads_numbers(draw: Draw, encode: Encode, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "number.png"
+    file.write_bytes(encode(np.hstack([draw(digit) for digit in (4, 7, 1)])))
+    assert main(["predict", "--number", "--json", str(file)]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert (answer["file"], answer["number"], len(answer["digits"])) == (str(file), "471", 3)
+    assert set(answer["digits"][0]) == {"box", "prediction", "confidence", "probabilities", "accepted", "reason"}
+    assert main(["predict", "--number", str(file)]) == 0
+    assert capsys.readouterr().out.startswith(f"{file}: 471  {answer['confidence']:.1%}")
+
+
 def test_the_others_are_answered_where_one_cannot_be_used(
     seven: Path, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

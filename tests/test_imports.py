@@ -66,7 +66,6 @@ ALLOWED: dict[str, set[str]] = {
     "timing": {"classifier", "files"},
     "export": {"architectures", "checkpoints", "files", "onnx_models", "preprocessing"},
     "handwriting": {"classifier", "checkpoints", "datasets", "preprocessing"},
-    "api": {"checkpoints", "classifier", "datasets", "evaluation", "preprocessing"},
     "training": {
         "architectures",
         "arrays",
@@ -80,6 +79,9 @@ ALLOWED: dict[str, set[str]] = {
         "strokes",
     },
     "nondigits": {"strokes"},
+    "answers": {"classifier", "numbers"},
+    "drawn_numbers": {"pieces", "strokes"},
+    "api": {"answers", "checkpoints", "classifier", "datasets", "evaluation", "numbers", "preprocessing"},
 }
 
 

@@ -19,6 +19,7 @@ from digitcore import preprocessing
 from digitcore.datasets import DigitSet
 from digitcore.errors import BlankImageError, ImageError
 from digitcore.preprocessing import Preprocessed, extract_ink, normalize, preprocess, preprocess_ink, read_image
+from digitcore.strokes import render_strokes
 
 Ink = NDArray[np.uint8]
 Draw = Callable[..., Ink]
@@ -51,7 +52,9 @@ def assert_normal(result: Preprocessed) -> None:
     assert max(result.fitted.shape) == 20
     assert result.model_input.max() >= 249
     assert int(result.model_input.sum()) == int(result.fitted.sum())
-    assert np.array_equal(result.cropped, result.ink[result.box[1] : result.box[3], result.box[0] : result.box[2]])
+    left, top, right, bottom = result.box
+    assert np.array_equal(result.cropped, np.where(result.left_out, 0, result.ink)[top:bottom, left:right])
+    assert not np.where(result.left_out, 0, result.ink)[[*range(top), *range(bottom, len(result.ink))]].any()
     assert result.cropped[0].any()
     assert result.cropped[-1].any()
     assert result.cropped[:, 0].any()
@@ -59,7 +62,8 @@ def assert_normal(result: Preprocessed) -> None:
     centre = ndimage.center_of_mass(result.model_input.astype(float))
     for axis in (0, 1):
         lines = np.flatnonzero(result.model_input.any(axis=1 - axis))
-        at_border = lines[0] == 0 or lines[-1] == 27
+        inside = np.flatnonzero(result.fitted.any(axis=1 - axis))  # an end that is hardly inked may round to none
+        at_border = lines[0] == inside[0] or 28 - lines[-1] == result.fitted.shape[axis] - inside[-1]
         assert at_border or 13.5 - 1e-9 <= centre[axis] < 14.5 + 1e-9
 
 
@@ -642,3 +646,59 @@ def test_mean_and_deviation_are_those_of_the_training_images() -> None:
 def test_normalize_refuses_other_shapes_and_types(images: np.ndarray) -> None:
     with pytest.raises(ValueError, match="images must be uint8 of shape"):
         normalize(images)
+
+
+# --- specks ----------------------------------------------------------------------------------------------------------
+
+
+def _with_dots(ink: Ink, generator: np.random.Generator, *, count: int, apart: float) -> Ink:
+    """Round dots, 2 to 14 pixels wide, anywhere at least this far from the ink."""
+    rows, columns = np.indices(ink.shape)
+    distances = ndimage.distance_transform_edt(ink == 0)
+    result = ink.copy()
+    for _ in range(count):
+        radius = generator.uniform(1, 7)
+        y, x = generator.choice(np.argwhere(distances > apart + radius))
+        result[(rows - y) ** 2 + (columns - x) ** 2 <= radius**2] = 255
+    return result
+
+
+@given(digit=st.integers(0, 9), seed=st.integers(0, 99), count=st.integers(1, 5))
+def test_specks_do_not_move_the_digit(draw: Draw, digit: int, seed: int, count: int) -> None:
+    clean = draw(digit, seed, extent=0.5)
+    dotted = _with_dots(clean, np.random.default_rng(seed), count=count, apart=12)
+    result = preprocess_ink(dotted)
+    assert np.array_equal(result.model_input, preprocess_ink(clean).model_input)
+    assert np.array_equal(result.left_out, (dotted > 0) & (clean == 0))
+    assert np.array_equal(result.ink, dotted)
+
+
+def test_a_dot_alone_is_the_digit() -> None:
+    rows, columns = np.indices((280, 280))
+    for spots in ([(40, 50)], [(40, 50), (200, 220)]):
+        ink = np.zeros((280, 280), dtype=np.uint8)
+        for y, x in spots:
+            ink[(rows - y) ** 2 + (columns - x) ** 2 <= 81] = 255
+        result = preprocess_ink(ink)
+        assert not result.left_out.any()
+        assert result.model_input.any()
+
+
+@pytest.mark.parametrize("brush", [6, 14, 24])
+@pytest.mark.parametrize("detached", ["bar of a 5", "foot of a 1", "bar of a 7", "broken stroke"])
+def test_detached_strokes_belong_to_the_digit(detached: str, brush: float) -> None:
+    strokes = {
+        "bar of a 5": [[(90, 100), (90, 150), (150, 170), (140, 220), (80, 225)], [(125, 60), (200, 55)]],
+        "foot of a 1": [[(140, 60), (140, 190)], [(95, 232), (185, 232)]],
+        "bar of a 7": [[(80, 60), (180, 60), (110, 230)], [(175, 150), (230, 150)]],
+        "broken stroke": [[(140, 40), (140, 120)], [(140, 132 + brush), (140, 150 + brush)], [(140, 190), (140, 240)]],
+    }[detached]
+    ink = render_strokes([np.array(stroke, dtype=np.float32) for stroke in strokes], side=280, brush=brush)
+    result = preprocess_ink(ink)
+    assert not result.left_out.any()
+    assert np.count_nonzero(result.cropped) == np.count_nonzero(ink)
+
+
+@pytest.mark.needs_pen_digits
+def test_pen_digits_lose_nothing(pen_drawings: list[Ink]) -> None:
+    assert not any(preprocess_ink(ink).left_out.any() for ink in pen_drawings)
