@@ -65,7 +65,7 @@ _Floats: TypeAlias = NDArray[np.float32]
 _WORKING_SIDE = 1024  # larger pictures are reduced by a whole factor first: no digit needs more
 _LEAST_CONTRAST = 0.1  # ink that differs less from its ground than this is taken for none
 _LEAST_LIGHT = 0.05  # of white: what is darker still is taken to be lit that much
-_GROUND_SIDE = 160  # pixels of the longer side: light changes slowly
+_GROUND_SIDE = 120  # pixels of the longer side: light changes slowly
 _LEAST_GAP = 4  # between ink and ground in a noisy picture, in standard deviations of the ground
 _LEAST_GROUND = 0.1  # share of the pixels of a clean picture that have the ground's colour
 _NOTHING = 0.5 / 255  # of full ink: no difference at 8 bits
@@ -349,9 +349,9 @@ def _denoise(colour: _Floats) -> _Floats:
     contrast = ground - grey if is_dark else grey - ground
     # Dark ink takes a share of the light that falls on it, light ink adds to it.
     difference: _Floats = np.clip(contrast / np.maximum(ground, _LEAST_LIGHT) if is_dark else contrast, 0, None)
-    threshold = _threshold(difference)
+    least, threshold = _thresholds(difference)
     solid = difference > threshold
-    if not solid.any() or not _stands_out(difference, solid):
+    if not solid.any() or not _stands_out(difference, solid, others=difference <= least):
         return np.zeros_like(difference)
     solid = _without_specks(solid)
     full = float(np.percentile(difference[solid], 75))
@@ -363,28 +363,44 @@ def _denoise(colour: _Floats) -> _Floats:
 def _uneven_ground(grey: _Floats) -> tuple[_Floats, bool]:
     """What grey (H, W) would be without ink, and whether the ink is dark. Small pictures do for it, and are fast."""
     scale = min(1.0, _GROUND_SIDE / max(grey.shape))
-    small = _area_weights(grey.shape[0], max(1, round(grey.shape[0] * scale))) @ grey
-    small = small @ _area_weights(grey.shape[1], max(1, round(grey.shape[1] * scale))).T
+    rows, columns = (_area_weights(side, max(1, round(side * scale))) for side in grey.shape)
+    small = (rows @ grey @ columns.T).astype(np.float32)
+    light = _smooth_light(small)
+    flat = small / light
     side = max(3, min(small.shape) // 3)
-    around = ndimage.gaussian_filter(small, sigma=side / 3)
-    relative = small / np.maximum(around, _LEAST_LIGHT)
-    is_dark = bool(1 - np.percentile(relative, 1) > np.percentile(relative, 99) - 1)
-    smooth = ndimage.gaussian_filter(small, sigma=side / 40)  # or the noise's extremes would be the ground
+    around = ndimage.gaussian_filter(flat, sigma=side / 3)
+    is_dark = bool(np.percentile(around - flat, 99) > np.percentile(flat - around, 99))
+    smooth = ndimage.gaussian_filter(flat, sigma=side / 40)  # or the noise's extremes would be the ground
     even = ndimage.grey_closing(smooth, size=side) if is_dark else ndimage.grey_opening(smooth, size=side)
-    even = ndimage.gaussian_filter(even, sigma=side / 16)
+    even = ndimage.gaussian_filter(even, sigma=side / 16) * light
     size = (grey.shape[1], grey.shape[0])
-    return np.asarray(Image.fromarray(even).resize(size, Image.Resampling.BILINEAR)), is_dark
+    return np.asarray(Image.fromarray(even.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)), is_dark
 
 
-def _threshold(difference: _Floats) -> float:
-    """What ink differs by at least. Where that lets lines through from edge to edge, and the pen is darker, more."""
-    threshold = _otsu(difference)
-    above = difference[difference > threshold]
+def _smooth_light(grey: _Floats) -> _Floats:
+    """The light on grey (H, W): its logarithm a polynomial of degree 4, fitted thrice to what lay near it before."""
+    rows, columns = np.mgrid[-1 : 1 : 1j * grey.shape[0], -1 : 1 : 1j * grey.shape[1]].reshape(2, -1)
+    terms = np.stack([rows**i * columns**j for i in range(5) for j in range(5 - i)], axis=1)  # (H * W, 15)
+    logarithms = np.log(np.maximum(grey, _LEAST_LIGHT)).ravel()
+    near = np.ones(logarithms.shape, dtype=bool)
+    for _ in range(3):
+        some = terms[near]
+        fitted = terms @ np.linalg.lstsq(some.T @ some, some.T @ logarithms[near], rcond=None)[0]
+        distances = np.abs(logarithms - fitted)
+        near = distances <= max(0.01, 2 * float(np.median(distances)))
+    light: _Floats = np.exp(fitted).reshape(grey.shape).astype(np.float32)
+    return light
+
+
+def _thresholds(difference: _Floats) -> tuple[float, float]:
+    """What differs from the ground by least, and ink by least: more where lines run from edge to edge under a pen."""
+    least = _otsu(difference)
+    above = difference[difference > least]
     if len(above) < 2:
-        return threshold
+        return least, least
     darker = _otsu(above)
-    reaches, still_reaches = _reaches_edges(difference > threshold), _reaches_edges(difference > darker)
-    return darker if reaches and not still_reaches else threshold
+    is_ruled = _reaches_edges(difference > least) and not _reaches_edges(difference > darker)
+    return least, darker if is_ruled else least
 
 
 def _reaches_edges(solid: NDArray[np.bool_]) -> bool:
@@ -392,11 +408,10 @@ def _reaches_edges(solid: NDArray[np.bool_]) -> bool:
     return bool((solid[:, 0].any() and solid[:, -1].any()) or (solid[0].any() and solid[-1].any()))
 
 
-def _stands_out(difference: _Floats, solid: NDArray[np.bool_]) -> bool:
+def _stands_out(difference: _Floats, solid: NDArray[np.bool_], *, others: NDArray[np.bool_]) -> bool:
     """Whether the pixels taken for ink differ from the others by more than two halves of mere noise would."""
-    others = difference[~solid]
-    gap = float(np.median(difference[solid]) - np.median(others))
-    return gap >= max(_LEAST_CONTRAST, _LEAST_GAP * float(np.std(others)))
+    gap = float(np.median(difference[solid]) - np.median(difference[others]))
+    return gap >= max(_LEAST_CONTRAST, _LEAST_GAP * float(np.std(difference[others])))
 
 
 def _otsu(values: _Floats) -> float:

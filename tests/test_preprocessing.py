@@ -285,6 +285,55 @@ def test_a_photograph_is_read_like_the_clean_drawing(draw: Draw, encode: Callabl
     assert distance(result.model_input, expected.model_input) < OTHER_SHAPE
 
 
+LIGHTS = ["even", "slope", "lamp", "shadow"]
+PAPERS = ["plain", "ruled", "squared"]
+
+
+def photograph_of(ink: Ink, *, light: str, paper: str, seed: int) -> Ink:
+    """A sheet of paper with this ink (H, W) on it, its lines lighter than the pen, under uneven light, with noise."""
+    random = np.random.default_rng(seed)
+    side = len(ink)
+    down, across = np.mgrid[:side, :side] / side
+    spacing, turn = random.uniform(0.07, 0.13), random.uniform(-0.05, 0.05)
+    ways = {"plain": [], "ruled": [down + turn * across], "squared": [down + turn * across, across - turn * down]}
+    on_line = np.zeros(ink.shape, dtype=bool)
+    for way in ways[paper]:
+        on_line |= way % spacing < 1.5 / side
+    sheet = np.where(on_line, 0.75, 1.0) * (1 - random.uniform(0.65, 0.85) * ink / 255)
+    lamp = random.uniform(0.25, 0.75, size=2)
+    lit = {
+        "even": np.ones(ink.shape),
+        "slope": 1 - 0.6 * (down + across) / 2,
+        "lamp": 0.12 + 0.88 / (1 + ((across - lamp[0]) ** 2 + (down - lamp[1]) ** 2) / 0.4**2) ** 1.5,
+        "shadow": 1 - 0.45 / (1 + np.exp((across + down / 3 - 0.6) / 0.04)),
+    }[light]
+    noise = random.normal(0, 3, ink.shape)
+    return (225 * sheet * lit + noise).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("light", LIGHTS)
+def test_paper_and_light_hardly_matter(draw: Draw, encode: Callable[..., bytes], light: str, paper: str) -> None:
+    """Of ten digits in a pen's width, at most one looks to the network like another shape than the clean drawing."""
+    close = 0
+    for digit in range(10):
+        ink = draw(digit, side=360, brush=11, extent=0.45, position=(0.3 + 0.04 * digit, 0.6))
+        photograph = photograph_of(ink, light=light, paper=paper, seed=digit)
+        try:
+            result = preprocess(read_image(encode(photograph, "JPEG", quality=80)))
+        except BlankImageError:
+            continue
+        close += distance(result.model_input, preprocess(ink).model_input) < OTHER_SHAPE
+    assert close >= 9
+
+
+@pytest.mark.parametrize("light", ["even", "slope", "lamp"])
+def test_empty_paper_is_blank_in_smooth_light(light: str) -> None:
+    nothing = np.zeros((360, 360), dtype=np.uint8)
+    with pytest.raises(BlankImageError):
+        preprocess(photograph_of(nothing, light=light, paper="plain", seed=1))
+
+
 @pytest.mark.parametrize("quality", [30, 60, 90])
 def test_compression_artefacts_are_no_ink(draw: Draw, encode: Callable[..., bytes], quality: int) -> None:
     for digit in range(10):

@@ -37,10 +37,14 @@ def details_panel(reading: list[Read] | None) -> None:
         "Look closer", list(_DETAILS), default="X-ray", required=True, key="look", bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
-    if reading is not None:
-        which = _which(reading) if len(reading) > 1 else 0
-        with error_box():
-            _DETAILS[picked](*reading[which])
+    if reading is None:
+        return
+    image, prediction = reading[_which(reading) if len(reading) > 1 else 0]
+    if not prediction.model_input.any():
+        st.caption("There is no ink to look at.")
+        return
+    with error_box():
+        _DETAILS[picked](image, prediction)
 
 
 def _which(reading: list[Read]) -> int:

@@ -17,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 import digitcore
+from digitcore.checkpoints import CheckpointLibrary
 from digitcore.datasets import is_available, load_digits
 from digitcore.explanation import nearest_rows
 from tests.browser.conftest import ROOT, DrawPage
@@ -66,9 +67,10 @@ def test_every_checkpoint_says_what_it_says_alone(
     page = drawn(draw_page, SEVEN).page
     look(draw_page, "All checkpoints")
     rows = page.locator(".opinions tr:has(td)")
+    count = len(CheckpointLibrary(weights).usable_names())
     expect(rows).to_have_count(12)
-    page.get_by_text("All 14", exact=True).click()
-    expect(rows).to_have_count(14)
+    page.get_by_text(f"All {count}", exact=True).click()
+    expect(rows).to_have_count(count)
     image = picture(draw_page)
     expected = {
         path.stem: digitcore.load_classifier(path).predict(image)
@@ -82,15 +84,15 @@ def test_every_checkpoint_says_what_it_says_alone(
     for name, prediction in expected.items():
         assert shown[name][0] == prediction.digit, name
     votes = [digit for digit, _ in shown.values()]
-    most = int(page.get_by_text(re.compile(r"^\d+ of 14 say")).inner_text().split("say ")[1][0])
+    most = int(page.get_by_text(re.compile(rf"^\d+ of {count} say")).inner_text().split("say ")[1][0])
     assert votes.count(most) == max(map(votes.count, votes))
     assert all(marked == (digit != most) for digit, marked in shown.values())
     for path in others:
         path.unlink()
 
 
-def test_similar_digits_and_the_confusion_cell(draw_page: DrawPage) -> None:
-    page = drawn(draw_page, SEVEN).page
+def test_similar_digits_and_the_confusion_cell(page: Page, server: str) -> None:
+    draw_page = drawn(DrawPage(page).open(f"{server}/?checkpoint=compact"), SEVEN)
     look(draw_page, "Similar digits")
     reference = load_digits("mnist-train" if is_available("mnist-train") else "mnist-validation")
     reference = reference.subset(np.arange(min(10_000, len(reference))))
@@ -208,9 +210,9 @@ TWO = [[(190.0, 120.0), (200.0, 95.0), (230.0, 80.0), (265.0, 90.0), (280.0, 110
         (230.0, 210.0), (195.0, 245.0), (192.0, 250.0), (220.0, 250.0), (290.0, 250.0)]]  # fmt: skip
 
 
-def test_several_digits_are_a_number(draw_page: DrawPage) -> None:
+def test_several_digits_are_a_number(page: Page, server: str) -> None:
     """Each framed where it stands, and looked at on its own; or all of it read as one digit."""
-    page = drawn(draw_page, *FOUR).page
+    draw_page = drawn(DrawPage(page).open(f"{server}/?checkpoint=compact"), *FOUR)
     expect(draw_page.answer).to_have_text("4")
     drawn(draw_page, *TWO)
     expect(draw_page.answer).to_have_text("42")
