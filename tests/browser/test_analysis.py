@@ -22,7 +22,7 @@ DATASET = "mnist-test" if is_available("mnist-test") else "mnist-validation"
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
-    return load_or_evaluate(digitcore.load_classifier("compact"), DATASET)
+    return load_or_evaluate(digitcore.load_classifier("world"), DATASET)
 
 
 def cell(page: Page, true: object, predicted: object) -> Locator:

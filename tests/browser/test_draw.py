@@ -80,7 +80,7 @@ def test_the_same_answer_everywhere(draw_page: DrawPage, server: str, tmp_path: 
     answer = httpx.post(f"{server}/predict", files={"image": picture.read_bytes()}).json()
     command = [sys.executable, "-m", "digitcore", "predict", str(picture), "--json"]
     on_the_command_line = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)[0]
-    in_python = digitcore.load_classifier("compact").predict(Image.open(io.BytesIO(picture.read_bytes())))
+    in_python = digitcore.load_classifier("world").predict(Image.open(io.BytesIO(picture.read_bytes())))
 
     assert answer["prediction"] == on_the_command_line["prediction"] == in_python.digit == 7
     for other in (on_the_page, answer["probabilities"], on_the_command_line["probabilities"]):
@@ -165,7 +165,7 @@ def test_a_sample_is_read_and_drawn_over(draw_page: DrawPage) -> None:
     draw_page.settle()
     before = draw_page.probabilities()
     sample = digitcore.load_digits("mnist-validation")
-    expected = digitcore.load_classifier("compact").predict(sample.images[sample.labels == 4][0])
+    expected = digitcore.load_classifier("world").predict(sample.images[sample.labels == 4][0])
     np.testing.assert_allclose(before, expected.probabilities, atol=1e-6)
     draw_page.stroke([(100, 60), (260, 62)])
     draw_page.settle()

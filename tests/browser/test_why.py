@@ -51,7 +51,7 @@ def test_the_xray(draw_page: DrawPage) -> None:
     )
     draw_page.settle()
     picture = np.asarray(Image.open(io.BytesIO(canvas_png(draw_page))))
-    classifier = digitcore.load_classifier("compact")
+    classifier = digitcore.load_classifier("world")
     prediction = classifier.predict(picture)
 
     row = draw_page.page.get_by_test_id("variants")
@@ -117,7 +117,7 @@ def test_where_it_looked_and_why_not(draw_page: DrawPage) -> None:
     _open_why(draw_page)
     page = draw_page.page
     expect(page.get_by_test_id("maps").locator("figure")).to_have_count(3)
-    classifier = digitcore.load_classifier("compact")
+    classifier = digitcore.load_classifier("world")
 
     def changed_to() -> tuple[int, int]:
         """What the last picture is said to be, and what digitcore says of it."""
