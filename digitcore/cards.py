@@ -173,7 +173,8 @@ def _origin(checkpoint: Checkpoint) -> Iterator[str]:
     if recipe:
         yield (
             f"Recipe {_said(recipe.get('name'))}, seed {_said(metadata.seed)}: {_said(recipe.get('summary'))}; "
-            f"{_said(recipe.get('epochs'))} epochs in batches of {_said(recipe.get('batch_size'))}."
+            f"{_said(recipe.get('epochs'))} epochs in batches of {_said(recipe.get('batch_size'))}"
+            f"{_given(', starting from {}', recipe.get('starts_from'))}."
         )
     else:
         yield "The file does not say by what recipe, with what seed and on what machine."

@@ -17,7 +17,7 @@ from tests.browser.conftest import settle
 def test_the_sidebar_leads_to_the_card(page: Page, server: str, place: str) -> None:
     found = find_evaluation(digitcore.load_classifier("compact").checkpoint, "pen-digits")
     assert found is not None
-    page.goto(f"{server}/{place}")
+    page.goto(f"{server}/{place}?checkpoint=compact")
     page.get_by_role("button", name="About this checkpoint").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("row", name="pen-digits")).to_contain_text(f"{found.errors} of {len(found):,}")
