@@ -6,7 +6,9 @@
 import streamlit as st
 
 if __name__ == "__main__":
+    from pages.shared.about import about_button
     from pages.shared.panels import checkpoint_picker, dataset_picker, error_box
+    from pages.shared.state import CHECKPOINT
 
     st.set_page_config(page_title="Digit workbench", page_icon=":material/draw:", layout="wide")
     page = st.navigation(
@@ -21,6 +23,7 @@ if __name__ == "__main__":
     with error_box():
         with st.sidebar:
             checkpoint_picker()
+            about_button(st.session_state.get(CHECKPOINT), label="About this checkpoint", key="about", quiet=True)
             dataset_picker()
             st.caption("HTTP API: [documentation](/docs)")
         page.run()

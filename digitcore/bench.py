@@ -31,7 +31,7 @@ from digitcore.pieces import Box
 from digitcore.preprocessing import preprocess
 from digitcore.refusal import refuse_ink
 from digitcore.strokes import BRUSHES, CANVAS_SIDE, JUDGING_WRITERS, PenDigit, draw_at_random, load_pen_digits
-from digitcore.timing import median_seconds, milliseconds_per_digit
+from digitcore.timing import median_seconds, milliseconds_per_digit, yardstick_seconds
 
 __all__ = ["PARTS", "Measurement", "measure_all"]
 
@@ -54,7 +54,7 @@ class Measurement:
     interval: tuple[float, float] | None = None
     """95 % Wilson interval, of a share."""
     ratio: float | None = None
-    """Of a time: against the yardstick, numpy's product of two 512x512 matrices in this very run."""
+    """Of a time: against `yardstick_seconds` in this very run."""
 
 
 def measure_all(
@@ -101,8 +101,7 @@ def _judging_pen_digits() -> list[PenDigit]:
 
 
 def _measure_time(classifier: DigitClassifier) -> Iterator[Measurement]:
-    matrix = np.ones((512, 512), dtype=np.float32)
-    yardstick = median_seconds(lambda: matrix @ matrix, repeats=51)
+    yardstick = yardstick_seconds()
     yield Measurement("yardstick: product of two 512x512 matrices", yardstick * 1e3, "ms", ratio=1.0)
 
     dataset = "mnist-test" if is_available("mnist-test") else "mnist-validation"

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from digitcore.answers import digit_answer, number_answer
 from digitcore.bench import PARTS, Measurement, measure_all
+from digitcore.cards import write_cards
 from digitcore.checkpoints import CheckpointLibrary, save_checkpoint
 from digitcore.classifier import DigitClassifier, load_classifier
 from digitcore.comparison import Comparison, cochran_q, compare, compare_pairs
@@ -34,6 +35,7 @@ from digitcore.settings import load_settings
 from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold
 from digitcore.training.loop import EpochResult, StepResult, train
 from digitcore.training.material import load_material
+from digitcore.training.measure import TrainingRun, describe_runs, measure_training
 from digitcore.training.processes import is_first_process
 from digitcore.training.recipes import load_recipe, recipe_names
 
@@ -101,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="files of Fashion-MNIST (default: %(default)s)",
     )
+    bench.add_argument("--recipe", choices=recipe_names(), metavar="RECIPE", help="measure the training of it instead")
+    bench.add_argument("--runs", type=int, default=5, metavar="N", help="trainings, from seed 0 on (default: 5)")
     bench.set_defaults(command=_bench)
     for with_json in (predict, evaluate, compare, bench):
         with_json.add_argument("--json", action="store_true", help="print one JSON array")
@@ -118,6 +122,9 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--score", choices=REFUSAL_SCORES, default=REFUSAL_SCORE, help="default: %(default)s")
     calibrate.add_argument("--output", type=Path, metavar="FILE", help="default: the file itself")
     calibrate.set_defaults(command=_calibrate)
+
+    cards = commands.add_parser("cards", help="a card for each checkpoint", description=_cards.__doc__)
+    cards.set_defaults(command=_cards)
 
     download = commands.add_parser("download", help="fetch MNIST", description=_download.__doc__)
     download.set_defaults(command=_download)
@@ -346,6 +353,16 @@ def _calibrate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _cards(options: argparse.Namespace) -> int:
+    """Writes README.md in the weights folder: what each checkpoint is for, how good, how limited, and how made."""
+    directory = load_settings().weights_directory
+    try:
+        print(write_cards(directory))
+    except OSError as error:
+        raise CheckpointError(f"{directory} cannot be written to ({error.strerror or error}).") from error
+    return 0
+
+
 def _download(options: argparse.Namespace) -> int:
     """Fetches the four MNIST files into the data folder and verifies them."""
     with tqdm(total=100, desc="MNIST", unit="%") as bar:
@@ -363,8 +380,11 @@ def _export(options: argparse.Namespace) -> int:
 
 def _bench(options: argparse.Namespace) -> int:
     """Prints times with their ratio to a matrix product in the same run, accuracy on drawn digits, and the share that
-    is refused of digits and of what is none: letters, scribbles, doodles, noise, fashion items.
+    is refused of digits and of what is none: letters, scribbles, doodles, noise, fashion items. With --recipe: how
+    soon its training is right on 99 % of the validation digits, and what it ends with, a seed a run.
     """
+    if options.recipe:
+        return _bench_training(options)
     classifier = load_classifier(options.checkpoint) if options.checkpoint else _default_classifier()
     rows: list[dict[str, Any]] = []
     status = 0
@@ -381,6 +401,19 @@ def _bench(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(rows))
     return status
+
+
+def _bench_training(options: argparse.Namespace) -> int:
+    runs: list[TrainingRun] = []
+    for run in measure_training(load_recipe(options.recipe), runs=options.runs):
+        runs.append(run)
+        if not options.json:
+            print(f"seed {run.seed}: {describe_runs([run])}", flush=True)
+    if options.json:
+        print(json.dumps([asdict(run) for run in runs]))
+    else:
+        print(f"mean of {len(runs)}: {describe_runs(runs)}")
+    return 0
 
 
 def _print_measurement(measurement: Measurement) -> None:

@@ -10,9 +10,10 @@ from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary
 from digitcore.evaluation import find_evaluation, summarize
 from digitcore.files import write_atomically
 
-__all__ = ["describe_checkpoints", "write_manifest"]
+__all__ = ["SHIPPED_ON", "describe_checkpoints", "write_manifest"]
 
-_SHIPPED_ON = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits")
+SHIPPED_ON = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits")
+"""The sets that a shipped checkpoint is judged on."""
 
 
 def describe_checkpoints(directory: Path) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def write_manifest(directory: Path) -> None:
 def _describe(entry: CheckpointEntry, library: CheckpointLibrary) -> dict[str, Any]:
     checkpoint = library.load(entry.name)
     figures = {}
-    for dataset in _SHIPPED_ON:
+    for dataset in SHIPPED_ON:
         evaluation = find_evaluation(checkpoint, dataset)
         if evaluation is not None:
             summary = asdict(summarize(evaluation))

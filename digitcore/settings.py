@@ -34,6 +34,8 @@ class Settings:
     """Largest checkpoint file that is opened, in bytes."""
     uploads: bool
     """Whether visitors may add checkpoints for everybody to the weights folder."""
+    notebook_budget: str
+    """How much the notebooks take on: "small", which takes seconds, or "full", which takes minutes."""
     allowed_hosts: tuple[str, ...]
     """Host names under which the HTTP API answers; empty: any."""
     allowed_origins: tuple[str, ...]
@@ -55,6 +57,7 @@ def load_settings() -> Settings:
         max_image_pixels=_positive("DIGITCORE_MAX_IMAGE_PIXELS", 50_000_000),
         max_checkpoint_bytes=_positive("DIGITCORE_MAX_CHECKPOINT_BYTES", 100_000_000),
         uploads=os.environ.get("DIGITCORE_UPLOADS", "").lower() != "off",
+        notebook_budget="full" if os.environ.get("DIGITCORE_NOTEBOOK_BUDGET", "").lower() == "full" else "small",
         allowed_hosts=_names("DIGITCORE_ALLOWED_HOSTS"),
         allowed_origins=_names("DIGITCORE_ALLOWED_ORIGINS"),
     )

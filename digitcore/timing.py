@@ -12,7 +12,7 @@ from digitcore.classifier import DigitClassifier
 from digitcore.files import write_atomically
 from digitcore.settings import load_settings
 
-__all__ = ["known_milliseconds", "median_seconds", "milliseconds_per_digit", "timing_folder"]
+__all__ = ["known_milliseconds", "median_seconds", "milliseconds_per_digit", "timing_folder", "yardstick_seconds"]
 
 _REPEATS = 21
 
@@ -43,6 +43,12 @@ def median_seconds(step: Callable[[], object], *, repeats: int) -> float:
         step()
         times.append(time.perf_counter() - started)
     return statistics.median(times)
+
+
+def yardstick_seconds() -> float:
+    """Median time of numpy's product of two 512x512 matrices, now: what other times of a run are compared with."""
+    matrix = np.ones((512, 512), dtype=np.float32)
+    return median_seconds(lambda: matrix @ matrix, repeats=51)
 
 
 def timing_folder() -> Path:

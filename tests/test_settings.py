@@ -70,3 +70,9 @@ def test_uploads_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     for value, expected in {"": True, "on": True, "off": False, "OFF": False}.items():
         monkeypatch.setenv("DIGITCORE_UPLOADS", value)
         assert load_settings().uploads is expected
+
+
+def test_the_notebooks_take_on_little_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, expected in {"": "small", "small": "small", "full": "full", "FULL": "full", "much": "small"}.items():
+        monkeypatch.setenv("DIGITCORE_NOTEBOOK_BUDGET", value)
+        assert load_settings().notebook_budget == expected

@@ -15,6 +15,7 @@ from digitcore.onnx_models import INKS, SCALES
 from digitcore.settings import load_settings
 from digitcore.timing import known_milliseconds, milliseconds_per_digit
 from pages.shared import resources
+from pages.shared.about import about_button
 from pages.shared.panels import error_box, input_of, picked_dataset, plain
 from pages.shared.state import CHECKPOINT, compare_several, compare_two, show_errors
 
@@ -147,6 +148,7 @@ def _table(standings: list[Standing], dataset: str) -> None:
             on_click=_pick, args=(*names[:1],),
         ):  # fmt: skip
             show_errors()
+        about_button(names[0] if len(names) == 1 else None, label="About", key="about-ticked")
         if hidden:
             st.caption(f"Also ticked: {plain(', '.join(hidden))}", width="content")
         st.download_button("CSV", figures.to_csv(index=False), f"leaderboard-{dataset}.csv", icon=":material/download:")

@@ -1,7 +1,6 @@
 """Pieces of pages: what was picked, what the network says, what it saw."""
 
 import html
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -15,6 +14,7 @@ from digitcore.classifier import DigitClassifier, Prediction
 from digitcore.datasets import DigitSet, download_mnist
 from digitcore.errors import DigitcoreError
 from digitcore.evaluation import Evaluation
+from digitcore.markdown import plain
 from digitcore.numbers import FoundDigit, NumberReading
 from digitcore.pictures import png_address
 from digitcore.preprocessing import Preprocessed
@@ -55,11 +55,6 @@ figure figcaption {font-size: .8rem; opacity: .8; margin-top: .3rem; white-space
 .digit-stages img, .digit-answer img {image-rendering: pixelated; display: block; max-width: none;
   outline: 1px solid rgba(128, 128, 128, .5)}
 </style>"""
-
-
-def plain(text: str) -> str:
-    """Text, a file's name say, that Markdown shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:<>])", r"\\\1", text)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore import charts, comparison, explanation, gauges, metrics
+from digitcore import cards, charts, comparison, explanation, gauges, metrics
 from digitcore.annotations import AnnotationStore
 from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary, shared_library
 from digitcore.classifier import DigitClassifier
@@ -26,6 +26,7 @@ from digitcore.evaluation import (
     summarize,
 )
 from digitcore.leaderboard import Standing, leaderboard
+from digitcore.manifest import SHIPPED_ON
 from digitcore.settings import load_settings
 from digitcore.timing import known_milliseconds, milliseconds_per_digit, timing_folder
 
@@ -97,6 +98,13 @@ def summary(name: str, dataset: str) -> Summary | None:
     """Figures of a checkpoint where they are known already."""
     known = known_evaluation(name, classifier(name).checkpoint.digest, dataset)
     return None if known is None else summarized(known.fingerprint, known)
+
+
+def model_card(name: str) -> str:
+    """`cards.model_card` of a checkpoint, with the evaluations that there are."""
+    checkpoint = checkpoint_library().load(name)
+    known = [known_evaluation(name, checkpoint.digest, dataset) for dataset in SHIPPED_ON]
+    return cards.model_card(checkpoint, [each for each in known if each is not None])
 
 
 def standings(dataset: str) -> list[Standing]:

@@ -1,0 +1,54 @@
+"""The model card of a checkpoint, over whatever page is open."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import torch
+from playwright.sync_api import Page, expect
+
+import digitcore
+from digitcore.architectures import build_network
+from digitcore.evaluation import find_evaluation
+from tests.browser.conftest import settle
+
+
+@pytest.mark.parametrize("place", ["", "accuracy"])
+def test_the_sidebar_leads_to_the_card(page: Page, server: str, place: str) -> None:
+    found = find_evaluation(digitcore.load_classifier("compact").checkpoint, "pen-digits")
+    assert found is not None
+    page.goto(f"{server}/{place}?checkpoint=compact")
+    page.get_by_role("button", name="About this checkpoint").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("row", name="pen-digits")).to_contain_text(f"{found.errors} of {len(found):,}")
+    expect(dialog).to_contain_text("It has only seen MNIST")
+    expect(dialog).to_contain_text("python -m digitcore train compact --seed 0")
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="Markdown").click()
+    assert "**Limits**" in Path(download.value.path()).read_text()
+    expect(dialog).to_be_visible()
+
+
+def test_a_stranger_is_shown_as_it_is(page: Page, server: str, weights: Path) -> None:
+    """A file dropped into the folder while the server runs, its name full of markup."""
+    name = "a *b* <img src=x> [c](d) $e$ :red[f]"
+    torch.save(build_network("mlp").state_dict(), weights / f"{name}.pt")
+    page.goto(f"{server}/?checkpoint={quote(name)}")
+    settle(page)
+    page.get_by_role("button", name="About this checkpoint").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"{name}.pt: 101,770 parameters")
+    expect(dialog).to_contain_text("What it was trained on is not said")
+    expect(dialog.locator("img, em, .katex, a")).to_have_count(0)
+    (weights / f"{name}.pt").unlink()
+
+
+def test_the_leaderboard_leads_to_the_card_of_what_is_ticked(page: Page, server: str) -> None:
+    page.goto(f"{server}/compare?filter=mlp")
+    about = page.get_by_role("button", name="About", exact=True)
+    expect(about).to_be_disabled()
+    box = page.get_by_test_id("stDataFrame").locator("canvas").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 17, box["y"] + 38 + 17)  # the box of the first row
+    about.click()
+    expect(page.get_by_role("dialog")).to_contain_text("mlp.safetensors: 101,770 parameters")
