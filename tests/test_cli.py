@@ -57,7 +57,7 @@ def test_predict_as_a_process(seven: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
     (answer,) = json.loads(done.stdout)
     assert list(answer) == ["file", "prediction", "confidence", "probabilities", "accepted", "reason"]
-    expected = digitcore.load_classifier("compact").predict(digitcore.preprocessing.read_image(seven))
+    expected = digitcore.load_classifier("world").predict(digitcore.preprocessing.read_image(seven))
     assert (answer["file"], answer["prediction"]) == (str(seven), 7)
     assert answer["confidence"] == pytest.approx(expected.confidence, abs=1e-6)
     assert np.abs(answer["probabilities"] - expected.probabilities).max() < 1e-6
@@ -408,6 +408,7 @@ def test_a_place_for_the_result_is_looked_for_before_training(
     place: str,
 ) -> None:
     monkeypatch.setattr(digitcore.cli, "load_digits", lambda name: validation_digits)
+    monkeypatch.setattr(digitcore.cli, "load_material", lambda names: validation_digits)
     monkeypatch.setattr(digitcore.training.loop, "_Run", None)  # calling it would fail
     (tmp_path / "folder.safetensors").mkdir()
     (tmp_path / "file").write_text("in the way")
@@ -425,6 +426,7 @@ def test_train_on_a_few_digits(
 ) -> None:
     few = validation_digits.subset(np.arange(0, 5_000, 20))
     monkeypatch.setattr(digitcore.cli, "load_digits", lambda name: few)  # MNIST takes a minute
+    monkeypatch.setattr(digitcore.cli, "load_material", lambda names: few)
     output = tmp_path / "new.safetensors"
     assert main(["train", "quick", "--seed", "3", "--output", str(output)]) == 0
     shown = capsys.readouterr()
@@ -438,6 +440,7 @@ def test_a_device_that_is_not_there(
     tmp_path: Path, validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(digitcore.cli, "load_digits", lambda name: validation_digits)
+    monkeypatch.setattr(digitcore.cli, "load_material", lambda names: validation_digits)
     for device in ("cuda:99", "nosuch"):
         assert main(["train", "quick", "--device", device, "--output", str(tmp_path / "x.safetensors")]) == 1
         assert f"The device {device!r} is not there" in capsys.readouterr().err
