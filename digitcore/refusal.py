@@ -65,6 +65,7 @@ _LONGEST_OUTLINE = 8.6  # likewise of their outline
 _LEAST_HOLE = 6 / _SIDE**2
 _LEAST_PIECE = 0.02  # as a share of the ink
 _LEAST_CUT = 0.8  # ink along the edge, as a share of the line's width, where a line goes on beyond it
+_MOST_MARKS = 30  # with more of them, digits are not looked for, which would take long
 _LEAST_SPACE = 0.12  # between two digits, as a share of the taller
 _LEAST_HEIGHT = 0.6  # of a digit beside another, as a share of it
 _TOUCH = 32  # of 255
@@ -86,7 +87,7 @@ def refuse_ink(ink: NDArray[np.uint8]) -> Refusal | None:
         return _INVERTED
     if _is_cut_off(ink, width=shape.width * shape.side):
         return _CUT_OFF
-    if shape.pieces > 1 and _are_several(ink):
+    if shape.pieces > 1 and shape.marks <= _MOST_MARKS and _are_several(ink):
         return _SEVERAL
     return _SCRIBBLE if shape.is_tangled else None
 
@@ -139,6 +140,9 @@ class _Shape:
     outline: float
     """Length of the ink's outline, holes and all."""
     pieces: int
+    """Of the ink, without the smallest."""
+    marks: int
+    """The same with them."""
     holes: int
     is_card: bool
     """Whether it fills its box, corners and all."""
@@ -175,6 +179,7 @@ def _measure(cropped: NDArray[np.uint8]) -> _Shape:
         length=area / line / _SIDE,
         outline=float(steps) * np.pi / 4 / _SIDE,
         pieces=int(np.count_nonzero(pieces >= _LEAST_PIECE * area)),
+        marks=len(pieces),
         holes=int(np.count_nonzero(grounds >= _LEAST_HOLE * _SIDE**2)) - 1,
         is_card=bool(corners.all() and area >= _FULLEST * height * width and min(height, width) >= _LEAST_DOT * _SIDE),
     )
