@@ -87,7 +87,7 @@ def refuse_ink(ink: NDArray[np.uint8]) -> Refusal | None:
         return _INVERTED
     if _is_cut_off(ink, width=shape.width * shape.side):
         return _CUT_OFF
-    if shape.pieces > 1 and shape.marks <= _MOST_MARKS and _are_several(ink):
+    if shape.pieces > 1 and _are_several(ink):
         return _SEVERAL
     return _SCRIBBLE if shape.is_tangled else None
 
@@ -140,9 +140,6 @@ class _Shape:
     outline: float
     """Length of the ink's outline, holes and all."""
     pieces: int
-    """Of the ink, without the smallest."""
-    marks: int
-    """The same with them."""
     holes: int
     is_card: bool
     """Whether it fills its box, corners and all."""
@@ -179,7 +176,6 @@ def _measure(cropped: NDArray[np.uint8]) -> _Shape:
         length=area / line / _SIDE,
         outline=float(steps) * np.pi / 4 / _SIDE,
         pieces=int(np.count_nonzero(pieces >= _LEAST_PIECE * area)),
-        marks=len(pieces),
         holes=int(np.count_nonzero(grounds >= _LEAST_HOLE * _SIDE**2)) - 1,
         is_card=bool(corners.all() and area >= _FULLEST * height * width and min(height, width) >= _LEAST_DOT * _SIDE),
     )
@@ -190,6 +186,9 @@ def _are_several(ink: NDArray[np.uint8]) -> bool:
 
     Fewer than are found: two strokes of a 4, a broken bow or a flying bar overlap or stand closer.
     """
+    _, marks = ndimage.label(ink, structure=np.ones((3, 3)))
+    if marks > _MOST_MARKS:
+        return False
     boxes = sorted(digit.box for digit in find_digits(ink))
     heights = [bottom - top for _, top, _, bottom in boxes]
     most = max(heights, default=0)
