@@ -335,7 +335,7 @@ def _show_training(results: Iterable[StepResult | EpochResult]) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    """Chooses the refusal threshold of a checkpoint anew, so that 0.5 % of the digits of mnist-validation are refused,
+    """Chooses the refusal threshold of a checkpoint anew, so that 0.8 % of the digits of mnist-validation are refused,
     and writes the checkpoint with it.
     """
     classifier = load_classifier(options.name)
