@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 import digitcore
 from digitcore.architectures import build_network
-from digitcore.checkpoints import CheckpointMetadata, load_checkpoint, save_checkpoint
+from digitcore.checkpoints import CheckpointLibrary, CheckpointMetadata, load_checkpoint, save_checkpoint
 from digitcore.comparison import Comparison, compare, outcomes
 from digitcore.datasets import is_available
 from digitcore.evaluation import Evaluation, load_or_evaluate
@@ -49,7 +49,8 @@ def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def evaluations() -> dict[str, Evaluation]:
-    return {name: load_or_evaluate(digitcore.load_classifier(name), DATASET) for name in (A, B, "mlp", "standard")}
+    shipped = CheckpointLibrary(ROOT / "weights").usable_names()
+    return {name: load_or_evaluate(digitcore.load_classifier(name), DATASET) for name in shipped}
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import digitcore
 from digitcore.gauges import measure, read_gauges
@@ -74,7 +74,8 @@ def test_the_xray(draw_page: DrawPage) -> None:
         expect(gauges).to_contain_text(reading.comparison)
 
 
-def test_a_blot_gets_a_hint(draw_page: DrawPage) -> None:
+def test_a_blot_gets_a_hint(page: Page, server: str) -> None:
+    draw_page = DrawPage(page).open(f"{server}/?checkpoint=compact")
     slider = draw_page.page.get_by_role("slider", name="Brush width")
     slider.focus()
     slider.press("End")
