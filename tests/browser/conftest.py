@@ -47,8 +47,8 @@ def server(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @contextmanager
-def running_dashboard(folder: Path, **environment: str) -> Iterator[str]:
-    """A dashboard on a free port that writes nowhere but to folder. No visit may leave a traceback in its log."""
+def running_dashboard(folder: Path, *, script: Path = ROOT / "dashboard.py", **environment: str) -> Iterator[str]:
+    """A dashboard, or another script, on a free port that writes only to folder. No visit may leave a traceback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -60,7 +60,7 @@ def running_dashboard(folder: Path, **environment: str) -> Iterator[str]:
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "dashboard.py", *options],
+            [sys.executable, "-m", "streamlit", "run", str(script), *options],
             cwd=ROOT,
             env=os.environ | own | environment,
             stdout=output,

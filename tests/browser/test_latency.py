@@ -45,36 +45,48 @@ addEventListener('load', () => new MutationObserver(() => {
 
 
 @pytest.mark.slow
-def test_pen_up_to_answer(browser: Browser, server: str) -> None:
-    """Draws short strokes, each of which changes the answer's bars, and prints medians in milliseconds."""
+def test_pen_up_to_answer(browser: Browser, server: str, tmp_path: Path) -> None:
+    """Draws short strokes, each of which changes the answer, and prints medians in milliseconds and their ratio."""
+    with running_dashboard(tmp_path, script=Path(__file__).with_name("echo_page.py")) as echo:
+        echoed = _draw_strokes(browser, echo)
+    answered = _draw_strokes(browser, server)
+    print()
+    for name, parts in {"bare canvas": echoed, "draw page": answered}.items():
+        shares = {
+            "canvas waits before it sends": [each["sent"] - each["up"] for each in parts],
+            "server reruns and answers": [each["received"] - each["sent"] for each in parts],
+            "page draws the answer": [each["shown"] - each["received"] for each in parts],
+            "pen-up to answer": [each["shown"] - each["up"] for each in parts],
+        }
+        for share, times in shares.items():
+            print(f"{name}, {share}: median {statistics.median(times):.0f} ms, {min(times):.0f} to {max(times):.0f}")
+        assert all(each["up"] < each["sent"] < each["shown"] for each in parts)
+    bare, full = (statistics.median(each["shown"] - each["up"] for each in parts) for parts in (echoed, answered))
+    print(f"pen-up to answer on the draw page: {full / bare:.2f} x that of the bare canvas")
+
+
+def _draw_strokes(browser: Browser, address: str) -> list[dict[str, float]]:
+    """The times, in milliseconds, of each of `_STROKES` strokes that touch each other: one digit, not several."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.add_init_script(_PROBE)
-    draw_page = DrawPage(page).open(server)
-    draw_page.stroke([(120, 60), (120, 280)])
-    draw_page.settle()
+    draw_page = DrawPage(page)
     random = np.random.default_rng(0)
-    parts = []
+    parts: list[dict[str, float]] = []
     for i in range(_STROKES):
-        if i % 5 == 4:
-            draw_page.clear()
+        if i % 5 == 0:  # on a fresh canvas, so that each stroke brings new ink
+            page.goto(address)
+            draw_page.canvas.wait_for()
             draw_page.settle()
-        start = random.uniform(40, 290, size=2)
-        draw_page.stroke([tuple(start), tuple(start + 10), tuple(start + 25)])
+            draw_page.stroke([(168, 60), (168, 280)])
+            draw_page.settle()
+        start = np.array([168, random.uniform(70, 270)])
+        draw_page.stroke([tuple(start), tuple(start + [random.choice([-1, 1]) * random.uniform(50, 110), 0])])
         page.wait_for_function("window.probe.shown")
         parts.append(page.evaluate("window.probe"))
         draw_page.settle()
     context.close()
-    shares = {
-        "canvas waits before it sends": [each["sent"] - each["up"] for each in parts],
-        "server reruns and answers": [each["received"] - each["sent"] for each in parts],
-        "page draws the answer": [each["shown"] - each["received"] for each in parts],
-        "pen-up to answer": [each["shown"] - each["up"] for each in parts],
-    }
-    print()
-    for name, times in shares.items():
-        print(f"{name}: median {statistics.median(times):.0f} ms, range {min(times):.0f} to {max(times):.0f}")
-    assert all(each["up"] < each["sent"] < each["shown"] for each in parts)
+    return parts
 
 
 @pytest.fixture(scope="module")
