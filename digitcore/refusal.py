@@ -65,7 +65,6 @@ _LONGEST_OUTLINE = 8.6  # likewise of their outline
 _LEAST_HOLE = 6 / _SIDE**2
 _LEAST_PIECE = 0.02  # as a share of the ink
 _LEAST_CUT = 0.8  # ink along the edge, as a share of the line's width, where a line goes on beyond it
-_MOST_MARKS = 30  # with more of them, digits are not looked for, which would take long
 _LEAST_SPACE = 0.12  # between two digits, as a share of the taller
 _LEAST_HEIGHT = 0.6  # of a digit beside another, as a share of it
 _TOUCH = 32  # of 255
@@ -186,9 +185,6 @@ def _are_several(ink: NDArray[np.uint8]) -> bool:
 
     Fewer than are found: two strokes of a 4, a broken bow or a flying bar overlap or stand closer.
     """
-    _, marks = ndimage.label(ink, structure=np.ones((3, 3)))
-    if marks > _MOST_MARKS:
-        return False
     boxes = sorted(digit.box for digit in find_digits(ink))
     heights = [bottom - top for _, top, _, bottom in boxes]
     most = max(heights, default=0)

@@ -19,6 +19,7 @@ __all__ = ["DigitInk", "find_digits", "find_lines"]
 _LEAST_BODY = 0.5  # of the height of the writing: what is lower is a part of something, or a low digit on its own
 _LARGEST_GAP = 0.3  # of that height, between a part and the body it belongs to
 _LEAST_OVERLAP = 0.6  # of the narrower of two bodies, for them to be one digit
+_MOST_PARTS = 60  # with more pieces, as in noise, all is taken for one: telling them apart would take seconds
 _SAME_LINE = 0.3  # of the lower of two bodies that are beside each other
 
 
@@ -43,7 +44,8 @@ def find_lines(ink: NDArray[np.uint8]) -> list[list[DigitInk]]:
     """The same, each line a list. Digits share a line where they stand beside each other for a part of their height."""
     pieces = find_pieces(ink)
     kept = (1 + np.flatnonzero(~pieces.specks()[1:])).tolist()
-    digits = [_digit_ink(ink, pieces, group) for group in _grouped(pieces, kept)]
+    groups = _grouped(pieces, kept) if len(kept) <= _MOST_PARTS else [kept]
+    digits = [_digit_ink(ink, pieces, group) for group in groups]
     return _in_lines(digits)
 
 

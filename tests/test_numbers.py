@@ -122,3 +122,12 @@ def test_drawn_numbers_are_what_they_say() -> None:
         for number in drawn:
             assert len(number.boxes) == len(number.number)
             assert number.ink[[0, -1]].max() == number.ink[:, [0, -1]].max() == 0
+
+
+def test_noise_is_one_thing_not_hundreds_of_digits() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (280, 280)).astype(np.uint8)
+    noise[noise < 250] = 0
+    (found,) = find_digits(noise)
+    left, top, right, bottom = found.box
+    assert min(right - left, bottom - top) > 270
+    assert np.array_equal(found.ink, noise[top:bottom, left:right])
