@@ -20,6 +20,14 @@ from tests.browser.conftest import DrawPage, running_dashboard
 
 _STROKES = 25
 _RERUNS = 15
+_ECHO = """
+import streamlit as st
+from streamlit_drawable_canvas import st_canvas
+
+drawing = st_canvas(key="canvas", width=336, height=336, stroke_width=24, return_image_data=True)
+strokes = len((drawing.json_data or {"objects": []})["objects"])
+st.html(f'<div class="digit-bars"><span class="track" title="{strokes}">{strokes}</span></div>')
+"""
 _PROBE = """
 window.probe = {};
 const send = WebSocket.prototype.send;
@@ -47,7 +55,9 @@ addEventListener('load', () => new MutationObserver(() => {
 @pytest.mark.slow
 def test_pen_up_to_answer(browser: Browser, server: str, tmp_path: Path) -> None:
     """Draws short strokes, each of which changes the answer, and prints medians in milliseconds and their ratio."""
-    with running_dashboard(tmp_path, script=Path(__file__).with_name("echo_page.py")) as echo:
+    script = tmp_path / "echo.py"
+    script.write_text(_ECHO)
+    with running_dashboard(tmp_path, script=script) as echo:
         echoed = _draw_strokes(browser, echo)
     answered = _draw_strokes(browser, server)
     print()
