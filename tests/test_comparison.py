@@ -170,6 +170,7 @@ def test_false_alarms_of_the_verdict(differing: int) -> None:
     assert alarms <= 0.05 + 1.96 * np.sqrt(0.05 * 0.95 / 10_000)
 
 
+@pytest.mark.slow
 def test_false_alarms_of_the_verdict_without_simulation() -> None:
     """Of equally good checkpoints at most 5 % are told apart, whatever the expected number of digits that differ."""
     numbers = np.arange(801)
