@@ -33,6 +33,7 @@ _SIDE = 140  # of the canvas, in pixels: half as wide as the page's, for speed
 _EXTENT = 0.75
 _BRUSHES = (0.035, 0.28)  # widths as shares of the digit's longer side, drawn evenly on a logarithmic scale
 _SEED = 20
+_EDITION = 2  # of the drawn sets, in the names of their cached files: to be raised when others would be drawn
 _JOINT = " + "
 
 
@@ -77,7 +78,7 @@ def named_sources(name: str) -> tuple[str, ...]:
 
 def _load_drawn(name: str) -> DigitSet:
     """From the cache, where it was drawn before: drawing takes minutes."""
-    kept = load_settings().cache_directory / "digits" / f"{name}--{PREPROCESSING}.npz"
+    kept = load_settings().cache_directory / "digits" / f"{name}--{PREPROCESSING}--{_EDITION}.npz"
     with suppress(OSError, ValueError, KeyError):
         arrays = load_arrays(kept)
         return DigitSet(name, np.arange(len(arrays["labels"])), arrays["images"], arrays["labels"])
