@@ -81,6 +81,7 @@ _RECIPES = {
             epochs=30,
             summary="the network of 189 thousand parameters, with warped digits and varied strokes",
             batch_norm=True,
+            precision="bfloat16",
             peak_learning_rate=3e-3,
             augmentation=_VARIED,
         ),
