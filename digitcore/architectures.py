@@ -67,14 +67,37 @@ class DigitNetwork(nn.Module):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for name, layer in folded.features.named_children():
             if isinstance(layer, nn.BatchNorm2d):
-                previous = next(reversed(layers))
+                previous = next(name for name, each in reversed(layers.items()) if isinstance(each, nn.Conv2d))
                 convolution = layers[previous]
                 assert isinstance(convolution, nn.Conv2d)
+                if isinstance(layer, PooledNorm):
+                    layer.weight.data.abs_()
                 layers[previous] = fuse_conv_bn_eval(convolution, layer)
             else:
                 layers[name] = layer
         folded.features = nn.Sequential(layers)
         return folded
+
+
+class PooledNorm(nn.BatchNorm2d):
+    """Batch normalisation, to stand after maximum pooling, which scales by the magnitude of its weights.
+
+    A positive scale and a shift commute with the maximum, so it folds into the convolution before the pooling, and it
+    has a quarter of the values to normalise there. The convolution can have either sign, so nothing is lost.
+    """
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Normalises a batch (N, C, H, W)."""
+        return functional.batch_norm(
+            batch,
+            self.running_mean,
+            self.running_var,
+            self.weight.abs(),
+            self.bias,
+            training=self.training,
+            momentum=self.momentum or 0.0,
+            eps=self.eps,
+        )
 
 
 class Compact(DigitNetwork):
@@ -89,9 +112,9 @@ class Compact(DigitNetwork):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for i, (inputs, outputs) in enumerate([(1, 8), (8, 16), (16, 32)], start=1):
             layers[f"conv{i}"] = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
-            if batch_norm:
-                layers[f"norm{i}"] = nn.BatchNorm2d(outputs)
             layers[f"pool{i}"] = nn.MaxPool2d(2)  # 28 -> 14 -> 7 -> 3
+            if batch_norm:
+                layers[f"norm{i}"] = PooledNorm(outputs)
             layers[f"relu{i}"] = nn.ReLU()
         layers["flatten"] = nn.Flatten()  # (N, 32, 3, 3) -> (N, 288)
         self.features = nn.Sequential(layers)

@@ -143,6 +143,24 @@ def train(
             yield result
 
 
+@dataclass
+class _View:
+    """The digits of an epoch as varied, and what the teachers say to them, where later epochs show them again.
+
+    One tensor for all its batches: thousands of small ones among the large that come and go would leave the memory
+    between them unused.
+    """
+
+    strength: float
+    """Of the augmentation, in [0, 1]."""
+    ink: Tensor | None = None
+    """(steps, N, 1, 28, 28), uint8; None where no later epoch shows it."""
+    answers: Tensor | None = None
+    """(steps, N, 10), likewise; unused without teachers."""
+    complete: bool = False
+    """Whether every batch has been seen."""
+
+
 class _Run:
     """The state of one training run."""
 
@@ -160,7 +178,7 @@ class _Run:
         self.history: list[dict[str, float]] = []  # the figures of each finished epoch
         self.commit = _git_commit()  # of the code that was loaded, whatever is edited while the run goes on
         self.teachers = Teachers(recipe.teachers, held_out=held_out, device=device)
-        self.kept_answers: dict[tuple[int, float], Tensor] = {}  # by view and strength
+        self.views: dict[int, _View] = {}  # those that later epochs show again, by number
         self.training = training
         self.images = torch.tensor(training.images).unsqueeze(1).to(device)  # (N, 1, 28, 28)
         self.labels = torch.tensor(training.labels).to(device)
@@ -197,43 +215,56 @@ class _Run:
 
     def train_one_epoch(self) -> Iterator[tuple[float, float]]:
         """Yields (share of the epoch done, loss of the batch)."""
-        view = self.epoch % (self.recipe.views or self.recipe.epochs)
-        generator = torch.Generator().manual_seed(_mixed(self.seed, view))
+        number = self.epoch % (self.recipe.views or self.recipe.epochs)
+        generator = torch.Generator().manual_seed(_mixed(self.seed, number))
         order = torch.randperm(len(self.labels), generator=generator)
-        strength = augmentation_strength(self.recipe, self.epoch)
-        answers = self._answers(view, strength) if self.recipe.teachers else None
+        view = self._view(number, augmentation_strength(self.recipe, self.epoch))
         self.network.train()
         for step in range(self.steps_per_epoch):
             rows = order[step * self.recipe.batch_size :][: self.recipe.batch_size].to(self.device)
-            ink = augment(
-                self.images[rows].to(torch.float32) / 255,
-                self.recipe.augmentation,
-                strength=strength,
-                generator=generator,
-            )
-            ink, labels = self.processes.share(ink), self.processes.share(self.labels[rows])
-            batch = ((ink - INPUT_MEAN) / INPUT_STD).contiguous(memory_format=torch.channels_last)
-            if answers is not None and answers[step].isnan().any():
-                temperature = self.recipe.distillation_temperature
-                answers[step] = self.teachers.probabilities(batch, temperature=temperature)
-            loss = self._update(
-                batch,
-                labels,
-                None if answers is None else answers[step],
-                step=step,
-                weight=len(labels) / len(rows),
-            )
+            batch, answers = self._show(rows, view, step=step, generator=generator)
+            labels = self.processes.share(self.labels[rows])
+            loss = self._update(batch, labels, answers, step=step, weight=len(labels) / len(rows))
             yield (step + 1) / self.steps_per_epoch, loss
+        view.complete = True
 
-    def _answers(self, view: int, strength: float) -> Tensor:
-        """The teachers' probabilities (steps, N, 10) for a view; not a number where they have not been asked yet.
+    def _view(self, number: int, strength: float) -> "_View":
+        """The view of this number, as it was seen before where the recipe has few of them."""
+        if self.recipe.views is None:
+            return _View(strength)
+        if any(view.strength != strength for view in self.views.values()):
+            self.views.clear()
+        if number not in self.views:
+            share = len(self.processes.share(self.labels[: self.recipe.batch_size]))
+            self.views[number] = _View(
+                strength,
+                ink=torch.empty(self.steps_per_epoch, share, 1, 28, 28, dtype=torch.uint8, device=self.device),
+                answers=torch.empty(self.steps_per_epoch, share, len(CLASS_NAMES), device=self.device),
+            )
+        return self.views[number]
 
-        One tensor for each epoch: thousands of small ones among the large that come and go would leave the memory
-        between them unused.
-        """
-        share = len(self.processes.share(self.labels[: self.recipe.batch_size]))
-        new = torch.full((self.steps_per_epoch, share, len(CLASS_NAMES)), math.nan, device=self.device)
-        return new if self.recipe.views is None else self.kept_answers.setdefault((view, strength), new)
+    def _show(
+        self, rows: Tensor, view: "_View", *, step: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """A batch, normalised, (N, 1, 28, 28), and what the teachers say to it, (N, 10): the share of this process."""
+        if view.ink is not None and view.complete:
+            ink = view.ink[step] / 255
+        else:
+            ink = self.images[rows].to(torch.float32) / 255
+            ink = augment(ink, self.recipe.augmentation, strength=view.strength, generator=generator)
+            ink = self.processes.share(ink)
+            if view.ink is not None:
+                view.ink[step] = (ink * 255).round()
+                ink = view.ink[step] / 255
+        batch = ((ink - INPUT_MEAN) / INPUT_STD).contiguous(memory_format=torch.channels_last)
+        if not self.recipe.teachers:
+            return batch, None
+        if view.answers is not None and view.complete:
+            return batch, view.answers[step]
+        answers = self.teachers.probabilities(batch, temperature=self.recipe.distillation_temperature)
+        if view.answers is not None:
+            view.answers[step] = answers
+        return batch, answers
 
     def _update(self, batch: Tensor, labels: Tensor, answers: Tensor | None, *, step: int, weight: float) -> float:
         """Learns from this process's share of a batch, of the given weight; the loss is that of the whole batch."""

@@ -70,7 +70,7 @@ def test_a_network_learns_and_the_last_epoch_is_kept(training: DigitSet, validat
     epochs = _train(training, validation, output, seed=1)
     assert [result.epoch for result in epochs] == [1, 2, 3, 4]
     assert [result.output for result in epochs] == [None, None, None, output]
-    assert epochs[-1].validation_errors < 0.3 * len(validation) < epochs[0].validation_errors
+    assert epochs[-1].validation_errors < 0.25 * len(validation) < epochs[0].validation_errors
     assert epochs[-1].train_loss < epochs[0].train_loss
     assert epochs[-1].validation_loss < epochs[0].validation_loss
     assert all(result.seconds > 0 for result in epochs)
