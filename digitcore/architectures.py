@@ -8,7 +8,7 @@ Training may use batch normalisation; `folded()` returns the same function witho
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -21,10 +21,12 @@ __all__ = [
     "Compact",
     "CompactWide",
     "DigitNetwork",
+    "Ensemble",
     "MultilayerPerceptron",
     "Standard",
     "architecture_names",
     "build_network",
+    "has_batch_norm",
 ]
 
 CLASS_NAMES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
@@ -121,35 +123,6 @@ class Compact(DigitNetwork):
         self.head = nn.Linear(32 * 3 * 3, len(CLASS_NAMES))
 
 
-class TwoPoolings(nn.Module):
-    """2x2 maximum and 2x2 average pooling, one after the other: (N, C, H, W) -> (N, 2C, H // 2, W // 2)."""
-
-    def forward(self, batch: Tensor) -> Tensor:
-        """Halves height and width of a batch (N, C, H, W) and doubles its channels."""
-        return torch.cat([functional.max_pool2d(batch, 2), functional.avg_pool2d(batch, 2)], dim=1)
-
-
-class CompactWide(DigitNetwork):
-    """Three 3x3 convolutions (12, 20, 32 channels), each with both 2x2 poolings and ReLU, and one linear layer.
-
-    21,782 parameters without batch normalisation. Each layer sees the maximum and the average of the one before: the
-    average is taken before ReLU and so says how much speaks against a feature, too.
-    """
-
-    def __init__(self, *, batch_norm: bool = False) -> None:
-        super().__init__()
-        layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for i, (inputs, outputs) in enumerate([(1, 12), (24, 20), (40, 32)], start=1):
-            layers[f"conv{i}"] = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
-            if batch_norm:
-                layers[f"norm{i}"] = nn.BatchNorm2d(outputs)
-            layers[f"pool{i}"] = TwoPoolings()  # 28 -> 14 -> 7 -> 3
-            layers[f"relu{i}"] = nn.ReLU()
-        layers["flatten"] = nn.Flatten()  # (N, 64, 3, 3) -> (N, 576)
-        self.features = nn.Sequential(layers)
-        self.head = nn.Linear(64 * 3 * 3, len(CLASS_NAMES))
-
-
 class MixedPooling(nn.Module):
     """The mean of 2x2 average and 2x2 maximum pooling: (N, C, H, W) -> (N, C, H // 2, W // 2)."""
 
@@ -164,6 +137,29 @@ class GlobalPooling(nn.Module):
     def forward(self, batch: Tensor) -> Tensor:
         """Takes the places out of a batch (N, C, H, W)."""
         return torch.cat([batch.mean(dim=(2, 3)), batch.amax(dim=(2, 3))], dim=1)
+
+
+class CompactWide(DigitNetwork):
+    """Six 3x3 convolutions (8, 12 | 16, 24 | 32, 32 channels) with ReLU, maximum pooling, and both kinds at the end.
+
+    23,022 parameters without batch normalisation.
+    """
+
+    def __init__(self, *, batch_norm: bool = False) -> None:
+        super().__init__()
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        channels = [1, 8, 12, 16, 24, 32, 32]
+        for i, (inputs, outputs) in enumerate(pairwise(channels), start=1):
+            layers[f"conv{i}"] = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+            pooled = i in (2, 4)
+            if pooled:
+                layers[f"pool{i}"] = nn.MaxPool2d(2)  # 28 -> 14 -> 7
+            if batch_norm:
+                layers[f"norm{i}"] = PooledNorm(outputs) if pooled else nn.BatchNorm2d(outputs)
+            layers[f"relu{i}"] = nn.ReLU()
+        layers["pool6"] = GlobalPooling()  # (N, 32, 7, 7) -> (N, 64)
+        self.features = nn.Sequential(layers)
+        self.head = nn.Linear(2 * channels[-1], len(CLASS_NAMES))
 
 
 class Standard(DigitNetwork):
@@ -188,13 +184,52 @@ class Standard(DigitNetwork):
         self.head = nn.Linear(2 * channels[-1], len(CLASS_NAMES))
 
 
+class SideBySide(nn.Module):
+    """Several networks' features of the same batch, one after the other."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Features (N, K * F) of a batch (N, 1, 28, 28), of K networks with F features each."""
+        return torch.cat([member(batch) for member in self.members], dim=1)
+
+
+class Ensemble(DigitNetwork):
+    """Several networks of one architecture that answer together: the mean of their logits."""
+
+    def __init__(self, members: Sequence[DigitNetwork], *, temperatures: Sequence[float] | None = None) -> None:
+        """Takes copies of members without batch normalisation; their logits are divided by the temperatures first."""
+        super().__init__()
+        members = [copy.deepcopy(each) for each in members]
+        self.features = nn.Sequential(OrderedDict(members=SideBySide([each.features for each in members])))
+        self.head = nn.Linear(sum(each.head.in_features for each in members), len(CLASS_NAMES))
+        shares = [1 / (temperature * len(members)) for temperature in temperatures or [1.0] * len(members)]
+        with torch.no_grad():
+            weights = [each.head.weight * share for each, share in zip(members, shares, strict=True)]
+            biases = [each.head.bias * share for each, share in zip(members, shares, strict=True)]
+            self.head.weight.copy_(torch.cat(weights, dim=1))
+            self.head.bias.copy_(torch.stack(biases).sum(dim=0))
+
+
+def _three_standards(*, batch_norm: bool = False) -> DigitNetwork:
+    """567,370 parameters."""
+    _refuse_batch_norm(batch_norm)
+    return Ensemble([Standard() for _ in range(3)])
+
+
+def _refuse_batch_norm(batch_norm: bool) -> None:
+    if batch_norm:
+        raise ValueError("batch_norm must be False for this network, got True")
+
+
 class MultilayerPerceptron(DigitNetwork):
     """One hidden layer of 128 units with ReLU: 101,770 parameters. No convolution: a baseline to compare against."""
 
     def __init__(self, *, batch_norm: bool = False) -> None:
         super().__init__()
-        if batch_norm:
-            raise ValueError("batch_norm must be False for this network, got True")
+        _refuse_batch_norm(batch_norm)
         self.features = nn.Sequential(OrderedDict(flatten=nn.Flatten(), hidden=nn.Linear(28 * 28, 128), relu=nn.ReLU()))
         self.head = nn.Linear(128, len(CLASS_NAMES))
 
@@ -203,13 +238,20 @@ _ARCHITECTURES: dict[str, Callable[..., DigitNetwork]] = {
     "compact": Compact,
     "compact-wide": CompactWide,
     "standard": Standard,
+    "standard-x3": _three_standards,
     "mlp": MultilayerPerceptron,
 }
+_WITHOUT_BATCH_NORM = ("standard-x3", "mlp")
 
 
 def architecture_names() -> list[str]:
     """The names that `build_network` takes."""
     return list(_ARCHITECTURES)
+
+
+def has_batch_norm(name: str) -> bool:
+    """Whether the network of this name has a form with batch normalisation."""
+    return name not in _WITHOUT_BATCH_NORM
 
 
 def build_network(name: str, *, batch_norm: bool = False) -> DigitNetwork:

@@ -176,13 +176,16 @@ def _origin(checkpoint: Checkpoint) -> Iterator[str]:
             f"{_said(recipe.get('epochs'))} epochs in batches of {_said(recipe.get('batch_size'))}"
             f"{_given(', starting from {}', recipe.get('starts_from'))}."
         )
+    elif made.get("members"):
+        yield "Joined from its members: the mean of their calibrated logits."
     else:
         yield "The file does not say by what recipe, with what seed and on what machine."
-    teachers = made.get("teachers")
-    if isinstance(teachers, Mapping) and teachers:
-        names = [f"{plain(str(name))} ({plain(str(digest)[:12])})" for name, digest in teachers.items()]
-        yield f"Teachers: {', '.join(names)}."
-    if recipe:
+    for role in ("members", "teachers"):
+        sources = made.get(role)
+        if isinstance(sources, Mapping) and sources:
+            names = [f"{plain(str(name))} ({plain(str(digest)[:12])})" for name, digest in sources.items()]
+            yield f"{role.capitalize()}: {', '.join(names)}."
+    if recipe or made.get("members"):
         yield (
             f"On {_said(made.get('device'))} ({_said(made.get('processor'))}), "
             f"threads: {_said(made.get('threads'))}{_given(', processes: {}', made.get('processes'))}"

@@ -29,7 +29,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from digitcore.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network
+from digitcore.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network, has_batch_norm
 from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
 from digitcore.onnx_models import OnnxNetwork, load_onnx, sidecar_path, sidecar_stamp
@@ -286,7 +286,7 @@ def _network_from_tensors(tensors: dict[str, Tensor], *, called: str) -> tuple[D
     candidates = [
         (architecture, _new_network(architecture, batch_norm=batch_norm))
         for architecture in architecture_names()
-        for batch_norm in ((False, True) if architecture != "mlp" else (False,))
+        for batch_norm in ((False, True) if has_batch_norm(architecture) else (False,))
     ]
     for by_keys in (True, False):
         for architecture, network in candidates:

@@ -33,6 +33,7 @@ from digitcore.preprocessing import read_image
 from digitcore.refusal import REFUSAL_SCORES
 from digitcore.settings import load_settings
 from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold
+from digitcore.training.joining import join
 from digitcore.training.loop import EpochResult, StepResult, train
 from digitcore.training.material import load_material
 from digitcore.training.measure import TrainingRun, describe_runs, measure_training
@@ -116,6 +117,11 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--output", type=Path, metavar="FILE", help="default: weights/RECIPE.safetensors")
     training.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     training.set_defaults(command=_train)
+
+    joining = commands.add_parser("join", help="make one checkpoint of several", description=_join.__doc__)
+    joining.add_argument("output", type=Path, metavar="FILE", help="the checkpoint to write")
+    joining.add_argument("members", nargs="+", metavar="NAME", help="names under weights/, or paths")
+    joining.set_defaults(command=_join)
 
     calibrate = commands.add_parser("calibrate", help="choose a refusal threshold", description=_calibrate.__doc__)
     calibrate.add_argument("name", metavar="NAME", help="a name under weights/, or a path")
@@ -304,8 +310,7 @@ def _train(options: argparse.Namespace) -> int:
     """Trains a network, follows it on mnist-validation, and keeps the weights of the last epoch."""
     recipe = load_recipe(options.recipe)
     output = options.output or load_settings().weights_directory / f"{recipe.name}.safetensors"
-    if output.suffix != ".safetensors":
-        print("--output must end in .safetensors; `export` writes other formats.", file=sys.stderr)
+    if not _is_ours(output):
         return 2
     results = train(
         recipe,
@@ -320,6 +325,25 @@ def _train(options: argparse.Namespace) -> int:
     _show_training(results)
     if is_first_process():
         print(output)
+    return 0
+
+
+def _is_ours(output: Path) -> bool:
+    """Whether a checkpoint can be written there; says so if not."""
+    if output.suffix == ".safetensors":
+        return True
+    print("The output must end in .safetensors; `export` writes other formats.", file=sys.stderr)
+    return False
+
+
+def _join(options: argparse.Namespace) -> int:
+    """Makes one checkpoint of several of the same architecture: it answers with the mean of their calibrated logits.
+    Temperature and refusal threshold are fitted on mnist-validation.
+    """
+    if not _is_ours(options.output):
+        return 2
+    join(options.members, validation=load_digits("mnist-validation"), output=options.output)
+    print(options.output)
     return 0
 
 
@@ -345,8 +369,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     metadata = replace(checkpoint.metadata, refusal_score=options.score, refusal_threshold=threshold)
     output = options.output or checkpoint.path
     assert output is not None  # it was read from there
-    if output.suffix != ".safetensors":
-        print("--output must end in .safetensors; `export` writes other formats.", file=sys.stderr)
+    if not _is_ours(output):
         return 2
     save_checkpoint(output, checkpoint.network, metadata)
     print(f"{output}: refused where the {options.score} is below {threshold:.4g}")

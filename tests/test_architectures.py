@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.signal import correlate2d
 from torch import nn
 
-from digitcore.architectures import architecture_names, build_network
+from digitcore.architectures import Ensemble, architecture_names, build_network, has_batch_norm
 from digitcore.checkpoints import load_checkpoint
 from digitcore.preprocessing import normalize
 
@@ -58,10 +58,12 @@ def _windows(maps: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _compact_wide_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
     maps = picture[np.newaxis]
-    for i in (1, 2, 3):
-        windows = _windows(_convolution(weights, i, maps))
-        maps = np.maximum(np.concatenate([windows.max(axis=(2, 4)), windows.mean(axis=(2, 4))]), 0)
-    return weights["head.weight"] @ maps.ravel() + weights["head.bias"]
+    for i in range(1, 7):
+        maps = _rectified_convolution(weights, i, maps)
+        if i in (2, 4):
+            maps = _windows(maps).max(axis=(2, 4))
+    features = np.concatenate([maps.mean(axis=(1, 2)), maps.max(axis=(1, 2))])
+    return weights["head.weight"] @ features + weights["head.bias"]
 
 
 def _standard_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -75,6 +77,17 @@ def _standard_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[n
     return weights["head.weight"] @ features + weights["head.bias"]
 
 
+def _three_standards_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each member by itself, with its part of the head; the shared bias once."""
+    total = weights["head.bias"]
+    for member in range(3):
+        prefix = f"features.members.members.{member}."
+        own = {f"features.{key.removeprefix(prefix)}": value for key, value in weights.items() if prefix in key}
+        own["head.weight"] = weights["head.weight"][:, 192 * member : 192 * (member + 1)]
+        total = total + _standard_logits(own | {"head.bias": np.zeros(10)}, picture)
+    return total
+
+
 def _mlp_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
     hidden = weights["features.hidden.weight"] @ picture.ravel() + weights["features.hidden.bias"]
     return weights["head.weight"] @ np.maximum(hidden, 0) + weights["head.bias"]
@@ -84,9 +97,12 @@ ORACLES = {
     "compact": _compact_logits,
     "compact-wide": _compact_wide_logits,
     "standard": _standard_logits,
+    "standard-x3": _three_standards_logits,
     "mlp": _mlp_logits,
 }
-FORMS = [(name, batch_norm) for name in ORACLES for batch_norm in (False, True) if (name, batch_norm) != ("mlp", True)]
+FORMS = [
+    (name, batch_norm) for name in ORACLES for batch_norm in (False, True) if has_batch_norm(name) or not batch_norm
+]
 
 
 def test_every_architecture_has_an_oracle() -> None:
@@ -117,8 +133,9 @@ def test_the_shipped_weights_through_the_independent_implementation() -> None:
     [
         ("compact", False, 8_778),
         ("compact", True, 8_778 + 2 * (8 + 16 + 32)),
-        ("compact-wide", False, 21_782),
+        ("compact-wide", False, 23_022),
         ("standard", False, 189_130),
+        ("standard-x3", False, 567_370),
         ("mlp", False, 101_770),
     ],
 )
@@ -157,7 +174,26 @@ def test_features_then_head_then_probabilities(name: str) -> None:
 
 
 def test_unknown_names_and_forms() -> None:
-    with pytest.raises(ValueError, match="name must be one of compact, compact-wide, standard, mlp, got 'resnet'"):
+    with pytest.raises(
+        ValueError, match="name must be one of compact, compact-wide, standard, standard-x3, mlp, got 'resnet'"
+    ):
         build_network("resnet")
-    with pytest.raises(ValueError, match="batch_norm must be False"):
-        build_network("mlp", batch_norm=True)
+    for name in architecture_names():
+        if not has_batch_norm(name):
+            with pytest.raises(ValueError, match="batch_norm must be False"):
+                build_network(name, batch_norm=True)
+
+
+def test_an_ensemble_answers_with_the_mean_of_calibrated_logits() -> None:
+    members, temperatures, batch = (
+        [_network("standard", seed=seed).eval() for seed in range(3)],
+        [0.5, 1.0, 2.0],
+        _batch(),
+    )
+    with torch.inference_mode():
+        logits = Ensemble(members, temperatures=temperatures)(batch)
+        expected = sum(member(batch) / by for member, by in zip(members, temperatures, strict=True)) / 3
+    assert torch.allclose(logits, expected, atol=1e-5)
+    with torch.no_grad():
+        members[0].head.weight.zero_()  # the ensemble has copies
+        assert torch.equal(Ensemble(members, temperatures=temperatures)(batch), logits) is False

@@ -202,6 +202,7 @@ def test_a_plain_state_dict_is_a_checkpoint(tmp_path: Path, form: str, batch_nor
         ("compact-wide", True),
         ("standard", False),
         ("standard", True),
+        ("standard-x3", False),
         ("mlp", False),
     ],
 )
@@ -384,7 +385,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "unknown name": (
         ".safetensors",
         lambda path: _with_metadata(path, architecture='"resnet"'),
-        "compact, compact-wide, standard, mlp",
+        "compact, compact-wide, standard, standard-x3, mlp",
     ),
     "recipe": (
         ".safetensors",

@@ -15,13 +15,10 @@ import dataclasses
 import hashlib
 import io
 import math
-import platform
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +38,9 @@ from digitcore.training.augmentation import augment
 from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold, fit_temperature
 from digitcore.training.distillation import Teachers, has_bfloat16, load_source_checkpoint
 from digitcore.training.losses import cross_entropy, distillation_loss
-from digitcore.training.material import named_sources
+from digitcore.training.material import named_sources, rows_of
 from digitcore.training.processes import Processes, joined_processes, local_device
+from digitcore.training.provenance import git_commit, surroundings
 from digitcore.training.recipes import Recipe
 
 __all__ = ["EpochResult", "StepResult", "train"]
@@ -176,12 +174,16 @@ class _Run:
     ) -> None:
         self.recipe, self.seed, self.device, self.processes = recipe, seed, device, processes
         self.history: list[dict[str, float]] = []  # the figures of each finished epoch
-        self.commit = _git_commit()  # of the code that was loaded, whatever is edited while the run goes on
+        self.commit = git_commit()  # of the code that was loaded, whatever is edited while the run goes on
         self.teachers = Teachers(recipe.teachers, held_out=held_out, device=device)
         self.views: dict[int, _View] = {}  # those that later epochs show again, by number
+        self.plain_answers = torch.full((len(training), len(CLASS_NAMES)), math.nan, device=device)
         self.training = training
         self.images = torch.tensor(training.images).unsqueeze(1).to(device)  # (N, 1, 28, 28)
         self.labels = torch.tensor(training.labels).to(device)
+        self.taught = torch.from_numpy(
+            np.full(len(training), True) if recipe.taught is None else rows_of(recipe.taught, training)
+        ).to(device)
         network, self.start = _first_weights(recipe, seed=seed, held_out=held_out)
         self.bfloat16 = recipe.precision == "bfloat16" and has_bfloat16(device)
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -230,10 +232,10 @@ class _Run:
 
     def _view(self, number: int, strength: float) -> "_View":
         """The view of this number, as it was seen before where the recipe has few of them."""
-        if self.recipe.views is None:
-            return _View(strength)
         if any(view.strength != strength for view in self.views.values()):
             self.views.clear()
+        if self.recipe.views is None or strength == 0:
+            return _View(strength)
         if number not in self.views:
             share = len(self.processes.share(self.labels[: self.recipe.batch_size]))
             self.views[number] = _View(
@@ -261,10 +263,23 @@ class _Run:
             return batch, None
         if view.answers is not None and view.complete:
             return batch, view.answers[step]
-        answers = self.teachers.probabilities(batch, temperature=self.recipe.distillation_temperature)
+        answers = self._ask(batch, self.processes.share(rows), plain=view.strength == 0)
         if view.answers is not None:
             view.answers[step] = answers
         return batch, answers
+
+    def _ask(self, batch: Tensor, rows: Tensor, *, plain: bool) -> Tensor:
+        """What the teachers say to the batch of these rows, (N, 10); of plain digits they are asked once."""
+        answers = torch.full((len(rows), len(CLASS_NAMES)), math.nan, device=self.device)
+        if plain:
+            answers = self.plain_answers[rows]
+        asked = self.taught[rows] & answers[:, 0].isnan()
+        if asked.any():
+            temperature = self.recipe.distillation_temperature
+            answers[asked] = self.teachers.probabilities(batch[asked], temperature=temperature)
+        if plain:
+            self.plain_answers[rows] = answers
+        return answers
 
     def _update(self, batch: Tensor, labels: Tensor, answers: Tensor | None, *, step: int, weight: float) -> float:
         """Learns from this process's share of a batch, of the given weight; the loss is that of the whole batch."""
@@ -453,23 +468,15 @@ def _finish(run: _Run, logits: NDArray[np.float32], *, validation: DigitSet, out
         recipe=dataclasses.asdict(run.recipe),
         seed=run.seed,
         provenance={
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "data_sha256": run.training.digest,
             "teachers": run.teachers.digests,
             "teacher_precision": str(run.teachers.dtype).removeprefix("torch.") if run.recipe.teachers else None,
             "start": run.start and run.start.digest,
             "precision": "bfloat16" if run.bfloat16 else "float32",
             "chosen_on": validation.name,
-            "device": str(run.device),
             "processes": run.processes.count,
-            "threads": torch.get_num_threads(),
-            "processor": platform.machine() if run.device.type == "cpu" else torch.cuda.get_device_name(run.device),
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
             "seconds": round(sum(row["seconds"] for row in run.history)),
-            "commit": run.commit,
+            **surroundings(run.device, commit=run.commit),
         },
     )
     save_checkpoint(output, run.trained_network(), metadata)
@@ -495,18 +502,3 @@ def _device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise TrainingError(f"The device {name!r} is not there: use auto or cpu.") from error
     return device
-
-
-def _git_commit() -> str | None:
-    """The commit of the code at work, with "+changes" where it was not committed; None outside a checkout."""
-    directory = Path(__file__).resolve().parent.parent  # digitcore
-    try:
-        commit, changes = (
-            subprocess.run(
-                ["git", *arguments], cwd=directory, capture_output=True, text=True, check=True, timeout=10
-            ).stdout.strip()
-            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "."])
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return commit + ("+changes" if changes else "")

@@ -184,7 +184,10 @@ def test_teachers_answer_once_a_view(training: DigitSet, tmp_path: Path, validat
         patch.setattr(Teachers, "probabilities", counted)
         _last_epoch(recipe, training, validation, tmp_path / "x.safetensors")
     steps = len(training) // recipe.batch_size
-    assert len(asked) == 4 * steps  # two varied views and two plain ones
+    assert len(asked) < 4 * steps
+    assert sum(len(batch) for batch in asked) <= 2 * steps * recipe.batch_size + len(
+        training
+    )  # two views, and as they are
     assert not torch.equal(asked[0], asked[steps])
 
 

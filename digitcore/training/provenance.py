@@ -1,0 +1,42 @@
+"""Where, when and with what a checkpoint was made."""
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["git_commit", "surroundings"]
+
+
+def surroundings(device: torch.device, *, commit: str | None) -> dict[str, Any]:
+    """Machine, versions and moment, for the provenance of a checkpoint; commit is that of the code that made it."""
+    return {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "processor": platform.machine() if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "commit": commit,
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the code at work, with "+changes" where it was not committed; None outside a checkout."""
+    directory = Path(__file__).resolve().parent.parent  # digitcore
+    try:
+        commit, changes = (
+            subprocess.run(
+                ["git", *arguments], cwd=directory, capture_output=True, text=True, check=True, timeout=10
+            ).stdout.strip()
+            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "."])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit + ("+changes" if changes else "")
