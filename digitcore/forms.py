@@ -35,7 +35,9 @@ def _unit(digit: PenDigit) -> list[NDArray[np.float64]]:
 
 def _is_slashed(digit: PenDigit) -> bool:
     """A stroke goes through the middle of the oval, from rim to rim."""
-    strokes = [_between(stroke) for stroke in _unit(digit)]
+    strokes = [_between(stroke) for stroke in _unit(digit) if np.ptp(stroke, axis=0).max() > 2 * _LEAST]  # no dots
+    if not strokes:
+        return False
     points = np.concatenate(strokes)
     middle = (points.max(axis=0) + points.min(axis=0)) / 2
     half = np.ptp(points, axis=0) / 2

@@ -20,6 +20,8 @@ _TOUCHING = np.ones((3, 3), dtype=bool)
 _LONGEST_DOT = 1.3  # times as long as it is, or the pen is, wide: the mark of a pen that hardly moved
 _LARGEST_DOT = 1 / 3  # of the longer side of the rest: more than that is a part of what is written
 _LEAST_GAP = 0.5  # stroke widths between a dot and the rest: less is a broken stroke
+_LONGEST_SLIP = 2.0  # likewise as _LONGEST_DOT, of a dot so far from the rest that it is no part of it:
+_FAR_GAP = 2.0  # stroke widths
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +50,9 @@ class Pieces:
         """Which pieces are specks, as (len(self) + 1,), False for the ground.
 
         A speck is a dot, no longer than it or the pen is wide; it is small against what is no dot; and it stands apart
-        from that by half a stroke width. Bars, feet and flags are longer, broken strokes closer. Where everything is
-        dots, as in a lone one, nothing is a speck.
+        from that by half a stroke width. Two stroke widths apart, a dot may be a slip of the pen twice as long as wide.
+        Bars, feet and flags are longer, broken strokes closer. Where everything is dots, as in a lone one, nothing is a
+        speck.
         """
         specks = np.zeros(len(self) + 1, dtype=bool)
         if len(self) < 2:
@@ -59,15 +62,16 @@ class Pieces:
         if lengths.min() > _LARGEST_DOT * max(right - left, bottom - top):  # none: what follows takes 30 times as long
             return specks
         thickness = 2 * ndimage.maximum(self.depths, self.numbers, np.arange(1, len(self) + 1))
-        specks[1:] = lengths <= _LONGEST_DOT * np.maximum(thickness, self.stroke_width)
+        widths = np.maximum(thickness, self.stroke_width)
+        specks[1:] = lengths <= _LONGEST_SLIP * widths
         rest = ~specks[self.numbers] & (self.numbers > 0)
         if not rest.any():
             return np.zeros_like(specks)
         left, top, right, bottom = box_of(rest)
         specks[1:] &= lengths <= _LARGEST_DOT * max(right - left, bottom - top)
         distances = ndimage.distance_transform_edt(~rest)
-        gaps = ndimage.minimum(distances, self.numbers, np.arange(1, len(self) + 1)) - 1
-        specks[1:] &= gaps >= _LEAST_GAP * self.stroke_width
+        gaps = (ndimage.minimum(distances, self.numbers, np.arange(1, len(self) + 1)) - 1) / self.stroke_width
+        specks[1:] &= np.where(lengths <= _LONGEST_DOT * widths, gaps >= _LEAST_GAP, gaps >= _FAR_GAP)
         return specks
 
 

@@ -399,7 +399,8 @@ def _thresholds(difference: _Floats) -> tuple[float, float]:
     if len(above) < 2:
         return least, least
     darker = _otsu(above)
-    is_ruled = _reaches_edges(difference > least) and not _reaches_edges(difference > darker)
+    pen = difference > darker
+    is_ruled = bool(pen.any()) and _reaches_edges(difference > least) and not _reaches_edges(pen)
     return least, darker if is_ruled else least
 
 
@@ -415,7 +416,7 @@ def _stands_out(difference: _Floats, solid: NDArray[np.bool_], *, others: NDArra
 
 
 def _otsu(values: _Floats) -> float:
-    """The threshold that best separates values into two classes.
+    """The threshold that best separates values into two classes; the value itself where all are about the same.
 
     Source: N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979).
     """
@@ -426,7 +427,8 @@ def _otsu(values: _Floats) -> float:
     sums = np.cumsum(counts * centres)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    return float(centres[np.nanargmax(np.where(np.isfinite(between), between, np.nan))])
+    between = np.where(np.isfinite(between), between, -1)
+    return float(centres[between.argmax()] if between.max() >= 0 else values.max())
 
 
 def _without_specks(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
