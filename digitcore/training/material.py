@@ -33,7 +33,7 @@ _SIDE = 140  # of the canvas, in pixels: half as wide as the page's, for speed
 _EXTENT = 0.75
 _BRUSHES = (0.035, 0.28)  # widths as shares of the digit's longer side, drawn evenly on a logarithmic scale
 _SEED = 20
-_EDITION = 2  # of the drawn sets, in the names of their cached files: to be raised when others would be drawn
+_EDITION = 3  # of the drawn sets, in the names of their cached files: to be raised when others would be drawn
 _JOINT = " + "
 
 
