@@ -11,29 +11,39 @@ from digitcore.checkpoints import SUFFIXES, Checkpoint
 __all__ = ["command_line", "curl_command", "python_code"]
 
 
-def curl_command(checkpoint: Checkpoint, *, file: str, address: str) -> str:
-    """Asks the HTTP API of the server with this address, of which any query is left out. For a POSIX shell."""
+def curl_command(checkpoint: Checkpoint, *, file: str, address: str, number: bool = False) -> str:
+    """Asks the HTTP API of the server with this address, of which any query is left out. For a POSIX shell.
+
+    With `number`, for all the digits on the picture; likewise below.
+    """
     scheme, host, path, _, _ = urlsplit(address)
     query = f"checkpoint={quote(checkpoint.name, safe='', errors='surrogateescape')}"
+    query += "&mode=number" if number else ""
     endpoint = urlunsplit((scheme, host, f"{path.rstrip('/')}/predict", query, ""))
     return f"curl -F {shlex.quote(f'image=@{file}')} {shlex.quote(endpoint)}"
 
 
-def command_line(checkpoint: Checkpoint, *, file: str) -> str:
+def command_line(checkpoint: Checkpoint, *, file: str, number: bool = False) -> str:
     """Asks the command line, in the project's folder. For a POSIX shell."""
     chosen = shlex.quote(f"--checkpoint={_reference(checkpoint)}")
-    return f".venv/bin/python -m digitcore predict {shlex.quote(file)} {chosen} --json"
+    mode = " --number" if number else ""
+    return f".venv/bin/python -m digitcore predict {shlex.quote(file)}{mode} {chosen} --json"
 
 
-def python_code(checkpoint: Checkpoint, *, file: str) -> str:
-    """Prints digit and confidence, having made sure that the weights are the same."""
+def python_code(checkpoint: Checkpoint, *, file: str, number: bool = False) -> str:
+    """Prints digit, or number, and confidence, having made sure that the weights are the same."""
+    picture = f"Image.open({file!r})"
     return (
         "from PIL import Image\n\n"
-        "import digitcore\n\n"
-        f"classifier = digitcore.load_classifier({_reference(checkpoint)!r})\n"
+        "import digitcore\n"
+        + ("from digitcore.numbers import read_number\n" if number else "")
+        + f"\nclassifier = digitcore.load_classifier({_reference(checkpoint)!r})\n"
         f'assert classifier.checkpoint.digest == (\n    "{checkpoint.digest}"\n)\n'
-        f"prediction = classifier.predict(Image.open({file!r}))\n"
-        "print(prediction.digit, prediction.confidence)\n"
+        + (
+            f"reading = read_number(classifier, {picture})\nprint(reading.number, reading.confidence)\n"
+            if number
+            else f"prediction = classifier.predict({picture})\nprint(prediction.digit, prediction.confidence)\n"
+        )
     )
 
 

@@ -39,29 +39,29 @@ def draw_and_answer() -> None:
         )  # fmt: skip
         image = _drawn() if source == "Draw" else _pictured(source)
     with right:
-        reading = None if image is None else _read_aloud(image)
+        read = None if image is None else _read_aloud(image)
         if image is None:
             nothing_yet_panel(_INVITATIONS[source])
-        if reading is not None and source == "Draw":
-            drawing().answer = "".join(str(each.digit) for _, each in reading)
+        if read is not None and source == "Draw":
+            drawing().answer = "".join(str(each.digit) for _, each in read.digits)
     if source == "Draw":
         _tools()
         earlier_drawings()
-    details_panel(reading)
+    details_panel(read)
 
 
-def _read_aloud(image: DigitImage) -> list[Read] | None:
-    """The digits in a picture and what is said of each, shown; None where the picture cannot be used."""
+def _read_aloud(image: DigitImage) -> Read | None:
+    """What is read on a picture, shown; None where the picture cannot be used."""
     with error_box():
         prediction = picked_classifier().predict(image)
         several = len(find_digits(prediction.preprocessed.ink)) > 1
         if several and not st.session_state.get(_ONE_DIGIT):
-            reading = read_number(picked_classifier(), image)
-            number_panel(reading)
-            read = [(_alone(each), each.prediction) for each in reading.digits]
+            number = read_number(picked_classifier(), image)
+            number_panel(number)
+            read = Read(image, [(_alone(each), each.prediction) for each in number.digits], number)
         else:
             answer_panel(prediction)
-            read = [(image, prediction)]
+            read = Read(image, [(image, prediction)])
         if several:
             st.toggle("Read as one digit", key=_ONE_DIGIT)
         return read

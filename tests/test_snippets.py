@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 from numpy.typing import NDArray
 
@@ -16,6 +17,7 @@ import digitcore
 from digitcore.checkpoints import Checkpoint
 from digitcore.classifier import Prediction
 from digitcore.cli import main
+from digitcore.numbers import read_number
 from digitcore.snippets import command_line, curl_command, python_code
 
 HOSTILE = [
@@ -75,6 +77,21 @@ def test_the_code(checkpoint: Checkpoint, picture: NDArray, capsys: pytest.Captu
     assert (int(digit), float(confidence)) == (wanted.digit, wanted.confidence)
 
 
+def test_all_the_digits_on_a_picture(
+    checkpoint: Checkpoint, picture: NDArray, capsys: pytest.CaptureFixture[str], encode: Callable[..., bytes]
+) -> None:
+    two = np.hstack([picture, picture])
+    Path(FILE).write_bytes(encode(two))
+    wanted = read_number(digitcore.DigitClassifier(checkpoint), two)
+    assert len(wanted.number) == 2
+    assert main(words(command_line(checkpoint, file=FILE, number=True))[3:]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert (answer["number"], answer["confidence"]) == (wanted.number, wanted.confidence)
+    exec(python_code(checkpoint, file=FILE, number=True), {})
+    number, confidence = capsys.readouterr().out.split()
+    assert (number, float(confidence)) == (wanted.number, wanted.confidence)
+
+
 def test_the_code_refuses_other_weights(
     weights_folder: Path, picture: NDArray, save_random: Callable[..., Path]
 ) -> None:
@@ -97,3 +114,5 @@ def test_curl_keeps_the_folder_of_the_server() -> None:
     compact = digitcore.load_classifier("compact").checkpoint
     command = curl_command(compact, file="digit.png", address="https://example.org/digits/")
     assert command == "curl -F image=@digit.png 'https://example.org/digits/predict?checkpoint=compact'"
+    command = curl_command(compact, file="two.png", address="https://example.org", number=True)
+    assert command == "curl -F image=@two.png 'https://example.org/predict?checkpoint=compact&mode=number'"

@@ -1,34 +1,44 @@
 """A closer look at one answer: the visitor picks what at, and only that is computed with each stroke."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from dataclasses import dataclass
 
 import streamlit as st
 
 from digitcore.classifier import Prediction
+from digitcore.numbers import NumberReading
 from digitcore.preprocessing import DigitImage
 from pages.shared.opinions import opinions_panel
 from pages.shared.panels import error_box
-from pages.shared.reproduce import reproduce_panel
+from pages.shared.reproduce import reproduce_number_panel, reproduce_panel
 from pages.shared.similar import similar_panel
 from pages.shared.why import why_panel
 from pages.shared.xray import xray_panel
 
-Read: TypeAlias = tuple[DigitImage, Prediction]
-"""A picture of one digit and what is said of it."""
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What was read on a picture."""
+
+    image: DigitImage
+    digits: list[tuple[DigitImage, Prediction]]
+    """A picture of each digit and what is said of it; the whole picture where it was read as one digit."""
+    number: NumberReading | None = None
+
 
 _WHICH = "which-digit"
+_REPRODUCE = "Reproduce"
 _DETAILS: dict[str, Callable[[DigitImage, Prediction], None]] = {
     "X-ray": xray_panel,
     "Why": why_panel,
     "All checkpoints": opinions_panel,
     "Similar digits": similar_panel,
-    "Reproduce": reproduce_panel,
+    _REPRODUCE: reproduce_panel,
 }
 
 
-def details_panel(reading: list[Read] | None) -> None:
-    """The picked detail of one digit of those that were read in a picture.
+def details_panel(read: Read | None) -> None:
+    """The picked detail of one digit of those that were read in a picture; how to read a number again, of all.
 
     The choice is there before any picture: a widget that is not shown would lose what the address says.
     """
@@ -37,9 +47,13 @@ def details_panel(reading: list[Read] | None) -> None:
         "Look closer", list(_DETAILS), default="X-ray", required=True, key="look", bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
-    if reading is None:
+    if read is None:
         return
-    image, prediction = reading[_which(reading) if len(reading) > 1 else 0]
+    if read.number is not None and picked == _REPRODUCE:
+        with error_box():
+            reproduce_number_panel(read.image, read.number)
+        return
+    image, prediction = read.digits[_which(read) if len(read.digits) > 1 else 0]
     if not prediction.model_input.any():
         st.caption("There is no ink to look at.")
         return
@@ -47,12 +61,12 @@ def details_panel(reading: list[Read] | None) -> None:
         _DETAILS[picked](image, prediction)
 
 
-def _which(reading: list[Read]) -> int:
+def _which(read: Read) -> int:
     """The position of the digit to look at, which stays when strokes are added."""
-    st.session_state[_WHICH] = min(st.session_state.get(_WHICH, 0), len(reading) - 1)
-    digits = [str(prediction.digit) for _, prediction in reading]
+    st.session_state[_WHICH] = min(st.session_state.get(_WHICH, 0), len(read.digits) - 1)
+    digits = [str(prediction.digit) for _, prediction in read.digits]
     which: int = st.pills(
-        "Digit", range(len(reading)), required=True, key=_WHICH, format_func=digits.__getitem__,
+        "Digit", range(len(digits)), required=True, key=_WHICH, format_func=digits.__getitem__,
         label_visibility="collapsed",
     )  # fmt: skip
     return which

@@ -8,6 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from digitcore.classifier import Prediction
+from digitcore.numbers import NumberReading
 from digitcore.preprocessing import DigitImage
 from digitcore.snippets import command_line, curl_command, python_code
 from pages.shared.panels import picked_classifier, plain
@@ -15,31 +16,40 @@ from pages.shared.state import Picture, picture
 
 
 def reproduce_panel(image: DigitImage, prediction: Prediction) -> None:
-    """Download and snippets for the picked checkpoint."""
+    """Download and snippets for the picked checkpoint and one digit."""
+    _reproduce(image, said=str(prediction.digit), confidence=prediction.confidence, number=False)
+
+
+def reproduce_number_panel(image: DigitImage, reading: NumberReading) -> None:
+    """The same for all the digits on a picture."""
+    _reproduce(image, said=reading.number, confidence=reading.confidence, number=True)
+
+
+def _reproduce(image: DigitImage, *, said: str, confidence: float, number: bool) -> None:
     checkpoint = picked_classifier().checkpoint
-    file = _file(image)
+    file = _file(image, called="number" if number else "digit")
     st.download_button(file.name, file.data, file.name, icon=":material/download:", on_click="ignore")
     st.caption(
         f"The picture that was read. On it **{plain(checkpoint.name)}**, SHA-256 `{checkpoint.digest}`, "
-        f"answers {prediction.digit} with a confidence of {prediction.confidence:.6f}:"
+        f"answers {said} with a confidence of {confidence:.6f}:"
     )
     st.code(
-        curl_command(checkpoint, file=file.name, address=st.context.url or "http://localhost:8501"),
+        curl_command(checkpoint, file=file.name, address=st.context.url or "http://localhost:8501", number=number),
         "sh",
         wrap_lines=True,
     )
     st.caption("With the picture in this project's folder:")
-    st.code(command_line(checkpoint, file=file.name), "sh", wrap_lines=True)
-    st.code(python_code(checkpoint, file=file.name), "python")
+    st.code(command_line(checkpoint, file=file.name, number=number), "sh", wrap_lines=True)
+    st.code(python_code(checkpoint, file=file.name, number=number), "python")
 
 
-def _file(image: DigitImage) -> Picture:
+def _file(image: DigitImage, *, called: str) -> Picture:
     """The file as it was given; of a drawing a PNG with the same pixels."""
     if isinstance(image, np.ndarray):
         png = io.BytesIO()
         Image.fromarray(image).save(png, format="PNG")
-        return Picture("digit.png", png.getvalue())
+        return Picture(f"{called}.png", png.getvalue())
     given = picture(st.session_state["source"])
     assert given is not None  # or there were no picture
     suffix = PurePath(given.name).suffix
-    return Picture(f"digit{suffix if suffix[1:].isalnum() else ''}", given.data)
+    return Picture(f"{called}{suffix if suffix[1:].isalnum() else ''}", given.data)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -115,27 +116,43 @@ def test_the_snippets_reproduce_the_answer(page: Page, server: str, weights: Pat
     hostile = weights / f"{name}.safetensors"
     shutil.copy(weights / "baseline.safetensors", hostile)
     draw_page = drawn(DrawPage(page).open(f"{server}/?checkpoint={quote(name)}"), SEVEN, BAR)
+    (answer, (other,)), printed = reproduced(draw_page, "digit.png", tmp_path, weights)
+    digit, confidence = printed.split()
+    assert {answer["prediction"], other["prediction"], int(digit)} == {int(draw_page.answer.inner_text())}
+    for each in (answer["confidence"], other["confidence"], float(confidence)):
+        assert each == pytest.approx(max(draw_page.probabilities()), abs=1e-6)
+    hostile.unlink()
+
+
+def test_the_snippets_reproduce_a_number(draw_page: DrawPage, weights: Path, tmp_path: Path) -> None:
+    """All of it, not the digit that was looked at last."""
+    left, right = ([(x / 2 + dx, y / 2 + 80) for x, y in SEVEN] for dx in (10, 150))
+    page = drawn(draw_page, left, right).page
+    expect(page.get_by_test_id("answer")).to_have_text("77")
+    (answer, (other,)), printed = reproduced(draw_page, "number.png", tmp_path, weights)
+    number, confidence = printed.split()
+    assert {answer["number"], other["number"], number} == {"77"}
+    assert float(confidence) == pytest.approx(answer["confidence"], abs=1e-6)
+    assert other["confidence"] == pytest.approx(answer["confidence"], abs=1e-6)
+
+
+def reproduced(draw_page: DrawPage, name: str, folder: Path, weights: Path) -> tuple[list[Any], str]:
+    """What curl and the command line answer to the picture that is downloaded, and what the code prints."""
     look(draw_page, "Reproduce")
+    page = draw_page.page
     with page.expect_download() as download:
-        page.get_by_role("button", name="digit.png").click()
-    download.value.save_as(tmp_path / download.value.suggested_filename)
+        page.get_by_role("button", name=name).click()
+    download.value.save_as(folder / download.value.suggested_filename)
     expect(page.locator(".stCode code")).to_have_count(3)
     curl, command_line, code = page.locator(".stCode code").all_inner_texts()
 
     project = {".venv": Path(sys.prefix), "digitcore": ROOT / "digitcore"}  # without the picture, which is here
     for link, target in project.items():
-        (tmp_path / link).symlink_to(target)
-    answers = [
-        json.loads(ran(curl, tmp_path, weights)),
-        json.loads(ran(command_line, tmp_path, weights))[0],
-    ]
-    digit, confidence = ran(f".venv/bin/python - <<'END'\n{code}\nEND\n", tmp_path, weights).split()
-    assert {answer["prediction"] for answer in answers} | {int(digit)} == {int(draw_page.answer.inner_text())}
-    shown = max(draw_page.probabilities())
-    for other in (*(answer["confidence"] for answer in answers), float(confidence)):
-        assert other == pytest.approx(shown, abs=1e-6)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".venv", "digit.png", "digitcore"]
-    hostile.unlink()
+        (folder / link).symlink_to(target)
+    answers = [json.loads(ran(command, folder, weights)) for command in (curl, command_line)]
+    printed = ran(f".venv/bin/python - <<'END'\n{code}\nEND\n", folder, weights)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*project, name])
+    return answers, printed
 
 
 def ran(script: str, folder: Path, weights: Path) -> str:
