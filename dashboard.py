@@ -41,6 +41,7 @@ else:
         import digitcore.charts  # noqa: F401
 
         shared_library(load_settings().weights_directory).entries()
+        import captum.attr  # noqa: F401
 
     # Until st.navigation has run once, Streamlit takes a folder named pages for its older kind of multipage app, in
     # which the first visitor's address of any page but the first would run that page without this file.

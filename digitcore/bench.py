@@ -24,6 +24,7 @@ from digitcore.nondigits import (
     noises,
     pen_letters,
     printed_letters,
+    printed_symbols,
     scribbles,
 )
 from digitcore.numbers import NumberReading, read_number
@@ -82,7 +83,7 @@ def measure_all(
             lambda: _measure_false_refusals(classifier),
             lambda: _measure_false_refusals_of_drawings(classifier, drawings=drawings, seed=seed),
             lambda: _measure_refusals(classifier, seed=seed),
-            lambda: _measure_refusals_of_printed_letters(classifier),
+            lambda: _measure_refusals_of_prints(classifier),
             lambda: _measure_refusals_of_fashion_items(classifier, fashion_folder, seed=seed),
         ],
     }
@@ -177,8 +178,9 @@ def _measure_refusals(classifier: DigitClassifier, *, seed: int) -> Iterator[Mea
     yield from _measure_letters(classifier, "letters", pen_letters(each=_EACH, generator=generator))
 
 
-def _measure_refusals_of_printed_letters(classifier: DigitClassifier) -> Iterator[Measurement]:
+def _measure_refusals_of_prints(classifier: DigitClassifier) -> Iterator[Measurement]:
     yield from _measure_letters(classifier, "printed letters", printed_letters())
+    yield from _measure_family(classifier, "printed symbols", printed_symbols())
 
 
 def _measure_refusals_of_fashion_items(

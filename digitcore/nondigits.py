@@ -1,4 +1,4 @@
-"""Pictures of what is no digit, to measure refusals with: letters, scribbles, doodles, noise, fashion items.
+"""Pictures of what is no digit, to measure refusals with: letters, symbols, scribbles, doodles, noise, fashion items.
 
 Nothing is trained on them and no threshold is chosen on them.
 """
@@ -6,7 +6,7 @@ Nothing is trained on them and no threshold is chosen on them.
 import gzip
 import importlib.util
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +24,14 @@ __all__ = [
     "NOISES",
     "RESEMBLING",
     "SCRIBBLES",
+    "SYMBOLS",
     "NonDigit",
     "doodles",
     "fashion_items",
     "noises",
     "pen_letters",
     "printed_letters",
+    "printed_symbols",
     "scribbles",
 ]
 
@@ -116,6 +118,10 @@ _FORMS: dict[str, tuple[str, ...]] = {
 LETTERS = tuple(_FORMS)
 _FONTS = ("DejaVuSans", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSansMono-Bold", "STIXGeneral", "STIXGeneralItalic")
 
+SYMBOLS = tuple("ΔΛΞΠΣΨΩЖДФЩЮЯ★♥♪✈☎✂☂☀☺⚓∞√≈≠÷@#=+*")
+"""Capitals of Greek and Cyrillic that resemble no digit, and signs."""
+_SYMBOL_FONTS = ("DejaVuSans", "DejaVuSans-Oblique", "DejaVuSans-Bold")
+
 _FORMS_OF_DOODLES = {
     "star": "08 30 30 68 68 03 03 63 63 08",
     "house": "08 08 03 03 30 30 63 63 68 68 08|03 63|28 25 45 48",
@@ -162,16 +168,29 @@ def printed_letters() -> Iterator[NonDigit]:
     Raises:
         DatasetMissingError: matplotlib or its typefaces are not installed.
     """
+    yield from _printed(LETTERS, _FONTS)
+
+
+def printed_symbols() -> Iterator[NonDigit]:
+    """Every sign of `SYMBOLS`, upright, slanted and bold. Nothing about refusals was ever decided by them.
+
+    Raises:
+        DatasetMissingError: as `printed_letters`.
+    """
+    yield from _printed(SYMBOLS, _SYMBOL_FONTS)
+
+
+def _printed(signs: Sequence[str], fonts: Sequence[str]) -> Iterator[NonDigit]:
     found = importlib.util.find_spec("matplotlib")  # not imported: only its files are of use here
     folder = Path(found.origin or "").parent / "mpl-data" / "fonts" / "ttf" if found else Path()
-    if not all((folder / f"{font}.ttf").is_file() for font in _FONTS):
+    if not all((folder / f"{font}.ttf").is_file() for font in fonts):
         raise DatasetMissingError("The typefaces of matplotlib are not installed: pip install matplotlib.")
-    for name in _FONTS:
+    for name in fonts:
         font = ImageFont.truetype(str(folder / f"{name}.ttf"), size=CANVAS_SIDE // 2)
-        for letter in LETTERS:
+        for sign in signs:
             picture = Image.new("L", (CANVAS_SIDE, CANVAS_SIDE))
-            ImageDraw.Draw(picture).text((CANVAS_SIDE // 2,) * 2, letter, fill=255, font=font, anchor="mm")
-            yield NonDigit(letter, np.asarray(picture))
+            ImageDraw.Draw(picture).text((CANVAS_SIDE // 2,) * 2, sign, fill=255, font=font, anchor="mm")
+            yield NonDigit(sign, np.asarray(picture))
 
 
 def scribbles(*, each: int, generator: np.random.Generator) -> Iterator[NonDigit]:

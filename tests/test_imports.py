@@ -170,7 +170,7 @@ HEAVY = {
     "fastapi",
     "uvicorn",
 }
-HEAVY |= {"captum"}
+HEAVY |= {"tensorboardX"}
 HEAVY |= {"onnx", "onnxruntime"}  # and not everybody has them
 
 

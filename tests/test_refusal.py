@@ -14,7 +14,16 @@ from scipy.special import softmax
 import digitcore
 from digitcore.classifier import DigitClassifier
 from digitcore.datasets import DigitSet
-from digitcore.nondigits import FASHION_FOLDER, NonDigit, fashion_items, noises, pen_letters, scribbles
+from digitcore.nondigits import (
+    FASHION_FOLDER,
+    SYMBOLS,
+    NonDigit,
+    fashion_items,
+    noises,
+    pen_letters,
+    printed_symbols,
+    scribbles,
+)
 from digitcore.preprocessing import extract_ink
 from digitcore.refusal import REFUSAL_SCORES, RefusalScore, refusal_scores, refuse_answer, refuse_ink
 from digitcore.strokes import BRUSHES, JUDGING_WRITERS, draw_at_random, load_pen_digits, render_strokes
@@ -228,3 +237,11 @@ def test_fashion_items_are_refused(standard: DigitClassifier) -> None:
     except digitcore.DatasetMissingError as error:
         pytest.skip(str(error))
     assert _share_refused(standard, items) >= 0.7
+
+
+def test_every_symbol_is_in_the_typefaces() -> None:
+    """None is the box that stands for a missing sign, and no two are alike."""
+    pictures = [each.picture.tobytes() for each in printed_symbols()]
+    assert len(pictures) == 3 * len(SYMBOLS)
+    for style in range(3):
+        assert len(set(pictures[style * len(SYMBOLS) :][: len(SYMBOLS)])) == len(SYMBOLS)

@@ -18,6 +18,7 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from digitcore.errors import TrainingError
 from digitcore.files import write_atomically
 from digitcore.preprocessing import INPUT_MEAN, INPUT_STD, normalize
 from digitcore.training.augmentation import augment
+from digitcore.training.board import Board
 from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold, fit_temperature
 from digitcore.training.distillation import Teachers, has_bfloat16, load_source_checkpoint
 from digitcore.training.losses import cross_entropy, distillation_loss
@@ -98,14 +100,14 @@ def train(
 
     Yields a `StepResult` after each batch and an `EpochResult` after each epoch. With a `state_file` each epoch's
     state is kept there until the run is finished; with `resume` a run starts from it where it exists. Beside it, a
-    CSV file of the same name holds the figures of each epoch; it stays.
+    CSV file and a folder for TensorBoard of the same name hold the figures of each epoch; they stay.
 
     Raises:
         TrainingError: the state file is damaged or belongs to another run, the device is not there, a teacher is
             missing or has seen the validation digits, or the loss is no longer a number.
     """
     chosen_device = _device(device)
-    with joined_processes(chosen_device) as processes:
+    with joined_processes(chosen_device) as processes, ExitStack() as stack:
         if processes.rank == 0:
             _check_writable(output)
         run = _Run(recipe, training, held_out=validation.name, seed=seed, device=chosen_device, processes=processes)
@@ -113,6 +115,9 @@ def train(
         state = processes.from_first(state)
         if state is not None:
             run.load_state(state, called=str(state_file))
+        board = None
+        if state_file is not None and processes.rank == 0:
+            board = stack.enter_context(closing(Board(state_file.with_suffix(""), run.history)))
         while run.epoch < recipe.epochs:
             started = time.perf_counter()
             losses = []
@@ -136,6 +141,8 @@ def train(
                 output=output if run.epoch + 1 == recipe.epochs else None,
             )
             run.add(result)
+            if board is not None:
+                board.add(run.history[-1])
             if processes.rank == 0:
                 _keep(run, result, logits, validation=validation, state_file=state_file)
             yield result

@@ -4,12 +4,14 @@ import hashlib
 import io
 import itertools
 import json
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tensorboardX.proto.event_pb2 import Event
 
 from digitcore.checkpoints import load_checkpoint
 from digitcore.classifier import DigitClassifier
@@ -151,6 +153,10 @@ def test_a_resumed_run_ends_in_the_same_weights(
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
     for row, result in zip(rows[stopped_after:], rest, strict=True):
         assert float(row["seconds"]) == result.seconds
+    names = set(rows[0]) - {"epoch"}
+    assert _events(state.with_suffix("")) == {
+        (name, int(row["epoch"])): pytest.approx(float(row[name]), rel=1e-6) for row in rows for name in names
+    }
     for row, result in zip(rows, expected, strict=True):
         assert {name: float(value) for name, value in row.items() if name != "seconds"} == {
             name: getattr(result, name)
@@ -163,6 +169,21 @@ def test_a_resumed_run_ends_in_the_same_weights(
                 "augmentation_strength",
             )
         }
+
+
+def _events(folder: Path) -> dict[tuple[str, int], float]:
+    """What TensorBoard would draw: by name and step. Records are a length in 8 bytes, its checksum, bytes, theirs."""
+    (path,) = folder.iterdir()
+    contents = path.read_bytes()
+    values = {}
+    while contents:
+        (length,) = struct.unpack("<Q", contents[:8])
+        event = Event.FromString(contents[12 : 12 + length])
+        for value in event.summary.value:
+            assert (value.tag, event.step) not in values
+            values[value.tag, event.step] = value.simple_value
+        contents = contents[16 + length :]
+    return values
 
 
 @pytest.fixture

@@ -99,8 +99,9 @@ def test_with_batch_normalisation_the_quality_is_the_same(folders: dict[int, Pat
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_one_process_writes_and_the_figures_are_kept_over_resuming(folders: dict[int, Path], count: int) -> None:
-    names = ["normalised.csv", "normalised.safetensors", "plain.csv", "plain.safetensors"]
+    names = [f"{run}{suffix}" for run in ("normalised", "plain") for suffix in ("", ".csv", ".safetensors")]
     assert sorted(path.name for path in folders[count].iterdir()) == names
+    assert all(len(list((folders[count] / run).iterdir())) == 1 for run in ("normalised", "plain"))
     assert len((folders[count] / "plain.csv").read_text().splitlines()) == 1 + RECIPE.epochs
 
 
