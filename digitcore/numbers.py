@@ -1,4 +1,4 @@
-"""Numbers: the digits on one picture found, each read, and put together from left to right."""
+"""Numbers: the digits on one picture found, taken apart where they touch, each read, and put together in order."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,13 @@ from numpy.typing import NDArray
 from digitcore.classifier import DigitClassifier, Prediction
 from digitcore.pieces import Box
 from digitcore.preprocessing import DigitImage, extract_ink
-from digitcore.segmentation import find_lines
+from digitcore.segmentation import find_digits, find_lines
+from digitcore.touching import is_doubtful, read_apart
 
-__all__ = ["FoundDigit", "NumberReading", "read_number"]
+__all__ = ["FoundDigit", "NumberReading", "read_number", "read_number_if_several"]
+
+_LEAST_WIDTH = 0.8  # of two digits that touch, as a share of their height
+_SURE = 0.98  # of all of them; with both 8 of 10 pairs of pen digits are taken apart unasked, 1 of 11 letters
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +51,33 @@ def read_number(classifier: DigitClassifier, image: DigitImage) -> NumberReading
     """
     ink = extract_ink(image)
     lines = find_lines(ink)
-    found = [digit for line in lines for digit in line]
-    predictions = classifier.predict_inks([digit.ink for digit in found])
-    digits = tuple(FoundDigit(each.box, said) for each, said in zip(found, predictions, strict=True))
-    answers = iter(predictions)
-    number = " ".join("".join(str(next(answers).digit) for _ in line) for line in lines)
+    read = iter(read_apart(classifier, [digit for line in lines for digit in line]))
+    read_lines = [[each for _ in line for each in next(read)] for line in lines]
+    digits = tuple(FoundDigit(each.digit.box, each.prediction) for line in read_lines for each in line)
+    number = " ".join("".join(str(each.prediction.digit) for each in line) for line in read_lines)
     reason = _reason(digits)
     confidence = float(np.prod([digit.prediction.confidence for digit in digits])) if digits else 0.0
     return NumberReading(ink, digits, number, confidence, reason is None, reason)
+
+
+def read_number_if_several(
+    classifier: DigitClassifier, image: DigitImage, prediction: Prediction
+) -> NumberReading | None:
+    """The number on a picture with this prediction as one digit, where it shows several; None where it shows one.
+
+    Digits that stand apart are several in any case. Ink in one place is tried only where it is doubtful as one digit,
+    and must be wide and its parts beyond doubt, since many a letter, M or u, falls into parts that look like digits.
+
+    Raises:
+        ImageError, ValueError: as for `read_number`.
+    """
+    if len(find_digits(prediction.preprocessed.ink)) > 1:
+        return read_number(classifier, image)
+    left, top, right, bottom = box = prediction.preprocessed.box
+    if right - left < _LEAST_WIDTH * (bottom - top) or not is_doubtful(box, prediction):
+        return None
+    reading = read_number(classifier, image)
+    return reading if len(reading.digits) > 1 and reading.accepted and reading.confidence >= _SURE else None
 
 
 def _reason(digits: tuple[FoundDigit, ...]) -> str | None:

@@ -2,7 +2,8 @@
 
 A digit is one connected piece of ink, or a few: the bar of a 5 may fly, a 4 may be written in two strokes. Pieces are
 put together by how they lie to each other against the height of the writing, not by columns: slanted neighbours may
-stand above one another and still be two digits. What touches is one piece, and stays one here.
+stand above one another and still be two digits. What touches is one piece, and stays one here: whether it is several
+digits only what a network reads in its parts can tell (`digitcore.touching`).
 """
 
 from collections.abc import Sequence

@@ -5,9 +5,8 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitcore.numbers import FoundDigit, read_number
+from digitcore.numbers import FoundDigit, read_number_if_several
 from digitcore.preprocessing import DigitImage, read_image
-from digitcore.segmentation import find_digits
 from pages.shared import resources
 from pages.shared.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, earlier_drawings, put_on_canvas
 from pages.shared.details import Read, details_panel
@@ -54,15 +53,14 @@ def _read_aloud(image: DigitImage) -> Read | None:
     """What is read on a picture, shown; None where the picture cannot be used."""
     with error_box():
         prediction = picked_classifier().predict(image)
-        several = len(find_digits(prediction.preprocessed.ink)) > 1
-        if several and not st.session_state.get(_ONE_DIGIT):
-            number = read_number(picked_classifier(), image)
+        number = read_number_if_several(picked_classifier(), image, prediction)
+        if number is not None and not st.session_state.get(_ONE_DIGIT):
             number_panel(number)
             read = Read(image, [(_alone(each), each.prediction) for each in number.digits], number)
         else:
             answer_panel(prediction)
             read = Read(image, [(image, prediction)])
-        if several:
+        if number is not None:
             st.toggle("Read as one digit", key=_ONE_DIGIT)
         return read
     return None

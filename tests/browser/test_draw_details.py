@@ -21,6 +21,7 @@ import digitcore
 from digitcore.checkpoints import CheckpointLibrary
 from digitcore.datasets import is_available, load_digits
 from digitcore.explanation import nearest_rows
+from digitcore.preprocessing import extract_ink
 from tests.browser.conftest import ROOT, DrawPage
 from tests.browser.test_draw import BAR, SEVEN, canvas_png
 
@@ -255,3 +256,18 @@ def test_several_digits_are_a_number(page: Page, server: str) -> None:
     expect(draw_page.answer).to_have_text(alone)
     draw_page.clear()
     expect(page.get_by_role("button", name="bring back this drawing")).to_have_count(1)
+
+
+def test_two_digits_that_touch_are_a_number(page: Page, server: str) -> None:
+    """Drawn in one place, and yet two; or one digit again."""
+    three = [(165.0, 95.0), (195.0, 75.0), (230.0, 85.0), (237.0, 115.0), (210.0, 145.0), (190.0, 150.0),
+             (225.0, 160.0), (247.0, 190.0), (235.0, 230.0), (200.0, 250.0), (160.0, 240.0)]  # fmt: skip
+    draw_page = drawn(DrawPage(page).open(server), [(x - 150, y) for x, y in TWO[0]], three)
+    image = picture(draw_page)
+    assert len(digitcore.find_digits(extract_ink(image))) == 1
+    expect(draw_page.answer).to_have_text("23")
+    expect(page.get_by_test_id("found").locator("i")).to_have_count(2)
+    page.get_by_text("Read as one digit").click()
+    expect(draw_page.answer).to_have_text(str(digitcore.load_classifier("world").predict(image).digit))
+    page.get_by_text("Read as one digit").click()
+    expect(draw_page.answer).to_have_text("23")
