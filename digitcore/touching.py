@@ -20,10 +20,12 @@ from digitcore.segmentation import DigitInk
 __all__ = ["ReadInk", "is_doubtful", "read_apart"]
 
 _SURE = 0.9  # confidence of a whole that is left alone, unless it is too wide
+_NARROW = 0.6  # times as wide as high: less is one digit, or two 1s that nothing tells from a 0 or a 4
 _WIDE = 2.0  # times as wide as high: no pen digit is, though many a 0 comes near it
 _TOO_WIDE = 6.0  # what each further height in width counts against a whole, as a logarithm of probability
 _REFUSED = 2.0  # likewise a refusal
 _CROSSED = 0.15  # a cut through as much ink as the whole is high
+_BETTER = 1.0  # by which a row of parts has to beat the whole
 _EACH = 0.3  # each digit: of readings that are equally good, the one of fewer digits
 _LEAST_PROBABILITY = 1e-6
 _SHAPELESS = ("blank", "dot", "filled", "inverted")  # refusals of what has no strokes to be taken apart
@@ -40,9 +42,10 @@ class ReadInk:
 def is_doubtful(box: Box, prediction: Prediction) -> bool:
     """Whether ink in this box that was read so may be several digits that touch."""
     left, top, right, bottom = box
+    width = (right - left) / (bottom - top)
     if prediction.refusal is not None:
-        return prediction.refusal.kind not in _SHAPELESS
-    return prediction.confidence < _SURE or right - left > _WIDE * (bottom - top)
+        return width >= _NARROW and prediction.refusal.kind not in _SHAPELESS
+    return width > _WIDE or (width >= _NARROW and prediction.confidence < _SURE)
 
 
 def read_apart(classifier: DigitClassifier, digits: Sequence[DigitInk]) -> list[list[ReadInk]]:
@@ -75,7 +78,8 @@ def _best(whole: ReadInk, parts: Sequence[tuple[Part, ReadInk]]) -> list[ReadInk
         if score > rows.get(part.end, unread)[0]:
             rows[part.end] = (score, [*row, read])
     score, row = rows.get(max((part.end for part, _ in parts), default=-1), unread)
-    return row if score > _score(whole.prediction) - _TOO_WIDE * max(0.0, width - _WIDE) else [whole]
+    to_beat = _score(whole.prediction) - _TOO_WIDE * max(0.0, width - _WIDE) + _BETTER
+    return row if score > to_beat else [whole]
 
 
 def _score(prediction: Prediction) -> float:
