@@ -16,7 +16,7 @@ from digitcore.architectures import build_network
 from digitcore.checkpoints import CheckpointLibrary, CheckpointMetadata, load_checkpoint, save_checkpoint
 from digitcore.comparison import Comparison, compare, outcomes
 from digitcore.datasets import is_available
-from digitcore.evaluation import Evaluation, load_or_evaluate
+from digitcore.evaluation import Evaluation, load_or_evaluate, summarize
 from digitcore.export import export_network
 from tests.browser.conftest import ROOT, ids_shown, running_dashboard, settle, tiles
 
@@ -36,13 +36,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     not_numbers["head.bias"][:] = torch.nan
     torch.save(not_numbers, weights / "not-numbers.pt")
     torch.save({"weight": torch.zeros(3, 3)}, weights / "misshapen.pt")
-    (weights / "oversized.safetensors").write_bytes(bytes(2_000_000))
+    (weights / "oversized.safetensors").write_bytes(bytes(4_000_000))
     return weights
 
 
 @pytest.fixture(scope="module")
 def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    own = {"DIGITCORE_WEIGHTS": str(folder), "DIGITCORE_MAX_CHECKPOINT_BYTES": "1500000"}
+    own = {"DIGITCORE_WEIGHTS": str(folder), "DIGITCORE_MAX_CHECKPOINT_BYTES": "3000000"}
     with running_dashboard(tmp_path_factory.mktemp("compare-server"), **own) as address:
         yield address
 
@@ -123,7 +123,7 @@ def test_the_leaderboard_lists_all_and_what_cannot_be_used(
     with page.expect_download() as download:
         page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").click()
     names = [line.split(",")[0] for line in download.value.path().read_text().splitlines()[1:]]
-    assert names == sorted(evaluations, key=lambda name: evaluations[name].errors)
+    assert names == sorted(evaluations, key=lambda name: (evaluations[name].errors, summarize(evaluations[name]).nll))
     problems = page.get_by_test_id("stMain").get_by_text("5 that cannot be used")
     problems.click()
     for name, reason in {
@@ -131,7 +131,7 @@ def test_the_leaderboard_lists_all_and_what_cannot_be_used(
         "nonsense.pt": "no state dict",
         "not-numbers.pt": "no numbers",
         "misshapen.pt": "fits none of the known networks",
-        "oversized.safetensors": "is larger than 1.5 MB",
+        "oversized.safetensors": "is larger than 3 MB",
     }.items():
         line = page.get_by_test_id("stMain").locator("p", has_text=re.compile(f"^{re.escape(name)}:"))
         expect(line).to_contain_text(reason)
