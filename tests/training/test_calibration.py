@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
-from digitcore.datasets import DigitSet
+from digitcore.checkpoints import load_checkpoint
+from digitcore.evaluation import find_evaluation
 from digitcore.refusal import REFUSAL_SCORES, RefusalScore, refusal_scores
 from digitcore.training.calibration import FALSE_REFUSAL_RATE, choose_refusal_threshold, fit_temperature
 
@@ -65,10 +66,10 @@ def test_ties_are_not_refused() -> None:
     ) == pytest.approx(0.1)
 
 
-def test_the_shipped_checkpoint_refuses_few_validation_digits(validation_digits: DigitSet) -> None:
-    from digitcore.classifier import load_classifier
-
-    classifier = load_classifier("compact")
-    confidences = softmax(classifier.logits(validation_digits.images).astype(np.float64), axis=1).max(axis=1)
-    refused = (confidences < classifier.checkpoint.metadata.refusal_threshold).mean()
-    assert 0 < refused <= FALSE_REFUSAL_RATE + 1e-3
+@pytest.mark.parametrize("name", ["compact", "compact-wide", "ensemble", "world", "baseline"])
+def test_the_shipped_checkpoints_refuse_few_validation_digits(name: str) -> None:
+    evaluation = find_evaluation(load_checkpoint(name), "mnist-validation")
+    assert evaluation is not None
+    metadata = load_checkpoint(name).metadata
+    scores = refusal_scores(evaluation.logits.astype(np.float64), metadata.refusal_score)
+    assert 0 < (scores < metadata.refusal_threshold).mean() <= FALSE_REFUSAL_RATE + 1e-3
