@@ -236,8 +236,20 @@ def test_teachers_are_asked_about_some_materials_only(
     assert len(training) - recipe.batch_size < sum(asked) <= len(training)
 
 
-def test_a_resumed_student_of_few_views_is_the_same(training: DigitSet, validation: DigitSet, tmp_path: Path) -> None:
-    recipe, state = dataclasses.replace(RECIPE, epochs=4, views=2), tmp_path / "state.pt"
+@pytest.mark.parametrize("plain_from", [0.0, 0.5, 1.0])
+def test_a_resumed_student_of_few_views_is_the_same(
+    training: DigitSet, validation: DigitSet, tmp_path: Path, plain_from: float
+) -> None:
+    """Also where the plain digits were asked about in other batches before."""
+    recipe = dataclasses.replace(
+        RECIPE,
+        epochs=4,
+        views=2,
+        augmentation=Augmentation(shift=2),
+        full_augmentation=plain_from,
+        plain_from=plain_from,
+    )
+    state = tmp_path / "state.pt"
     whole, resumed = tmp_path / "whole.safetensors", tmp_path / "resumed.safetensors"
     _last_epoch(recipe, training, validation, whole)
     run = train(recipe, training=training, validation=validation, output=resumed, device="cpu", state_file=state)
