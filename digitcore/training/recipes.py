@@ -58,14 +58,14 @@ _COMPACT = Recipe(
     name="compact",
     architecture="compact",
     epochs=150,
-    summary="the 8-16-32 network, with warped digits and varied strokes, learning from the ensemble",
+    summary="the 8-16-32 network, with warped digits and varied strokes, learning from compact-wide",
     batch_norm=True,
     peak_learning_rate=1e-2,
     augmentation=_VARIED,
     full_augmentation=0.85,
     plain_from=0.85,
-    views=4,
-    teachers=("ensemble",),
+    views=30,
+    teachers=("compact-wide",),
     distillation_temperature=2,
 )
 
@@ -78,7 +78,9 @@ _RECIPES = {
             name="compact-wide",
             architecture="compact-wide",
             epochs=50,
-            summary="the deeper network of 23,022 parameters, trained as compact is",
+            summary="the deeper network of 23,022 parameters, learning from the ensemble",
+            views=4,
+            teachers=("ensemble",),
         ),
         Recipe(
             name="standard",
@@ -110,6 +112,7 @@ _RECIPES = {
             epochs=40,
             summary="the 8-16-32 network, learning from world what world learned",
             material=_WORLD,
+            views=4,
             teachers=("world",),
         ),
         Recipe(
