@@ -224,14 +224,18 @@ def _again(checkpoint: Checkpoint) -> str:
 
 
 def _is_current(written: Mapping[str, Any]) -> bool:
-    """Whether the recipe in a file is the one of its name here; what it does not say was at its default."""
+    """Whether the recipe in a file is the one of its name here.
+
+    What it does not say was at its default; an option that is gone counts where it was used.
+    """
     current = json.loads(json.dumps(asdict(load_recipe(written["name"]))))
     silent = {
         field.name: json.loads(json.dumps(field.default))
         for field in fields(Recipe)
         if field.name not in written and field.default is not MISSING
     }
-    return {**silent, **written, "summary": ""} == {**current, "summary": ""}
+    used = {name: value for name, value in written.items() if name in current or value is not None}
+    return {**silent, **used, "summary": ""} == {**current, "summary": ""}
 
 
 def _said(value: object) -> str:

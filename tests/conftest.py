@@ -5,6 +5,7 @@
 """
 
 import io
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,10 @@ _STROKES: dict[int, list[list[tuple[float, float]]]] = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+        threads = max(1, (os.cpu_count() or 1) // int(workers))  # together no more than there are cores
+        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
     for marker, (what, _, _) in _SKIPS.items():
         config.addinivalue_line("markers", f"{marker}: {what}; skipped where they are missing")
     folder = tempfile.TemporaryDirectory(prefix="hypothesis-")

@@ -87,6 +87,14 @@ def test_a_recipe_from_before_a_field_was_there_is_current(tmp_path: Path, save_
     assert "recipe has changed" not in model_card(load_checkpoint(path), [])
 
 
+@pytest.mark.parametrize(("value", "current"), [(None, True), (3, False)])
+def test_an_option_that_is_gone_counts_where_it_was_used(
+    tmp_path: Path, save_random: Save, value: int | None, current: bool
+) -> None:
+    path = save_random(tmp_path / "quick.safetensors", recipe=asdict(load_recipe("quick")) | {"gone": value})
+    assert ("recipe has changed" not in model_card(load_checkpoint(path), [])) == current
+
+
 def test_a_plain_state_dict_says_nothing(tmp_path: Path) -> None:
     path = tmp_path / "mine.pt"
     torch.save(build_network("mlp").state_dict(), path)

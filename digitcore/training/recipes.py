@@ -42,8 +42,6 @@ class Recipe:
     of 60,000 digits), and ask no teacher again. Default: all."""
     teachers: tuple[str, ...] = ()
     """Checkpoints to learn from, by name under weights/."""
-    taught: tuple[str, ...] | None = None
-    """The materials on which the teachers are asked; the others are learned from their labels. Default: all."""
     distillation_weight: float = 1.0
     """Share of the loss that comes from the teachers; the rest comes from the labels."""
     distillation_temperature: float = 1.0
