@@ -93,7 +93,7 @@ _RECIPES = {
         Recipe(
             name="world",
             architecture="standard",
-            epochs=10,
+            epochs=20,
             summary="standard, taught the forms that people all over the world write, and what is no digit",
             material=_WORLD,
             starts_from="standard",
