@@ -65,6 +65,16 @@ def test_it_runs(number: int, copied_weights: Path) -> None:
     assert notebook.cells[-1].outputs
 
 
+@pytest.mark.slow
+@pytest.mark.needs_mnist
+@pytest.mark.parametrize("number", range(3))
+def test_it_runs_on_all_digits_and_epochs(number: int, copied_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGITCORE_NOTEBOOK_BUDGET", "full")
+    notebook = _run(NOTEBOOKS[number])
+    assert notebook.cells[-1].outputs
+    print(_text(notebook))
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_it_runs_without_mnist(number: int, copied_weights: Path, data_folder: Path) -> None:
     notebook = _run(NOTEBOOKS[number])
