@@ -95,7 +95,7 @@ _RECIPES = {
         Recipe(
             name="world",
             architecture="standard",
-            epochs=20,
+            epochs=10,
             summary="standard, taught the forms that people all over the world write, and what is no digit",
             material=_WORLD,
             starts_from="standard",
