@@ -41,6 +41,7 @@ from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_thresho
 from digitcore.training.distillation import Teachers, has_bfloat16, load_source_checkpoint
 from digitcore.training.losses import cross_entropy, distillation_loss
 from digitcore.training.material import named_sources
+from digitcore.training.optimizers import make_optimizers
 from digitcore.training.processes import Processes, joined_processes, local_device
 from digitcore.training.provenance import git_commit, surroundings
 from digitcore.training.recipes import Recipe
@@ -135,7 +136,7 @@ def train(
                     cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(validation.labels))
                 ),
                 validation_errors=int((logits.argmax(axis=1) != validation.labels).sum()),
-                learning_rate=float(run.optimizer.param_groups[0]["lr"]),
+                learning_rate=float(run.optimizers[0].param_groups[0]["lr"]),
                 augmentation_strength=augmentation_strength(recipe, run.epoch),
                 seconds=time.perf_counter() - started,
                 output=output if run.epoch + 1 == recipe.epochs else None,
@@ -193,9 +194,7 @@ class _Run:
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         moving_average = get_ema_multi_avg_fn(recipe.average_decay)  # type: ignore[no-untyped-call]
         self.average = AveragedModel(self.network, multi_avg_fn=moving_average, use_buffers=True)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.peak_learning_rate, weight_decay=recipe.weight_decay
-        )
+        self.optimizers = make_optimizers(self.network, recipe)
         if processes.from_first(self._identity()) != self._identity():
             raise TrainingError("The processes differ in data or teachers: give each machine the same files.")
 
@@ -287,18 +286,20 @@ class _Run:
     def _update(self, batch: Tensor, labels: Tensor, answers: Tensor | None, *, step: int, weight: float) -> float:
         """Learns from this process's share of a batch, of the given weight; the loss is that of the whole batch."""
         done = (self.epoch + step / self.steps_per_epoch) / self.recipe.epochs
-        for group in self.optimizer.param_groups:
+        for group in [group for optimizer in self.optimizers for group in optimizer.param_groups]:
             group["lr"] = learning_rate(self.recipe, done)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             logits = self.network(batch)
         loss = self._loss(logits.float(), labels, answers)
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         loss = loss.detach()
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         statistics = [buffer for buffer in self.network.buffers() if buffer.is_floating_point()]
         self.processes.average([*gradients, *statistics, loss], weight=weight)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.average.update_parameters(self.network)
         value = float(loss)
         if not math.isfinite(value):
@@ -352,7 +353,7 @@ class _Run:
                 "history": self.history,
                 "network": self.network.state_dict(),
                 "average": self.average.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             },
             buffer,
         )
@@ -371,7 +372,8 @@ class _Run:
                 )
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
             self.history = [{name: row[name] for name in _METRICS} for row in state["history"]]
         except UNPICKLING_ERRORS as error:
             raise TrainingError(f"{called} cannot be resumed from ({error}): start without --resume.") from error
