@@ -7,6 +7,7 @@ import json
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -115,16 +116,17 @@ def test_a_seed_means_the_same_weights(training: DigitSet, validation: DigitSet,
     assert not _equal(paths[0], paths[2])
 
 
-@pytest.mark.parametrize("stopped_after", [1, 3])
+@pytest.mark.parametrize(("stopped_after", "optimizer"), [(1, "adamw"), (3, "adamw"), (2, "muon")])
 def test_a_resumed_run_ends_in_the_same_weights(
-    training: DigitSet, validation: DigitSet, tmp_path: Path, stopped_after: int
+    training: DigitSet, validation: DigitSet, tmp_path: Path, stopped_after: int, optimizer: Literal["adamw", "muon"]
 ) -> None:
     whole, resumed, state = tmp_path / "whole.safetensors", tmp_path / "resumed.safetensors", tmp_path / "state.pt"
-    expected = _train(training, validation, whole, seed=2)
+    recipe = dataclasses.replace(RECIPE, optimizer=optimizer)
+    expected = _train(training, validation, whole, seed=2, recipe=recipe)
 
     def run(resume: bool) -> Iterator[StepResult | EpochResult]:
         return train(
-            RECIPE,
+            recipe,
             training=training,
             validation=validation,
             output=resumed,
