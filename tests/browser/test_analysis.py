@@ -168,6 +168,7 @@ def test_stars_and_notes_survive(page: Page, server: str, evaluation: Evaluation
 def test_the_pictures_can_be_had(page: Page, server: str, evaluation: Evaluation) -> None:
     page.goto(f"{server}/errors?dataset={DATASET}&sort=by+id")
     expect(tiles(page)).to_have_count(evaluation.errors)
+    settle(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="PNGs").click()
     digits = digitcore.load_digits(DATASET)

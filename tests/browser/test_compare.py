@@ -108,6 +108,8 @@ def test_a_cell_of_the_answers_shows_its_digits_and_has_an_address(
 
 def test_the_report_can_be_had(page: Page, address: str, comparison: Comparison) -> None:
     page.goto(f"{address}/{PAIR}")
+    expect(page.get_by_role("button", name="Report")).to_be_visible()
+    settle(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Report").click()
     assert download.value.suggested_filename == f"{A}-against-{B}-{DATASET}.html"

@@ -40,9 +40,10 @@ def test_thirty_drawn_digits(draw_page: DrawPage) -> None:
         for stroke in place_strokes(digit.strokes, side=draw_page.side(), extent=extent, position=position, brush=24):
             draw_page.stroke([(float(x), float(y)) for x, y in stroke])
         draw_page.settle()
-        answer = draw_page.answer.inner_text()
-        if answer != str(digit.label):
-            wrong.append(f"writer {digit.writer}: {digit.label} read as {answer}")
+        try:
+            expect(draw_page.answer).to_have_text(str(digit.label), timeout=5_000)
+        except AssertionError:
+            wrong.append(f"writer {digit.writer}: {digit.label} read as {draw_page.answer.all_inner_texts()}")
         draw_page.clear()
     assert wrong == []
 
