@@ -12,7 +12,9 @@ NO_DIGIT = -1
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy, in nats, of logits (N, 10) with labels int64 (N,); with ten equal shares for `NO_DIGIT`."""
-    return _cross_entropies(logits, labels).mean()
+    log_probabilities = torch.log_softmax(logits, dim=1)
+    of_labels = log_probabilities.gather(1, labels.clamp(min=0).unsqueeze(1)).squeeze(1)
+    return -torch.where(labels == NO_DIGIT, log_probabilities.mean(dim=1), of_labels).mean()
 
 
 def distillation_loss(
@@ -29,10 +31,3 @@ def distillation_loss(
     softened = functional.log_softmax(logits / temperature, dim=1)
     divergence = functional.kl_div(softened, probabilities, reduction="batchmean") * temperature**2
     return weight * divergence + (1 - weight) * cross_entropy(logits, labels)
-
-
-def _cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy (N,), in nats, of each row."""
-    log_probabilities = torch.log_softmax(logits, dim=1)
-    of_labels = log_probabilities.gather(1, labels.clamp(min=0).unsqueeze(1)).squeeze(1)
-    return -torch.where(labels == NO_DIGIT, log_probabilities.mean(dim=1), of_labels)

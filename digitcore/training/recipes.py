@@ -51,7 +51,6 @@ class Recipe:
 
 
 _VARIED = Augmentation(rotation=12, shear=0.2, scale=0.12, shift=1.5, elastic=0.6, stroke_width=0.7)
-_A_LITTLE = Augmentation(rotation=8, shear=0.15, scale=0.08, shift=1, elastic=0.4, stroke_width=0.4)
 
 _WORLD = ("mnist-train", "written", "pen-train", "no-digits")
 
@@ -145,7 +144,7 @@ _RECIPES = {
             batch_norm=True,
             peak_learning_rate=2e-2,
             average_decay=0.995,
-            augmentation=_A_LITTLE,
+            augmentation=Augmentation(rotation=8, shear=0.15, scale=0.08, shift=1, elastic=0.4, stroke_width=0.4),
             full_augmentation=0.6,
             plain_from=0.9,
         ),

@@ -32,7 +32,10 @@ def test_every_weight_is_taken_care_of_once(optimizer: str) -> None:
     network = _network()
     before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
     _learn(network)
-    for each in make_optimizers(network, dataclasses.replace(RECIPE, optimizer=optimizer)):
+    optimizers = make_optimizers(network, dataclasses.replace(RECIPE, optimizer=optimizer))
+    groups = [group for each in optimizers for group in each.param_groups]
+    assert sum(weight.numel() for group in groups for weight in group["params"]) == network.count_parameters()
+    for each in optimizers:
         each.step()
     assert all(not torch.equal(weight, before[name]) for name, weight in network.named_parameters())
 
