@@ -17,10 +17,11 @@ from digitcore.errors import ImageError
 from digitcore.preprocessing import read_image
 from digitcore.strokes import render_strokes
 
-__all__ = ["compose", "is_stroke", "render_object"]
+__all__ = ["compose", "cut_out", "is_stroke", "render_object"]
 
 _STEP = 8  # pixels between points on a curve
 _MOST_POINTS = 64  # on one curve
+_LEAST_SHARE = 0.02  # of the ink of a part
 _ORIGINS = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
 
 _Points = NDArray[np.float64]
@@ -55,13 +56,26 @@ def render_object(described: Mapping[str, Any], *, side: int, pieces: int = 1) -
     )
 
 
-def compose(layers: Sequence[NDArray[np.uint8]], *, side: int) -> NDArray[np.uint8]:
-    """Ink uint8 (side, side) of layers (side, side) over each other, as opaque ink covers; of none, no ink."""
-    free = np.ones((side, side), dtype=np.float32)
+def compose(layers: Sequence[NDArray[np.uint8]], *, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Ink uint8 of this shape, (H, W), of layers (H, W) over each other, as opaque ink covers; of none, no ink."""
+    free = np.ones(shape, dtype=np.float32)
     for layer in layers:
         free *= 1 - layer.astype(np.float32) / 255
     ink: NDArray[np.uint8] = np.rint(255 * (1 - free)).astype(np.uint8)
     return ink
+
+
+def cut_out(
+    layers: Sequence[NDArray[np.uint8]], part: NDArray[np.uint8], *, left: int, top: int
+) -> list[NDArray[np.uint8]]:
+    """The layers (H, W) of a drawing that draw a part of its ink, each cut to that part and as large as it.
+
+    The part is ink (h, w) with its left upper corner there: of one digit of several, say. A layer that only grazes it,
+    with less than a fiftieth of its ink, is left out.
+    """
+    height, width = part.shape
+    cut = [np.where(part > 0, layer[top : top + height, left : left + width], 0) for layer in layers]
+    return [layer for layer in cut if layer.sum(dtype=np.int64) >= _LEAST_SHARE * part.sum(dtype=np.int64)]
 
 
 def _render_path(described: Mapping[str, Any], *, side: int, pieces: int) -> NDArray[np.uint8]:

@@ -67,8 +67,8 @@ def nearest_rows(
 
 
 def without_each(classifier: DigitClassifier, layers: Sequence[NDArray[np.uint8]]) -> list[Prediction | None]:
-    """What the classifier says when one layer of ink (side, side) is left out, for each; None where nothing is left."""
-    rest = [compose([*layers[:i], *layers[i + 1 :]], side=len(layers[i])) for i in range(len(layers))]
+    """What the classifier says when one layer of ink (H, W) is left out, for each; None where nothing is left."""
+    rest = [compose([*layers[:i], *layers[i + 1 :]], shape=layers[i].shape) for i in range(len(layers))]
     left = [i for i, ink in enumerate(rest) if ink.any()]
     said: list[Prediction | None] = [None] * len(layers)
     for i, prediction in zip(left, classifier.predict_batch([255 - rest[i] for i in left]), strict=True):

@@ -23,6 +23,8 @@ class FoundDigit:
 
     box: Box
     """left, top, right, bottom of its ink, in pixels of the reading's `ink`; right and bottom are exclusive."""
+    ink: NDArray[np.uint8]
+    """The same ink (bottom - top, right - left), 255 = ink, without that of its neighbours."""
     prediction: Prediction
 
 
@@ -53,7 +55,7 @@ def read_number(classifier: DigitClassifier, image: DigitImage) -> NumberReading
     lines = find_lines(ink)
     read = iter(read_apart(classifier, [digit for line in lines for digit in line]))
     read_lines = [[each for _ in line for each in next(read)] for line in lines]
-    digits = tuple(FoundDigit(each.digit.box, each.prediction) for line in read_lines for each in line)
+    digits = tuple(FoundDigit(each.digit.box, each.digit.ink, each.prediction) for line in read_lines for each in line)
     number = " ".join("".join(str(each.prediction.digit) for each in line) for line in read_lines)
     reason = _reason(digits)
     confidence = float(np.prod([digit.prediction.confidence for digit in digits])) if digits else 0.0

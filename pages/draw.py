@@ -5,12 +5,13 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitcore.numbers import FoundDigit, read_number_if_several
+from digitcore.numbers import read_number_if_several
 from digitcore.preprocessing import DigitImage, read_image
 from pages.shared import resources
 from pages.shared.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, earlier_drawings, put_on_canvas
-from pages.shared.details import Read, details_panel
+from pages.shared.details import details_panel
 from pages.shared.panels import answer_panel, error_box, nothing_yet_panel, number_panel, picked_classifier
+from pages.shared.read import Read, as_number, as_one_digit
 from pages.shared.state import Picture, drawing, keep_picture, picture
 
 _SOURCES = {
@@ -23,7 +24,6 @@ _INVITATIONS = {
     "Upload": "Choose a picture of a digit or a number: a scan, a photograph, a screenshot.",
     "Camera": "Hold a digit into the camera, large and well lit.",
 }
-_MARGIN = 8  # pixels around a digit of several
 _ONE_DIGIT = "one-digit"
 
 
@@ -42,7 +42,7 @@ def draw_and_answer() -> None:
         if image is None:
             nothing_yet_panel(_INVITATIONS[source])
         if read is not None and source == "Draw":
-            drawing().answer = "".join(str(each.digit) for _, each in read.digits)
+            drawing().answer = "".join(str(each.prediction.digit) for each in read.digits)
     if source == "Draw":
         _tools()
         earlier_drawings()
@@ -56,19 +56,14 @@ def _read_aloud(image: DigitImage) -> Read | None:
         number = read_number_if_several(picked_classifier(), image, prediction)
         if number is not None and not st.session_state.get(_ONE_DIGIT):
             number_panel(number)
-            read = Read(image, [(_alone(each), each.prediction) for each in number.digits], number)
+            read = as_number(image, number)
         else:
             answer_panel(prediction)
-            read = Read(image, [(image, prediction)])
+            read = as_one_digit(image, prediction)
         if number is not None:
             st.toggle("Read as one digit", key=_ONE_DIGIT)
         return read
     return None
-
-
-def _alone(digit: FoundDigit) -> NDArray[np.uint8]:
-    """A picture of one digit of several, with a margin."""
-    return np.pad(digit.prediction.preprocessed.ink, _MARGIN)
 
 
 def _drawn() -> NDArray[np.uint8] | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from digitcore.drawing import compose, is_stroke, render_object
+from digitcore.drawing import compose, cut_out, is_stroke, render_object
 from digitcore.errors import ImageError
 from digitcore.strokes import render_strokes
 
@@ -109,10 +109,23 @@ def test_an_image() -> None:
 def test_layers_cover_each_other() -> None:
     half = np.full((4, 4), 128, np.uint8)
     full, none = np.full((4, 4), 255, np.uint8), np.zeros((4, 4), np.uint8)
-    assert np.array_equal(compose([half, full], side=4), full)
-    assert np.array_equal(compose([half, none], side=4), half)
-    assert compose([half, half], side=4).tolist() == [[192] * 4] * 4
-    assert np.array_equal(compose([], side=4), none)
+    assert np.array_equal(compose([half, full], shape=(4, 4)), full)
+    assert np.array_equal(compose([half, none], shape=(4, 4)), half)
+    assert compose([half, half], shape=(4, 4)).tolist() == [[192] * 4] * 4
+    assert np.array_equal(compose([], shape=(4, 4)), none)
+
+
+def test_a_part_has_its_own_strokes() -> None:
+    """Two digits beside each other, of two strokes and one: cut to one of them, its strokes alone make up its ink."""
+    layers = [render_object({**LINE, "left": 50, "top": top, "scaleX": 0.5}, side=SIDE)[0] for top in (60, 90)]
+    other = render_object({**HOOK, "left": 155}, side=SIDE)[0]
+    mine = compose(layers, shape=(SIDE, SIDE))
+    assert not mine[:, 100:].any()
+    assert not other[:, :100].any()
+    cut = cut_out([*layers, other], mine[20:130, :100], left=0, top=20)
+    assert [layer.shape for layer in cut] == [(110, 100)] * 2
+    assert np.array_equal(compose(cut, shape=(110, 100)), mine[20:130, :100])
+    assert len(cut_out([*layers, other], other[:, 100:], left=100, top=0)) == 1
 
 
 def test_kinds() -> None:

@@ -1,34 +1,20 @@
 """A closer look at one answer: the visitor picks what at, and only that is computed with each stroke."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import streamlit as st
 
-from digitcore.classifier import Prediction
-from digitcore.numbers import NumberReading
-from digitcore.preprocessing import DigitImage
 from pages.shared.opinions import opinions_panel
 from pages.shared.panels import error_box
+from pages.shared.read import Read, ReadDigit
 from pages.shared.reproduce import reproduce_number_panel, reproduce_panel
 from pages.shared.similar import similar_panel
 from pages.shared.why import why_panel
 from pages.shared.xray import xray_panel
 
-
-@dataclass(frozen=True, eq=False)
-class Read:
-    """What was read on a picture."""
-
-    image: DigitImage
-    digits: list[tuple[DigitImage, Prediction]]
-    """A picture of each digit and what is said of it; the whole picture where it was read as one digit."""
-    number: NumberReading | None = None
-
-
 _WHICH = "which-digit"
 _REPRODUCE = "Reproduce"
-_DETAILS: dict[str, Callable[[DigitImage, Prediction], None]] = {
+_DETAILS: dict[str, Callable[[ReadDigit], None]] = {
     "X-ray": xray_panel,
     "Why": why_panel,
     "All checkpoints": opinions_panel,
@@ -53,18 +39,18 @@ def details_panel(read: Read | None) -> None:
         with error_box():
             reproduce_number_panel(read.image, read.number)
         return
-    image, prediction = read.digits[_which(read) if len(read.digits) > 1 else 0]
-    if not prediction.model_input.any():
+    digit = read.digits[_which(read) if len(read.digits) > 1 else 0]
+    if not digit.prediction.model_input.any():
         st.caption("There is no ink to look at.")
         return
     with error_box():
-        _DETAILS[picked](image, prediction)
+        _DETAILS[picked](digit)
 
 
 def _which(read: Read) -> int:
     """The position of the digit to look at, which stays when strokes are added."""
     st.session_state[_WHICH] = min(st.session_state.get(_WHICH, 0), len(read.digits) - 1)
-    digits = [str(prediction.digit) for _, prediction in read.digits]
+    digits = [str(each.prediction.digit) for each in read.digits]
     which: int = st.pills(
         "Digit", range(len(digits)), required=True, key=_WHICH, format_func=digits.__getitem__,
         label_visibility="collapsed",

@@ -4,12 +4,11 @@ import html
 
 import streamlit as st
 
-from digitcore.classifier import Prediction
 from digitcore.leaderboard import Standing
 from digitcore.opinions import Opinion, ask_all, majority
-from digitcore.preprocessing import DigitImage
 from pages.shared import resources
 from pages.shared.panels import percent, picked_classifier, picked_dataset, plain
+from pages.shared.read import ReadDigit
 
 _MOST = 12  # rows without being asked: the best, for a folder may hold hundreds
 _STYLE = """<style>
@@ -36,7 +35,7 @@ _HEAD = (
 )
 
 
-def opinions_panel(_: DigitImage, prediction: Prediction) -> None:
+def opinions_panel(digit: ReadDigit) -> None:
     """A row a checkpoint, the best on the picked digits first, and who does not say what most say."""
     standings = resources.standings(picked_dataset())
     picked = picked_classifier().checkpoint.name
@@ -44,7 +43,7 @@ def opinions_panel(_: DigitImage, prediction: Prediction) -> None:
     if len(standings) > _MOST and not st.session_state.get("all-checkpoints"):
         shown = [each for i, each in enumerate(standings) if i < _MOST or each.entry.name == picked]
     classifiers = [resources.classifier(standing.entry.name) for standing in shown]
-    opinions = ask_all(classifiers, prediction.model_input)
+    opinions = ask_all(classifiers, digit.prediction.model_input)
     most = majority(opinions)
     st.markdown(_in_words(opinions, most))
     rows = [

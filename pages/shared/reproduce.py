@@ -7,17 +7,18 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from digitcore.classifier import Prediction
 from digitcore.numbers import NumberReading
 from digitcore.preprocessing import DigitImage
 from digitcore.snippets import command_line, curl_command, python_code
 from pages.shared.panels import picked_classifier, plain
+from pages.shared.read import ReadDigit
 from pages.shared.state import Picture, picture
 
 
-def reproduce_panel(image: DigitImage, prediction: Prediction) -> None:
+def reproduce_panel(digit: ReadDigit) -> None:
     """Download and snippets for the picked checkpoint and one digit."""
-    _reproduce(image, said=str(prediction.digit), confidence=prediction.confidence, number=False)
+    prediction = digit.prediction
+    _reproduce(digit.image, said=str(prediction.digit), confidence=prediction.confidence, number=False)
 
 
 def reproduce_number_panel(image: DigitImage, reading: NumberReading) -> None:

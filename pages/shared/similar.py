@@ -4,23 +4,23 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore.classifier import DigitClassifier, Prediction
+from digitcore.classifier import DigitClassifier
 from digitcore.explanation import nearest_rows
-from digitcore.preprocessing import DigitImage
 from pages.shared import resources
 from pages.shared.panels import percent, picked_classifier, picked_dataset, pictures_row
+from pages.shared.read import ReadDigit
 from pages.shared.state import show_cell
 
 _MOST = 12
 
 
-def similar_panel(_: DigitImage, prediction: Prediction) -> None:
+def similar_panel(digit: ReadDigit) -> None:
     """The digits most like the network's input, and the cell that a drawing meant as another digit falls into."""
     classifier = picked_classifier()
-    similar_row(classifier, prediction.model_input, count=_MOST)
+    similar_row(classifier, digit.prediction.model_input, count=_MOST)
     meant = st.pills("I drew a", range(10), key="meant", persist_state="session")
     if meant is not None:
-        _cell(classifier, meant, prediction.digit)
+        _cell(classifier, meant, digit.prediction.digit)
 
 
 def similar_row(

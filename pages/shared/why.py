@@ -1,62 +1,78 @@
 """Why: what each stroke carried, where the network looked, and what another digit would have needed."""
 
 import json
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from digitcore.classifier import DigitClassifier, Prediction
-from digitcore.drawing import is_stroke
+from digitcore.drawing import cut_out, is_stroke
 from digitcore.explanation import has_gradients, without_each
 from digitcore.pictures import overlay
-from digitcore.preprocessing import DigitImage
 from pages.shared import resources
 from pages.shared.canvas import SIDE
 from pages.shared.panels import picked_classifier, pictures_row, said
+from pages.shared.read import MARGIN, ReadDigit
 from pages.shared.state import drawing
 
 _PIECES = 4  # of the only stroke of a drawing
-_MOST_OBJECTS = 12
+_MOST_OBJECTS = 60  # on the canvas
+_MOST_STROKES = 12  # of one digit
+_SHOWN = 84  # pixels, the longer side of their pictures
 
 
-def why_panel(image: DigitImage, prediction: Prediction) -> None:
+def why_panel(digit: ReadDigit) -> None:
     """Everything that speaks for the answer, and against it."""
-    classifier = picked_classifier()
-    if image is drawing().picture:
-        _strokes(classifier, prediction)
+    classifier, prediction = picked_classifier(), digit.prediction
+    if st.session_state["source"] == "Draw":
+        _strokes(classifier, digit)
     _looked(classifier, prediction)
     if has_gradients(classifier):
         _why_not(classifier, prediction)
 
 
-def _strokes(classifier: DigitClassifier, prediction: Prediction) -> None:
+def _strokes(classifier: DigitClassifier, digit: ReadDigit) -> None:
     objects = drawing().objects
-    if len(objects) > _MOST_OBJECTS:
-        st.caption(f"More than {_MOST_OBJECTS} strokes: what each carried is not looked at.")
+    layers = _layers(digit, objects[:_MOST_OBJECTS], pieces=1)
+    if len(objects) > _MOST_OBJECTS or len(layers) > _MOST_STROKES:
+        st.caption(f"More than {_MOST_STROKES} strokes: what each carried is not looked at.")
         return
-    alone = len(objects) == 1
-    if alone and not is_stroke(objects[0]):
+    alone = len(layers) == 1
+    if alone:
+        layers = _layers(digit, [each for each in objects if is_stroke(each)], pieces=_PIECES)
+    if len(layers) < 2:
         return
-    pieces = _PIECES if alone else 1
-    layers = [
-        layer
-        for described in objects
-        for layer in resources.drawn_layers(json.dumps(described), side=SIDE, pieces=pieces)
-    ]
     without = without_each(classifier, layers)
-    st.caption(f"What each {'quarter of the stroke' if alone else 'stroke'} carries: the answer without the orange")
+    st.caption(f"What each {'part of the stroke' if alone else 'stroke'} carries: the answer without the orange")
     pictures_row(
-        ((_left_out(layers, i), _carried(answer, prediction)) for i, answer in enumerate(without)),
-        longest=84,
+        ((_left_out(layers, i), _carried(answer, digit.prediction)) for i, answer in enumerate(without)),
+        longest=_SHOWN,
         name="strokes",
     )
 
 
+def _layers(digit: ReadDigit, objects: list[dict[str, Any]], *, pieces: int) -> list[NDArray[np.uint8]]:
+    """The ink (H, W) of each stroke of a digit, or of each piece of it."""
+    layers = [
+        layer
+        for described in objects
+        for layer in resources.drawn_layers(
+            json.dumps(described), side=SIDE, pieces=pieces if is_stroke(described) else 1
+        )
+    ]
+    if digit.found is None:
+        return layers
+    left, top, _, _ = digit.found.box
+    return [np.pad(layer, MARGIN) for layer in cut_out(layers, digit.found.ink, left=left, top=top)]
+
+
 def _left_out(layers: list[NDArray[np.uint8]], i: int) -> NDArray[np.uint8]:
     """The drawing in grey, and the layer that is left out coloured."""
-    every = np.max(layers, axis=0)[::4, ::4]
-    return overlay(every, -layers[i][::4, ::4].astype(np.float32))
+    step = -(-max(layers[i].shape) // _SHOWN)
+    every = np.max(layers, axis=0)[::step, ::step]
+    return overlay(every, -layers[i][::step, ::step].astype(np.float32))
 
 
 def _carried(without: Prediction | None, prediction: Prediction) -> str:

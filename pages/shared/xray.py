@@ -6,10 +6,11 @@ import streamlit as st
 
 from digitcore.classifier import Prediction
 from digitcore.gauges import Reading, hint, placement, read_gauges
-from digitcore.preprocessing import DigitImage, Preprocessed
+from digitcore.preprocessing import Preprocessed
 from digitcore.xray import variants
 from pages.shared import resources
 from pages.shared.panels import picked_classifier, pictures_row, said, stages_panel
+from pages.shared.read import ReadDigit
 
 _STYLE = """<style>
 .gauges {display: grid; grid-template-columns: max-content minmax(4rem, 20rem) auto; gap: .35rem .8rem;
@@ -24,14 +25,15 @@ _STYLE = """<style>
 </style>"""
 
 
-def xray_panel(image: DigitImage, prediction: Prediction) -> None:
+def xray_panel(digit: ReadDigit) -> None:
     """The stages, the answers without them, and the gauges with at most one hint."""
+    prediction = digit.prediction
     stages_panel(prediction.preprocessed)
     st.caption("With a stage left out")
     pictures_row(
         (
             (variant.model_input, f"{variant.name}\n{said(variant.digit, variant.confidence, prediction)}")
-            for variant in variants(picked_classifier(), image, prediction.preprocessed)
+            for variant in variants(picked_classifier(), digit.image, prediction.preprocessed)
         ),
         longest=84,
         name="variants",

@@ -251,6 +251,13 @@ def test_several_digits_are_a_number(page: Page, server: str) -> None:
     page.locator(".st-key-which-digit").get_by_text("2", exact=True).click()
     expect(page.locator(".opinions .said").first).to_have_text("2")
 
+    look(draw_page, "Why")
+    strokes = page.get_by_test_id("strokes").locator("figure")
+    expect(strokes).to_have_count(4)  # of the one stroke of the 2, its parts
+    page.locator(".st-key-which-digit").get_by_text("4", exact=True).click()
+    expect(strokes).to_have_count(2)  # those of the 4
+    expect(strokes.filter(has_text="instead")).not_to_have_count(0)
+
     page.get_by_text("Read as one digit").click()
     alone = str(digitcore.load_classifier("compact").predict(image).digit)
     expect(draw_page.answer).to_have_text(alone)
