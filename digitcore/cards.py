@@ -12,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from digitcore.checkpoints import Checkpoint, CheckpointLibrary
+from digitcore.checkpoints import Checkpoint, CheckpointLibrary, CheckpointMetadata, shared_library
+from digitcore.errors import CheckpointError
 from digitcore.evaluation import Evaluation, find_evaluation, summarize
 from digitcore.files import write_atomically
 from digitcore.manifest import SHIPPED_ON
@@ -218,9 +219,34 @@ def _again(checkpoint: Checkpoint) -> str:
     if checkpoint.name != name:
         command += ["--output", f"weights/{_on_one_line(checkpoint.name)}.safetensors"]
     words = "To make it again, bit for bit on a like machine with as many threads"
-    if not _is_current(metadata.recipe):
-        words += f", from the commit {_said(metadata.provenance.get('commit'))}, since the recipe has changed"
+    changes = [] if _is_current(metadata.recipe) else ["the recipe has changed"]
+    changes += [f"{_said(name)} is no longer the same" for name in _changed_sources(checkpoint)]
+    if changes:
+        words += f", from the commit {_said(metadata.provenance.get('commit'))}, since {' and '.join(changes)}"
     return f"{words}:\n\n```sh\n{shlex.join(command)}\n```"
+
+
+def _sources(metadata: CheckpointMetadata) -> Iterator[tuple[str, str]]:
+    """Name and digest of each checkpoint that it started from or learned from."""
+    start, teachers = metadata.provenance.get("start"), metadata.provenance.get("teachers")
+    if start:
+        yield str(metadata.recipe.get("starts_from")), str(start)
+    if isinstance(teachers, Mapping):
+        yield from ((str(name), str(digest)) for name, digest in teachers.items())
+
+
+def _changed_sources(checkpoint: Checkpoint) -> Iterator[str]:
+    """The names of those that are not, or not as they were, in the folder of its file."""
+    if checkpoint.path is None:
+        return
+    library = shared_library(checkpoint.path.parent)
+    for name, digest in _sources(checkpoint.metadata):
+        try:
+            current = library.load(name).digest
+        except CheckpointError:
+            current = None
+        if current != digest:
+            yield name
 
 
 def _is_current(written: Mapping[str, Any]) -> bool:

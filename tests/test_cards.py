@@ -81,6 +81,22 @@ def test_how_to_make_it_again(tmp_path: Path) -> None:
     assert "```" not in model_card(load_checkpoint(strange), [])
 
 
+@pytest.mark.parametrize("role", ["teachers", "start"])
+def test_what_it_learned_from_may_have_changed(tmp_path: Path, save_random: Save, role: str) -> None:
+    source = load_checkpoint(save_random(tmp_path / "source.safetensors", seed=1))
+    recipe = asdict(load_recipe("world")) | {"starts_from": "source"}
+    provenance = {"commit": "abc", role: source.digest if role == "start" else {"source": source.digest}}
+    path = save_random(tmp_path / "mine.safetensors", recipe=recipe, provenance=provenance)
+    unchanged = model_card(load_checkpoint(path), [])
+    assert "source is no longer the same" not in unchanged
+    save_random(tmp_path / "source.safetensors", seed=2)
+    changed = model_card(load_checkpoint(path), [])
+    assert "from the commit abc, since" in changed
+    assert "source is no longer the same:\n" in changed
+    (tmp_path / "source.safetensors").unlink()
+    assert model_card(load_checkpoint(path), []) == changed
+
+
 def test_a_recipe_from_before_a_field_was_there_is_current(tmp_path: Path, save_random: Save) -> None:
     written = {name: value for name, value in asdict(load_recipe("quick")).items() if name not in ("views", "teachers")}
     path = save_random(tmp_path / "quick.safetensors", recipe=written)
