@@ -37,7 +37,10 @@ def test_digits_side_by_side_are_found_and_read(draw: Draw) -> None:
 def test_one_digit_is_read_as_alone(draw: Draw) -> None:
     classifier = digitcore.load_classifier("compact")
     for digit in range(10):
-        (found,) = read_number(classifier, draw(digit)).digits
+        reading = read_number(classifier, draw(digit))
+        (found,) = reading.digits
+        left, top, right, bottom = found.box
+        assert np.array_equal(found.ink, reading.ink[top:bottom, left:right])
         alone = classifier.predict(draw(digit))
         assert np.array_equal(found.prediction.model_input, alone.model_input)
         assert found.prediction.digit == alone.digit
