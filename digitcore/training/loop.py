@@ -40,7 +40,7 @@ from digitcore.training.board import Board
 from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold, fit_temperature
 from digitcore.training.distillation import Teachers, has_bfloat16, load_source_checkpoint
 from digitcore.training.losses import cross_entropy, distillation_loss
-from digitcore.training.material import named_sources
+from digitcore.training.material import named_sources, rows_of
 from digitcore.training.optimizers import make_optimizers
 from digitcore.training.processes import Processes, joined_processes, local_device
 from digitcore.training.provenance import git_commit, surroundings
@@ -189,6 +189,9 @@ class _Run:
         self.training = training
         self.images = torch.tensor(training.images).unsqueeze(1).to(device)  # (N, 1, 28, 28)
         self.labels = torch.tensor(training.labels).to(device)
+        self.taught = torch.from_numpy(
+            np.full(len(training), True) if recipe.taught is None else rows_of(recipe.taught, training)
+        ).to(device)
         network, self.start = _first_weights(recipe, seed=seed, held_out=held_out)
         self.bfloat16 = recipe.precision == "bfloat16" and has_bfloat16(device)
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -273,13 +276,14 @@ class _Run:
 
     def _ask(self, batch: Tensor, rows: Tensor, *, plain: bool) -> Tensor:
         """What the teachers say to the batch of these rows, (N, 10); of plain digits they are asked once."""
-        temperature = self.recipe.distillation_temperature
-        if not plain:
-            return self.teachers.probabilities(batch, temperature=temperature)
-        answers = self.plain_answers[rows]
-        unasked = answers[:, 0].isnan()
-        if unasked.any():
-            answers[unasked] = self.teachers.probabilities(batch[unasked], temperature=temperature)
+        answers = torch.full((len(rows), len(CLASS_NAMES)), math.nan, device=self.device)
+        if plain:
+            answers = self.plain_answers[rows]
+        asked = self.taught[rows] & answers[:, 0].isnan()
+        if asked.any():
+            temperature = self.recipe.distillation_temperature
+            answers[asked] = self.teachers.probabilities(batch[asked], temperature=temperature)
+        if plain:
             self.plain_answers[rows] = answers
         return answers
 

@@ -11,7 +11,7 @@ All but MNIST are drawn as on the canvas, with brushes from 4 to 28 % of the dig
 """
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -27,7 +27,7 @@ from digitcore.training.grammar import write_digit
 from digitcore.training.losses import NO_DIGIT
 from digitcore.training.outliers import draw_outlier
 
-__all__ = ["draw_material", "load_material", "material_names", "named_sources"]
+__all__ = ["draw_material", "load_material", "material_names", "named_sources", "rows_of"]
 
 _SIDE = 140  # of the canvas, in pixels: half as wide as the page's, for speed
 _EXTENT = 0.75
@@ -74,6 +74,20 @@ def draw_material(name: str) -> Iterator[tuple[NDArray[np.uint8], int]]:
 def named_sources(name: str) -> tuple[str, ...]:
     """The names of the sets that a set of this name was joined from."""
     return tuple(name.split(_JOINT))
+
+
+def rows_of(names: Collection[str], material: DigitSet) -> NDArray[np.bool_]:
+    """Which rows (N,) of a material come from the sets of these names: ids rise within each set.
+
+    Raises:
+        ValueError: the rows do not fall into as many sets as the material's name says.
+    """
+    sources = named_sources(material.name)
+    starts = np.flatnonzero(np.diff(material.ids, prepend=np.iinfo(np.int64).max) <= 0)
+    if len(starts) != len(sources):
+        raise ValueError(f"material must be whole sets one after the other, got {material.name} in {len(starts)}")
+    numbers = np.repeat(np.arange(len(sources)), np.diff(starts, append=len(material)))
+    return np.isin(numbers, [i for i, source in enumerate(sources) if source in names])
 
 
 def _load_drawn(name: str) -> DigitSet:

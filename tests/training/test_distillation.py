@@ -79,6 +79,26 @@ def test_the_loss_is_divergence_and_cross_entropy(weight: float, temperature: fl
     assert float(loss) == pytest.approx(weight * temperature**2 * divergence + (1 - weight) * cross_entropy)
 
 
+def test_a_row_without_an_answer_is_learned_from_its_label() -> None:
+    rng = np.random.default_rng(0)
+    logits, labels = torch.from_numpy(rng.normal(0, 3, (6, 10))).requires_grad_(), torch.arange(6)
+    soft = torch.softmax(torch.from_numpy(rng.normal(0, 3, (6, 10))), dim=1)
+    some = soft.clone()
+    some[3:] = torch.nan
+
+    def loss(rows: slice, probabilities: torch.Tensor, weight: float) -> torch.Tensor:
+        return distillation_loss(
+            logits[rows], labels=labels[rows], probabilities=probabilities[rows], weight=weight, temperature=2
+        )
+
+    mixed = loss(slice(None), some, 0.7)
+    expected = (loss(slice(3), soft, 0.7) + loss(slice(3, 6), soft, 0.0)) / 2
+    assert mixed.item() == pytest.approx(expected.item())
+    mixed.backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
 def test_a_student_equal_to_its_teacher_has_nothing_to_learn() -> None:
     logits = torch.randn((5, 10), generator=torch.Generator().manual_seed(0), requires_grad=True)
     soft = torch.softmax(logits.detach() / 2, dim=1)
@@ -189,6 +209,31 @@ def test_teachers_answer_once_a_view(training: DigitSet, tmp_path: Path, validat
         training
     )  # two views, and as they are
     assert not torch.equal(asked[0], asked[steps])
+
+
+@pytest.mark.parametrize("plain_from", [0.0, 1.0])
+def test_teachers_are_asked_about_some_materials_only(
+    training: DigitSet, validation: DigitSet, tmp_path: Path, plain_from: float
+) -> None:
+    other = dataclasses.replace(training, name="written", ids=np.arange(len(training)))
+    both = DigitSet(
+        "mnist-train + written",
+        *(np.concatenate([getattr(each, part) for each in (training, other)]) for part in ("ids", "images", "labels")),
+    )
+    recipe = dataclasses.replace(
+        RECIPE, epochs=1, taught=("written",), full_augmentation=plain_from, plain_from=plain_from
+    )
+    asked: list[int] = []
+    answer = Teachers.probabilities
+
+    def counted(teachers: Teachers, batch: torch.Tensor, *, temperature: float) -> torch.Tensor:
+        asked.append(len(batch))
+        return answer(teachers, batch, temperature=temperature)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Teachers, "probabilities", counted)
+        _last_epoch(recipe, both, validation, tmp_path / "x.safetensors")
+    assert len(training) - recipe.batch_size < sum(asked) <= len(training)
 
 
 @pytest.mark.parametrize("plain_from", [0.0, 0.5, 1.0])

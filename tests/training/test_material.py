@@ -3,10 +3,10 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from digitcore.datasets import load_digits
+from digitcore.datasets import DigitSet, load_digits
 from digitcore.strokes import load_pen_digits
 from digitcore.training.losses import NO_DIGIT
-from digitcore.training.material import draw_material, load_material, material_names, named_sources
+from digitcore.training.material import draw_material, load_material, material_names, named_sources, rows_of
 from digitcore.training.outliers import draw_outlier
 
 
@@ -15,6 +15,16 @@ def test_mnist_alone_is_mnist() -> None:
     material = load_material(["mnist-train"])
     assert material.digest == load_digits("mnist-train").digest
     assert named_sources(material.name) == ("mnist-train",)
+
+
+def test_rows_are_told_by_the_set_they_come_from() -> None:
+    ids = np.array([3, 8, 9, 0, 1, 0])
+    material = DigitSet("a + b + c", ids, np.zeros((6, 28, 28), dtype=np.uint8), np.zeros(6, dtype=np.int64))
+    assert rows_of(["a"], material).tolist() == [True] * 3 + [False] * 3
+    assert rows_of(["c", "b"], material).tolist() == [False] * 3 + [True] * 3
+    assert not rows_of([], material).any()
+    with pytest.raises(ValueError, match="whole sets"):
+        rows_of(["a"], material.subset(np.array([0, 5, 4, 3, 2, 1])))
 
 
 def test_unknown_material_is_named_with_what_there_is() -> None:
