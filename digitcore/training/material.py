@@ -5,7 +5,7 @@
 | `mnist-train` | 55,000 | MNIST's training file less the validation digits |
 | `written` | 25,000 | digits in the forms people use, by `digitcore.training.grammar` |
 | `pen-train` | 9,992 | the pen strokes of writers 1 to 20, each drawn twice |
-| `no-digits` | 6,000 | drawings that are no digit, by `digitcore.training.outliers`, labelled `losses.NO_DIGIT` |
+| `no-digits` | 7,500 | drawings that are no digit, by `digitcore.training.outliers`, labelled `losses.NO_DIGIT` |
 
 All but MNIST are drawn as on the canvas, with brushes from 4 to 28 % of the digit's size, and preprocessed.
 """
@@ -33,7 +33,7 @@ _SIDE = 140  # of the canvas, in pixels: half as wide as the page's, for speed
 _EXTENT = 0.75
 _BRUSHES = (0.035, 0.28)  # widths as shares of the digit's longer side, drawn evenly on a logarithmic scale
 _SEED = 20
-_EDITION = 3  # of the drawn sets, in the names of their cached files: to be raised when others would be drawn
+_EDITION = 4  # of the drawn sets, in the names of their cached files: to be raised when others would be drawn
 _JOINT = " + "
 
 
@@ -131,7 +131,7 @@ def _pen_train(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint
 
 
 def _no_digits(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    for _ in range(6_000):
+    for _ in range(7_500):
         ink = draw_outlier(side=_SIDE, brush=_brush(generator), generator=generator)
         yield preprocess_ink(ink).model_input, NO_DIGIT
 

@@ -5,9 +5,10 @@ import pytest
 
 from digitcore.datasets import DigitSet, load_digits
 from digitcore.strokes import load_pen_digits
+from digitcore.training.grammar import write_digit
 from digitcore.training.losses import NO_DIGIT
 from digitcore.training.material import draw_material, load_material, material_names, named_sources, rows_of
-from digitcore.training.outliers import draw_outlier
+from digitcore.training.outliers import draw_outlier, resembles_digit
 
 
 @pytest.mark.needs_mnist
@@ -56,6 +57,16 @@ def test_pen_strokes_are_of_the_first_twenty_writers_only() -> None:
     labels = [label for _, label in islice(draw_material("pen-train"), 60)]
     expected = [digit.label for digit in load_pen_digits() if digit.writer <= 20][:30]
     assert labels[::2] == labels[1::2] == expected
+
+
+def test_digits_resemble_digits_and_signs_do_not() -> None:
+    generator = np.random.default_rng(1)
+    digits = [resembles_digit(write_digit(i % 10, generator=generator)) for i in range(200)]
+    assert sum(digits) >= 190
+    cross = [np.array([[0, 0], [1, 1]], dtype=np.float32), np.array([[0, 1], [1, 0]], dtype=np.float32)]
+    corner = [np.array([[0, 0], [0, 1], [0, 1], [1, 1]], dtype=np.float32)]
+    assert not resembles_digit(cross)
+    assert not resembles_digit(corner)
 
 
 def test_outliers_stay_on_the_canvas_and_differ() -> None:
