@@ -5,12 +5,16 @@
 
 import streamlit as st
 
+_ICON = """<svg viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#2f74c8"/>
+<path d="M12 7 L9 18 H23 M19 11 V26" fill="none" stroke="#fff" stroke-width="3.4" stroke-linecap="round"/></svg>"""
+"""A 4, from here: Streamlit's own icons would be fetched from another server."""
+
 if __name__ == "__main__":
     from pages.shared.about import about_button
     from pages.shared.panels import checkpoint_picker, dataset_picker, error_box
     from pages.shared.state import CHECKPOINT
 
-    st.set_page_config(page_title="Digit workbench", page_icon=":material/draw:", layout="wide")
+    st.set_page_config(page_title="Digit workbench", page_icon=_ICON, layout="wide")
     page = st.navigation(
         [
             st.Page("pages/draw.py", title="Draw", icon=":material/draw:", default=True),

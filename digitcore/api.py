@@ -104,6 +104,7 @@ class ErrorAnswer(BaseModel):
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": description}
     for status, description in {
+        400: "no multipart request, or for another host",
         403: "called from a page of another site",
         404: "no such checkpoint",
         413: "the picture is too large",
@@ -123,7 +124,15 @@ def create_api(settings: Settings | None = None) -> FastAPI:
     api.add_middleware(_Guard, settings=settings)
     api.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_methods=["GET", "POST"])
     api.add_exception_handler(RequestValidationError, _explain_invalid_request)
-    api.add_exception_handler(DigitcoreError, _explain_unusable_input)
+
+    def told(problem: str) -> str:
+        """Without the server's folders, which are no stranger's business."""
+        folder = str(library.directory)
+        return problem.replace(f"{folder}/", "").replace(folder, "the weights folder")
+
+    @api.exception_handler(DigitcoreError)
+    async def explain_unusable_input(request: Request, error: Exception) -> JSONResponse:
+        return _error(503 if isinstance(error, CheckpointError) else 422, told(str(error)))
 
     @api.post("/predict", responses=_ERRORS)
     def predict(
@@ -139,7 +148,7 @@ def create_api(settings: Settings | None = None) -> FastAPI:
         try:
             classifier = DigitClassifier(library.load(name))
         except CheckpointError as error:
-            raise HTTPException(404, str(error)) from error
+            raise HTTPException(404, told(str(error))) from error
         with at_work:
             picture = read_image(image.file, name=image.filename or "the picture")
             if mode == "number":
@@ -152,7 +161,7 @@ def create_api(settings: Settings | None = None) -> FastAPI:
         entries = library.entries()
         digests = [entry.digest for entry in entries if entry.digest is not None]
         known = {dataset: find_summaries(digests, dataset) for dataset in dataset_names()}
-        return [_describe(entry, known) for entry in entries]
+        return [_describe(entry, known, problem=entry.problem and told(entry.problem)) for entry in entries]
 
     return api
 
@@ -163,13 +172,15 @@ def routes() -> list[BaseRoute]:
             for route in api.routes if isinstance(route, Route | Mount)]  # fmt: skip
 
 
-def _describe(entry: CheckpointEntry, known: Mapping[str, Mapping[str, Summary]]) -> CheckpointAnswer:
+def _describe(
+    entry: CheckpointEntry, known: Mapping[str, Mapping[str, Summary]], *, problem: str | None
+) -> CheckpointAnswer:
     """known: summaries by dataset and digest."""
     return CheckpointAnswer(
         name=_printable(entry.name),
         file=_printable(entry.path.name),
         bytes=entry.size,
-        problem=entry.problem and _printable(entry.problem),
+        problem=problem and _printable(problem),
         architecture=entry.metadata.architecture if entry.metadata else None,
         parameters=entry.parameters,
         digest=entry.digest,
@@ -189,11 +200,9 @@ def _printable(text: str) -> str:
 async def _explain_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     problems = "; ".join(f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors())
-    return _error(422, f"{problems}. Send the picture as the multipart field `image`: curl -F image=@seven.png ...")
-
-
-async def _explain_unusable_input(request: Request, error: Exception) -> JSONResponse:
-    return _error(503 if isinstance(error, CheckpointError) else 422, str(error))
+    if any("image" in each["loc"] for each in error.errors()):
+        problems += ". Send the picture as the multipart field `image`: curl -F image=@seven.png ..."
+    return _error(422, problems)
 
 
 def _error(status: int, detail: str) -> JSONResponse:

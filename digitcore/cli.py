@@ -6,8 +6,10 @@ Results go to standard output, with `--json` as one JSON array; progress and err
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +20,7 @@ from tqdm import tqdm
 from digitcore.answers import digit_answer, number_answer
 from digitcore.bench import PARTS, Measurement, measure_all
 from digitcore.cards import write_cards
-from digitcore.checkpoints import CheckpointLibrary, save_checkpoint
+from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary, save_checkpoint
 from digitcore.classifier import DigitClassifier, load_classifier
 from digitcore.comparison import Comparison, cochran_q, compare, compare_pairs
 from digitcore.datasets import dataset_names, download_mnist, is_available, load_digits
@@ -42,13 +44,20 @@ from digitcore.training.recipes import load_recipe, recipe_names
 
 __all__ = ["main"]
 
+_SEEDS = 2**63  # as many as torch and NumPy both take
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command (default: the process's arguments) and returns its exit status."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        status = command(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # who read the results has gone; without this Python would try to write the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except DigitcoreError as error:
         return _failed(error)
     except ValueError as error:
@@ -95,7 +104,9 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="measure what the project claims", description=_bench.__doc__)
     bench.add_argument("--checkpoint", metavar="NAME", help="a name under weights/, or a path (default: world)")
-    bench.add_argument("--drawings", type=int, default=2498, metavar="N", help="pen digits a brush (default: all)")
+    bench.add_argument(
+        "--drawings", type=_positive, default=2498, metavar="N", help="pen digits a brush (default: all)"
+    )
     bench.add_argument("--only", choices=PARTS, help="one part of it (default: all)")
     bench.add_argument(
         "--fashion",
@@ -105,14 +116,14 @@ def _parser() -> argparse.ArgumentParser:
         help="files of Fashion-MNIST (default: %(default)s)",
     )
     bench.add_argument("--recipe", choices=recipe_names(), metavar="RECIPE", help="measure the training of it instead")
-    bench.add_argument("--runs", type=int, default=5, metavar="N", help="trainings, from seed 0 on (default: 5)")
+    bench.add_argument("--runs", type=_positive, default=5, metavar="N", help="trainings, from seed 0 on (default: 5)")
     bench.set_defaults(command=_bench)
     for with_json in (predict, evaluate, compare, bench):
         with_json.add_argument("--json", action="store_true", help="print one JSON array")
 
     training = commands.add_parser("train", help="train a network", description=_train.__doc__)
     training.add_argument("recipe", choices=recipe_names(), metavar="RECIPE", help=_recipe_help())
-    training.add_argument("--seed", type=int, default=0, metavar="N")
+    training.add_argument("--seed", type=_seed, default=0, metavar="N", help="from 0 on (default: 0)")
     training.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     training.add_argument("--output", type=Path, metavar="FILE", help="default: weights/RECIPE.safetensors")
     training.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
@@ -143,6 +154,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < _SEEDS:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {_SEEDS - 1}, got {text}")
+    return value
+
+
 def _recipe_help() -> str:
     return "; ".join(f"{name}: {load_recipe(name).summary}" for name in recipe_names())
 
@@ -156,18 +181,19 @@ def _predict(options: argparse.Namespace) -> int:
         try:
             image = read_image(sys.stdin.buffer, name="standard input") if name == "-" else read_image(name)
             if options.number:
-                answers.append({"file": name} | number_answer(read_number(classifier, image)))
+                answer = number_answer(read_number(classifier, image))
             else:
-                answers.append({"file": name} | digit_answer(classifier.predict(image)))
+                answer = digit_answer(classifier.predict(image))
         except DigitcoreError as error:
             status = _failed(error if str(error).startswith(name) else type(error)(f"{name}: {error}"))
-    if options.json:
-        print(json.dumps(answers))
-    else:
-        for answer in answers:
+            continue
+        answers.append({"file": name} | answer)
+        if not options.json:
             doubt = "" if answer["accepted"] else f"  ({answer['reason']})"
             said = answer["number"] if options.number else answer["prediction"]
-            print(f"{answer['file']}: {said}  {answer['confidence']:.1%}{doubt}")
+            print(f"{name}: {said}  {answer['confidence']:.1%}{doubt}", flush=True)
+    if options.json:
+        print(json.dumps(answers))
     return status
 
 
@@ -181,7 +207,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     used where the weights and the digits have not changed. Without names all checkpoints, best first; those that
     cannot be used are listed with the reason.
     """
-    entries = [] if options.names else CheckpointLibrary(load_settings().weights_directory).entries()
+    entries = [] if options.names else _entries()
     names = options.names or [entry.name for entry in entries if entry.problem is None]
     rows: list[dict[str, Any]] = []
     status = 0
@@ -196,7 +222,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         if entry.problem is not None:
             print(f"not used: {entry.problem}", file=sys.stderr)
     if options.ship:
-        write_manifest(load_settings().weights_directory)
+        with _writing(load_settings().weights_directory):
+            write_manifest(load_settings().weights_directory)
     if options.json:
         print(json.dumps(rows))
     else:
@@ -209,10 +236,29 @@ def _evaluate_with_progress(classifier: DigitClassifier, dataset: str) -> Evalua
         return load_or_evaluate(classifier, dataset, progress=lambda done: _set_progress(bar, round(done * 100)))
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Names the file or folder that cannot be written to."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
+
+
+def _entries() -> list[CheckpointEntry]:
+    """All checkpoints of the weights folder, of which there must be one."""
+    directory = load_settings().weights_directory
+    entries = CheckpointLibrary(directory).entries()
+    if not entries:
+        raise CheckpointError(f"There is no checkpoint in {directory}: train one, or set DIGITCORE_WEIGHTS.")
+    return entries
+
+
 def _figures(classifier: DigitClassifier, dataset: str, *, ship: bool) -> dict[str, Any]:
     evaluation = _evaluate_with_progress(classifier, dataset)
     if ship:
-        save_evaluation(evaluation, shipped_evaluations())
+        with _writing(shipped_evaluations()):
+            save_evaluation(evaluation, shipped_evaluations())
     return asdict(summarize(evaluation)) | {
         "parameters": classifier.checkpoint.parameters,
         "trained_on": list(classifier.checkpoint.metadata.trained_on),
@@ -272,10 +318,8 @@ def _write_report(classifiers: Sequence[DigitClassifier], evaluations: Sequence[
         evaluations[1],
         pictures=load_digits(dataset) if is_available(dataset) else None,
     )
-    try:
+    with _writing(path):
         write_atomically(path, text.encode())
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
     print(path, file=sys.stderr)
 
 
@@ -312,6 +356,9 @@ def _train(options: argparse.Namespace) -> int:
     output = options.output or load_settings().weights_directory / f"{recipe.name}.safetensors"
     if not _is_ours(output):
         return 2
+    state_file = load_settings().cache_directory / "training" / f"{output.stem}-{recipe.name}-{options.seed}.pt"
+    if options.resume and is_first_process() and not state_file.exists():
+        print(f"{state_file} is not there: nothing to go on with, starting anew.", file=sys.stderr)
     results = train(
         recipe,
         training=load_material(recipe.material),
@@ -319,10 +366,15 @@ def _train(options: argparse.Namespace) -> int:
         output=output,
         seed=options.seed,
         device=options.device,
-        state_file=load_settings().cache_directory / "training" / f"{output.stem}-{recipe.name}-{options.seed}.pt",
+        state_file=state_file,
         resume=options.resume,
     )
-    _show_training(results)
+    try:
+        _show_training(results)
+    except KeyboardInterrupt:
+        if is_first_process() and state_file.exists():
+            print("Go on with the same command and --resume.", file=sys.stderr)
+        raise
     if is_first_process():
         print(output)
     return 0
@@ -332,7 +384,7 @@ def _is_ours(output: Path) -> bool:
     """Whether a checkpoint can be written there; says so if not."""
     if output.suffix == ".safetensors":
         return True
-    print("The output must end in .safetensors; `export` writes other formats.", file=sys.stderr)
+    print(f"{output} must end in .safetensors: name another output; `export` writes other formats.", file=sys.stderr)
     return False
 
 
@@ -364,13 +416,13 @@ def _calibrate(options: argparse.Namespace) -> int:
     """
     classifier = load_classifier(options.name)
     checkpoint = classifier.checkpoint
-    logits = classifier.logits(load_digits("mnist-validation").images)
-    threshold = choose_refusal_threshold(logits, temperature=1.0, score=options.score)  # they are divided by it already
-    metadata = replace(checkpoint.metadata, refusal_score=options.score, refusal_threshold=threshold)
     output = options.output or checkpoint.path
     assert output is not None  # it was read from there
     if not _is_ours(output):
         return 2
+    logits = classifier.logits(load_digits("mnist-validation").images)
+    threshold = choose_refusal_threshold(logits, temperature=1.0, score=options.score)  # they are divided by it already
+    metadata = replace(checkpoint.metadata, refusal_score=options.score, refusal_threshold=threshold)
     save_checkpoint(output, checkpoint.network, metadata)
     print(f"{output}: refused where the {options.score} is below {threshold:.4g}")
     return 0
@@ -379,10 +431,9 @@ def _calibrate(options: argparse.Namespace) -> int:
 def _cards(options: argparse.Namespace) -> int:
     """Writes README.md in the weights folder: what each checkpoint is for, how good, how limited, and how made."""
     directory = load_settings().weights_directory
-    try:
+    _entries()
+    with _writing(directory):
         print(write_cards(directory))
-    except OSError as error:
-        raise CheckpointError(f"{directory} cannot be written to ({error.strerror or error}).") from error
     return 0
 
 

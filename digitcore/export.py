@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from digitcore.architectures import DigitNetwork
-from digitcore.checkpoints import Checkpoint, CheckpointMetadata
+from digitcore.checkpoints import SUFFIXES, Checkpoint, CheckpointMetadata
 from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
 from digitcore.onnx_models import DECLARED
@@ -16,7 +16,8 @@ from digitcore.preprocessing import INPUT_SIDE
 
 __all__ = ["FORMATS", "export_network"]
 
-FORMATS = ("onnx", "torchscript", "state-dict")
+_SUFFIXES = {"onnx": (".onnx",), "torchscript": (".pt", ".pth"), "state-dict": (".pt", ".pth")}
+FORMATS = tuple(_SUFFIXES)
 
 
 def export_network(checkpoint: Checkpoint, path: Path, *, file_format: str) -> None:
@@ -27,10 +28,14 @@ def export_network(checkpoint: Checkpoint, path: Path, *, file_format: str) -> N
 
     Raises:
         ValueError: the format is not one of `FORMATS`.
-        CheckpointError: the file cannot be written, a package is missing, or the checkpoint is an ONNX file itself.
+        CheckpointError: the file cannot be written, its name is that of another kind of checkpoint, a package is
+            missing, or the checkpoint is an ONNX file itself.
     """
     if file_format not in FORMATS:
         raise ValueError(f"file_format must be one of {', '.join(FORMATS)}, got {file_format!r}")
+    if path.suffix in SUFFIXES and path.suffix not in _SUFFIXES[file_format]:
+        endings = " or ".join(_SUFFIXES[file_format])
+        raise CheckpointError(f"{path} would be no {path.suffix} file but {file_format}: let it end in {endings}.")
     network = checkpoint.network.folded()  # as it is already, or an ONNX file, which refuses
     buffer = io.BytesIO()
     example = (torch.zeros(1, 1, INPUT_SIDE, INPUT_SIDE),)

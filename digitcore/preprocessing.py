@@ -41,6 +41,7 @@ __all__ = [
     "blank_stages",
     "centre_mass",
     "extract_ink",
+    "for_display",
     "normalize",
     "preprocess",
     "preprocess_ink",
@@ -226,6 +227,24 @@ def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
     return _stretch(_denoise(colour) if opaque and _is_noisy(difference / difference.max()) else difference)
 
 
+def for_display(image: DigitImage, *, longest: int) -> NDArray[np.uint8]:
+    """Colours (h, w, 3) of a picture as it is read, for people to see: upright, 8 bits each, `longest` pixels long.
+
+    What is transparent becomes black or white, whichever its colours stand out from; small pictures show their pixels.
+
+    Raises:
+        ImageError, ValueError: as for `preprocess`.
+    """
+    colour, alpha = _colour_and_alpha(image)
+    ground = 1.0 if float((colour.mean(axis=2) * alpha).sum()) <= 0.5 * float(alpha.sum()) else 0.0
+    laid = colour * alpha[:, :, np.newaxis] + ground * (1 - alpha[:, :, np.newaxis])
+    laid = np.rint(255 * np.broadcast_to(laid, (*alpha.shape, 3))).astype(np.uint8)
+    scale = longest / max(alpha.shape)
+    height, width = (max(1, round(side * scale)) for side in alpha.shape)
+    method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(laid).resize((width, height), method))
+
+
 def _colour_and_alpha(image: DigitImage) -> tuple[_Floats, _Floats]:
     """Colour (H, W, 1 or 3) and opacity (H, W), both in [0, 1]."""
     if isinstance(image, np.ndarray):
@@ -273,7 +292,7 @@ def _unit_range(values: _Floats) -> _Floats:
         raise ImageError("The picture has pixels that are not numbers: save it again as an 8-bit PNG.")
     values = values - min(np.float32(0), values.min())
     greatest = float(values.max())
-    scale = next((scale for scale in (1.0, 255.0, 65535.0) if greatest <= scale), greatest)
+    scale = next((scale for scale in (1.0, 255.0, 4095.0, 65535.0) if greatest <= scale), greatest)
     scaled: _Floats = values / np.float32(scale)
     return scaled
 

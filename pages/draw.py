@@ -6,11 +6,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digitcore.numbers import read_number_if_several
-from digitcore.preprocessing import DigitImage, read_image
+from digitcore.preprocessing import DigitImage, for_display, read_image
 from pages.shared import resources
 from pages.shared.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, earlier_drawings, put_on_canvas
 from pages.shared.details import details_panel
-from pages.shared.panels import answer_panel, error_box, nothing_yet_panel, number_panel, picked_classifier
+from pages.shared.panels import (
+    answer_panel,
+    error_box,
+    nothing_yet_panel,
+    number_panel,
+    picked_classifier,
+    plain,
+)
 from pages.shared.read import Read, as_number, as_one_digit
 from pages.shared.state import Picture, drawing, keep_picture, picture
 
@@ -105,7 +112,7 @@ def _pictured(source: str) -> DigitImage | None:
 def _read(kept: Picture) -> Image.Image | None:
     with error_box():
         image = read_image(kept.data, name=kept.name)
-        st.image(image, caption=kept.name, width=SIDE, alt="the picture to be read")
+        st.image(for_display(image, longest=SIDE), caption=plain(kept.name), alt="the picture to be read")
         return image
     return None
 

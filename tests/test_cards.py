@@ -11,7 +11,7 @@ import torch
 
 import digitcore
 from digitcore.architectures import build_network
-from digitcore.cards import describe_folder, model_card, write_cards
+from digitcore.cards import describe_folder, model_card
 from digitcore.checkpoints import Checkpoint, CheckpointMetadata, load_checkpoint, save_checkpoint
 from digitcore.cli import main
 from digitcore.evaluation import Evaluation, find_evaluation
@@ -174,14 +174,22 @@ def test_a_folder_in_one_file(weights_folder: Path, save_random: Save, capsys: p
     assert "| small | 8,778 | not evaluated |" in text
 
 
-def test_an_empty_folder_and_one_that_cannot_be_written(
-    weights_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", ["cards", "evaluate"])
+def test_an_empty_folder_is_said_to_be_empty(
+    weights_folder: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    assert "| checkpoint |" in write_cards(weights_folder).read_text()
-    (weights_folder / "file").write_text("in the way")
-    monkeypatch.setenv("DIGITCORE_WEIGHTS", str(weights_folder / "file"))
+    assert main([command]) == 1
+    assert f"There is no checkpoint in {weights_folder}: train one" in capsys.readouterr().err
+    assert not list(weights_folder.iterdir())
+
+
+def test_cards_that_cannot_be_written(
+    weights_folder: Path, save_random: Save, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_random(weights_folder / "one.safetensors")
+    (weights_folder / "README.md").mkdir()
     assert main(["cards"]) == 1
-    assert "cannot be written to" in capsys.readouterr().err
+    assert f"{weights_folder} cannot be written" in capsys.readouterr().err
 
 
 def _few() -> digitcore.DigitSet:

@@ -2,7 +2,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -215,8 +215,8 @@ def test_a_checkpoint_that_cannot_be_used(
 def test_no_checkpoint_at_all(weights_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(seven)]) == 1
     assert "no usable checkpoint" in capsys.readouterr().err
-    assert main(["evaluate", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == []
+    assert main(["evaluate", "--json"]) == 1
+    assert f"There is no checkpoint in {weights_folder}" in capsys.readouterr().err
 
 
 # --- evaluate --------------------------------------------------------------------------------------------------------
@@ -445,6 +445,81 @@ def test_a_device_that_is_not_there(
     for device in ("cuda:99", "nosuch"):
         assert main(["train", "quick", "--device", device, "--output", str(tmp_path / "x.safetensors")]) == 1
         assert f"The device {device!r} is not there" in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_is_named_before_training(
+    tmp_path: Path, validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(digitcore.cli, "load_digits", lambda name: validation_digits)
+    monkeypatch.setattr(digitcore.cli, "load_material", lambda names: validation_digits)
+    monkeypatch.setattr(digitcore.training.loop, "_Run", None)  # calling it would fail
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("DIGITCORE_CACHE", str(tmp_path / "file"))
+    assert main(["train", "quick", "--output", str(tmp_path / "x.safetensors")]) == 1
+    shown = capsys.readouterr().err
+    assert f"{tmp_path / 'file' / 'training'}" in shown
+    assert "set DIGITCORE_CACHE" in shown
+
+
+def test_a_training_that_is_interrupted_says_how_to_go_on(
+    tmp_path: Path, validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = validation_digits.subset(np.arange(0, 5_000, 20))
+    monkeypatch.setattr(digitcore.cli, "load_digits", lambda name: few)
+    monkeypatch.setattr(digitcore.cli, "load_material", lambda names: few)
+    output = tmp_path / "new.safetensors"
+
+    def stopped(results: Iterable[object]) -> None:
+        next(result for result in results if isinstance(result, digitcore.training.loop.EpochResult))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(digitcore.cli, "_show_training", stopped)
+        assert main(["train", "quick", "--output", str(output)]) == 130
+    assert capsys.readouterr().err == "Go on with the same command and --resume.\nStopped.\n"
+    assert main(["train", "quick", "--output", str(output)]) == 1
+    assert "go on with --resume" in capsys.readouterr().err
+    assert main(["train", "quick", "--output", str(output), "--resume"]) == 0
+    assert "epoch 2/2" in capsys.readouterr().err
+    output.unlink()
+    assert main(["train", "quick", "--output", str(output), "--resume"]) == 0
+    assert "nothing to go on with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "quick", "--seed", "-1"],
+        ["train", "quick", "--seed", "1" * 23],
+        ["bench", "--drawings", "0"],
+        ["bench", "--recipe", "quick", "--runs", "-1"],
+    ],
+)
+def test_numbers_out_of_range_are_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "must be" in capsys.readouterr().err
+
+
+def test_answers_are_printed_as_they_come(
+    seven: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = digitcore.cli.read_image
+
+    def interrupted(name: str) -> Image.Image:
+        if name == "second":
+            raise KeyboardInterrupt
+        return read(name)
+
+    monkeypatch.setattr(digitcore.cli, "read_image", interrupted)
+    assert main(["predict", str(seven), "second"]) == 130
+    assert capsys.readouterr().out.startswith(f"{seven}: 7")
+
+
+def test_nobody_reads_the_results(seven: Path) -> None:
+    code = f"{sys.executable} -m digitcore predict {seven} {seven} {seven} | true"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, cwd=ROOT, timeout=120)
+    assert done.stderr == b""
 
 
 def test_interrupting_is_no_traceback(

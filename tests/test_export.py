@@ -74,3 +74,15 @@ def test_unknown_formats_and_bad_places(checkpoint: Checkpoint, tmp_path: Path) 
     with pytest.raises(CheckpointError, match="folder cannot be written"):
         export_network(checkpoint, tmp_path / "folder", file_format="state-dict")
     assert not list(tmp_path.glob(".folder*"))
+
+
+@pytest.mark.parametrize(
+    ("file_format", "name"), [("state-dict", "x.safetensors"), ("torchscript", "x.onnx"), ("onnx", "x.pt")]
+)
+def test_a_checkpoint_of_another_format_is_not_overwritten(
+    checkpoint: Checkpoint, tmp_path: Path, file_format: str, name: str
+) -> None:
+    (tmp_path / name).write_bytes(b"weights")
+    with pytest.raises(CheckpointError, match=f"{name} would be no .* but {file_format}: let it end in"):
+        export_network(checkpoint, tmp_path / name, file_format=file_format)
+    assert (tmp_path / name).read_bytes() == b"weights"

@@ -18,7 +18,15 @@ from scipy import ndimage
 from digitcore import preprocessing
 from digitcore.datasets import DigitSet
 from digitcore.errors import BlankImageError, ImageError
-from digitcore.preprocessing import Preprocessed, extract_ink, normalize, preprocess, preprocess_ink, read_image
+from digitcore.preprocessing import (
+    Preprocessed,
+    extract_ink,
+    for_display,
+    normalize,
+    preprocess,
+    preprocess_ink,
+    read_image,
+)
 from digitcore.strokes import render_strokes
 
 Ink = NDArray[np.uint8]
@@ -630,6 +638,39 @@ def test_damaged_orientation_tags_do_not_matter(draw: Draw, encode: Callable[...
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assert np.array_equal(preprocess(read_image(data)).model_input, expected)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "La", "CMYK", "YCbCr", "LAB", "I", "F", "I;16"])
+@pytest.mark.parametrize("size", [(1, 1), (28, 28), (3, 2000), (2000, 3), (600, 500)])
+def test_any_picture_can_be_shown(mode: str, size: tuple[int, int]) -> None:
+    shown = for_display(Image.new(mode, size), longest=336)
+    assert shown.dtype == np.uint8
+    assert max(shown.shape[:2]) == 336
+    assert shown.shape[2] == 3
+
+
+@pytest.mark.parametrize("grey", [0, 255])
+def test_ink_on_nothing_is_shown_on_what_it_stands_out_from(draw: Draw, grey: int) -> None:
+    ink = draw(4)
+    shown = for_display(Image.fromarray(np.dstack([np.full_like(ink, grey), ink]), "LA"), longest=max(ink.shape))
+    assert np.array_equal(shown[:, :, 0], 255 - ink if grey == 0 else ink)
+
+
+def test_a_picture_is_shown_upright(draw: Draw, encode: Callable[..., bytes]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = read_image(encode(draw(7), "PNG", exif=exif.tobytes()))
+    upright = for_display(draw(7), longest=280)
+    assert np.array_equal(np.rot90(upright, -1), for_display(picture, longest=280))
+
+
+def test_twelve_bits_in_a_file_of_sixteen(draw: Draw) -> None:
+    ink = draw(3)
+    assert np.array_equal(preprocess(ink).model_input, preprocess(_deep(ink, peak=4095)).model_input)
+
+
+def _deep(ink: Ink, *, peak: int) -> Image.Image:
+    return Image.fromarray(np.rint(ink.astype(np.float64) / 255 * peak).astype(np.uint16))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

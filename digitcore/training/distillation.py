@@ -63,12 +63,9 @@ def load_source_checkpoint(name: str, *, role: str, held_out: str) -> Checkpoint
     try:
         checkpoint = load_checkpoint(name)
     except CheckpointError as error:
-        raise TrainingError(
-            f"The {role} {name} cannot be used ({error}): train it first, or name another in the recipe."
-        ) from error
+        raise TrainingError(f"The {role} {name} cannot be used ({error}): train it first, or name another.") from error
     if held_out in checkpoint.metadata.trained_on:
         raise TrainingError(
-            f"The {role} {name} was trained on {held_out}, on which the run is followed: "
-            f"name another {role} in the recipe."
+            f"The {role} {name} was trained on {held_out}, on which the run is followed: name another {role}."
         )
     return checkpoint

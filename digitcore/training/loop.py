@@ -104,13 +104,20 @@ def train(
     CSV file and a folder for TensorBoard of the same name hold the figures of each epoch; they stay.
 
     Raises:
-        TrainingError: the state file is damaged or belongs to another run, the device is not there, a teacher is
-            missing or has seen the validation digits, or the loss is no longer a number.
+        TrainingError: the state file is damaged, belongs to another run, or is there without `resume`, the device is
+            not there, a teacher is missing or has seen the validation digits, a file cannot be written, or the loss is
+            no longer a number.
     """
     chosen_device = _device(device)
     with joined_processes(chosen_device) as processes, ExitStack() as stack:
         if processes.rank == 0:
-            _check_writable(output)
+            _check_writable(output, says="choose another --output")
+            if state_file is not None:
+                _check_writable(state_file, says="set DIGITCORE_CACHE to a folder that can be written to")
+                if state_file.exists() and not resume:
+                    raise TrainingError(
+                        f"{state_file} holds a run that was stopped: go on with --resume, or delete it to start anew."
+                    )
         run = _Run(recipe, training, held_out=validation.name, seed=seed, device=chosen_device, processes=processes)
         state = _read(state_file) if resume and state_file is not None and processes.rank == 0 else None
         state = processes.from_first(state)
@@ -370,9 +377,10 @@ class _Run:
                 raise ValueError("its checksum differs")
             state = torch.load(io.BytesIO(contents[32:]), map_location=self.device, weights_only=True)
             if state["run"] != self._identity():
+                differing = [name for name, value in self._identity().items() if state["run"].get(name) != value]
                 raise TrainingError(
-                    f"{called} belongs to another run ({state['run']}): "
-                    "resume with its recipe, seed, data and teachers, or start without --resume."
+                    f"{called} belongs to a run with another {' and another '.join(differing)}: "
+                    "resume with the same, or delete it to start anew."
                 )
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
@@ -380,7 +388,7 @@ class _Run:
                 optimizer.load_state_dict(saved)
             self.history = [{name: row[name] for name in _METRICS} for row in state["history"]]
         except UNPICKLING_ERRORS as error:
-            raise TrainingError(f"{called} cannot be resumed from ({error}): start without --resume.") from error
+            raise TrainingError(f"{called} cannot be resumed from ({error}): delete it to start anew.") from error
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -414,19 +422,19 @@ def _read(state_file: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise TrainingError(f"{state_file} cannot be read ({error.strerror}): start without --resume.") from error
+        raise TrainingError(f"{state_file} cannot be read ({error.strerror}): delete it to start anew.") from error
 
 
-def _check_writable(output: Path) -> None:
-    """Now rather than after hours."""
-    if output.is_dir():
-        raise TrainingError(f"{output} is a folder: name a file in it as --output.")
+def _check_writable(path: Path, *, says: str) -> None:
+    """Now rather than after hours; an error says what to do."""
+    if path.is_dir():
+        raise TrainingError(f"{path} is a folder, not a file: {says}.")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise TrainingError(f"{output} cannot be written ({error.strerror}): choose another --output.") from error
+        raise TrainingError(f"{path} cannot be written ({error.strerror}): {says}.") from error
 
 
 def learning_rate(recipe: Recipe, done: float) -> float:

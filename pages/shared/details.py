@@ -14,6 +14,8 @@ from pages.shared.xray import xray_panel
 
 _WHICH = "which-digit"
 _REPRODUCE = "Reproduce"
+_UNSEEN = "\N{WORD JOINER}"
+"""Tells equal digits apart, which Streamlit would otherwise take for one and the same choice."""
 _DETAILS: dict[str, Callable[[ReadDigit], None]] = {
     "X-ray": xray_panel,
     "Why": why_panel,
@@ -50,7 +52,7 @@ def details_panel(read: Read | None) -> None:
 def _which(read: Read) -> int:
     """The position of the digit to look at, which stays when strokes are added."""
     st.session_state[_WHICH] = min(st.session_state.get(_WHICH, 0), len(read.digits) - 1)
-    digits = [str(each.prediction.digit) for each in read.digits]
+    digits = [f"{each.prediction.digit}{_UNSEEN * i}" for i, each in enumerate(read.digits)]
     which: int = st.pills(
         "Digit", range(len(digits)), required=True, key=_WHICH, format_func=digits.__getitem__,
         label_visibility="collapsed",

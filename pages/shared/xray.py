@@ -39,6 +39,8 @@ def xray_panel(digit: ReadDigit) -> None:
         name="variants",
     )
     _gauges(prediction)
+    if digit.found is None:
+        st.caption(_placed(prediction.preprocessed))
 
 
 def _gauges(prediction: Prediction) -> None:
@@ -51,7 +53,6 @@ def _gauges(prediction: Prediction) -> None:
     found = hint(readings, called=called)
     if found is not None:
         st.markdown(f":material/lightbulb: {found}")
-    st.caption(_placed(prediction.preprocessed))
 
 
 def _row(reading: Reading) -> str:

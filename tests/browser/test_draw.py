@@ -191,6 +191,25 @@ def test_an_upload_and_what_is_no_picture(draw_page: DrawPage, tmp_path: Path) -
     expect(draw_page.answer).to_have_text("7")
 
 
+def test_pictures_of_any_depth_and_shape_are_shown(draw_page: DrawPage, tmp_path: Path) -> None:
+    """Upright, in bounds, and whatever is on transparent ground visible."""
+    ink = digitcore.load_digits("mnist-validation").images[3000]
+    deep, long, clear = (tmp_path / f"{name}.png" for name in ("deep", "long", "clear"))
+    Image.fromarray(ink.astype(np.uint16) * 257).save(deep)
+    Image.fromarray(np.pad(ink, ((0, 3000), (0, 0)))).save(long)
+    Image.fromarray(np.dstack([np.full_like(ink, 255), ink]), "LA").save(clear)
+    page = draw_page.page
+    page.get_by_text("Upload", exact=True).click()
+    for path, answer in ((deep, "6"), (long, "6"), (clear, "6")):
+        page.set_input_files("input[type=file]", path)
+        expect(page.get_by_text(path.name, exact=True).last).to_be_visible()
+        expect(draw_page.answer).to_have_text(answer)
+        box = page.get_by_role("img", name="the picture to be read").bounding_box()
+        assert box is not None
+        assert max(box["width"], box["height"]) <= 337
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_jumps_or_overflows(browser: Browser, server: str, width: int, scheme: str) -> None:

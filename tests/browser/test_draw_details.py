@@ -248,13 +248,14 @@ def test_several_digits_are_a_number(page: Page, server: str) -> None:
 
     look(draw_page, "All checkpoints")
     expect(page.locator(".opinions .said").first).to_have_text("4")
-    page.locator(".st-key-which-digit").get_by_text("2", exact=True).click()
+    picks = page.locator(".st-key-which-digit button")
+    picks.nth(1).click()
     expect(page.locator(".opinions .said").first).to_have_text("2")
 
     look(draw_page, "Why")
     strokes = page.get_by_test_id("strokes").locator("figure")
     expect(strokes).to_have_count(4)  # of the one stroke of the 2, its parts
-    page.locator(".st-key-which-digit").get_by_text("4", exact=True).click()
+    picks.nth(0).click()
     expect(strokes).to_have_count(2)  # those of the 4
     expect(strokes.filter(has_text="instead")).not_to_have_count(0)
 
@@ -263,6 +264,19 @@ def test_several_digits_are_a_number(page: Page, server: str) -> None:
     expect(draw_page.answer).to_have_text(alone)
     draw_page.clear()
     expect(page.get_by_role("button", name="bring back this drawing")).to_have_count(1)
+
+
+def test_equal_digits_of_a_number_are_looked_at_one_by_one(page: Page, server: str) -> None:
+    left, right = ([(x * 0.6 + shift, y) for x, y in SEVEN] for shift in (-30, 115))
+    bar = [(right[1][0] - 60, 170.0), (right[1][0] + 5, 170.0)]
+    draw_page = drawn(DrawPage(page).open(server), left, right, bar)
+    expect(draw_page.answer).to_have_text("77")
+    look(draw_page, "Why")
+    strokes = page.get_by_test_id("strokes").locator("figure")
+    picks = page.locator(".st-key-which-digit button")
+    for which, count in ((0, 4), (1, 2), (0, 4)):  # of a single stroke its parts
+        picks.nth(which).click()
+        expect(strokes).to_have_count(count)
 
 
 def test_two_digits_that_touch_are_a_number(page: Page, server: str) -> None:

@@ -263,7 +263,7 @@ def test_another_teacher_of_that_name_is_refused(
     training: DigitSet, validation: DigitSet, tmp_path: Path, stopped: Path, weights_folder: Path, save_random: Save
 ) -> None:
     save_random(weights_folder / "compact.safetensors")
-    with pytest.raises(TrainingError, match=r"state\.pt belongs to another run"):
+    with pytest.raises(TrainingError, match=r"state\.pt belongs to a run with another teachers"):
         _last_epoch(RECIPE, training, validation, tmp_path / "x.safetensors", state_file=stopped, resume=True)
 
 

@@ -205,9 +205,16 @@ def state(training: DigitSet, validation: DigitSet, tmp_path: Path) -> Path:
     return path
 
 
-def test_without_resume_a_run_starts_anew(
+def test_without_resume_a_run_that_was_stopped_is_not_lost(
     training: DigitSet, validation: DigitSet, tmp_path: Path, state: Path
 ) -> None:
+    kept = state.read_bytes()
+    with pytest.raises(
+        TrainingError, match=r"state\.pt holds a run that was stopped: go on with --resume, or delete it"
+    ):
+        _train(training, validation, tmp_path / "x.safetensors", state_file=state)
+    assert state.read_bytes() == kept
+    state.unlink()
     recipe = dataclasses.replace(RECIPE, epochs=2)
     epochs = _train(training, validation, tmp_path / "x.safetensors", state_file=state, recipe=recipe)
     assert [result.epoch for result in epochs] == [1, 2]
@@ -219,9 +226,9 @@ def test_without_a_state_resuming_starts_anew(training: DigitSet, validation: Di
     assert [result.epoch for result in _train(training, validation, tmp_path / "x.safetensors", **options)] == [1]
 
 
-@pytest.mark.parametrize("other", ["recipe", "seed", "training"])
+@pytest.mark.parametrize(("other", "differs"), [("recipe", "recipe"), ("seed", "seed"), ("training", "data")])
 def test_the_state_of_another_run_is_refused(
-    training: DigitSet, validation: DigitSet, tmp_path: Path, state: Path, other: str
+    training: DigitSet, validation: DigitSet, tmp_path: Path, state: Path, other: str, differs: str
 ) -> None:
     options: dict[str, object] = {"state_file": state, "resume": True}
     digits = training
@@ -231,7 +238,9 @@ def test_the_state_of_another_run_is_refused(
         options["seed"] = 1
     else:
         digits = training.subset(np.arange(len(training) - 1))
-    with pytest.raises(TrainingError, match=r"state\.pt belongs to another run"):
+    with pytest.raises(
+        TrainingError, match=rf"state\.pt belongs to a run with another {differs}: resume with the same"
+    ):
         _train(digits, validation, tmp_path / "x.safetensors", **options)
     assert state.exists()
 
@@ -256,7 +265,7 @@ def test_a_damaged_state_is_refused(training: DigitSet, validation: DigitSet, tm
     ]
     for each in damaged:
         state.write_bytes(each)
-        with pytest.raises(TrainingError, match=r"state\.pt cannot be resumed from .*start without --resume"):
+        with pytest.raises(TrainingError, match=r"state\.pt cannot be resumed from .*delete it to start anew"):
             _train(training, validation, tmp_path / "x.safetensors", state_file=state, resume=True)
 
 
