@@ -5,9 +5,9 @@
 
 import streamlit as st
 
+# A 4, from here: Streamlit's own icons would be fetched from another server.
 _ICON = """<svg viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#2f74c8"/>
 <path d="M12 7 L9 18 H23 M19 11 V26" fill="none" stroke="#fff" stroke-width="3.4" stroke-linecap="round"/></svg>"""
-"""A 4, from here: Streamlit's own icons would be fetched from another server."""
 
 if __name__ == "__main__":
     from pages.shared.about import about_button

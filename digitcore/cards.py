@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from digitcore.checkpoints import Checkpoint, CheckpointLibrary, CheckpointMetadata, shared_library
 from digitcore.errors import CheckpointError
@@ -185,7 +185,9 @@ def _origin(checkpoint: Checkpoint) -> Iterator[str]:
         sources = made.get(role)
         if isinstance(sources, Mapping) and sources:
             names = [f"{plain(str(name))} ({plain(str(digest)[:12])})" for name, digest in sources.items()]
-            yield f"{role.capitalize()}: {', '.join(names)}."
+            taught = recipe.get("taught") if role == "teachers" else None
+            asked = _given(", asked about {} alone", ", ".join(taught) if _are_words(taught) else taught)
+            yield f"{role.capitalize()}: {', '.join(names)}{asked}."
     if recipe or made.get("members"):
         yield (
             f"On {_said(made.get('device'))} ({_said(made.get('processor'))}), "
@@ -272,6 +274,10 @@ def _said(value: object) -> str:
 def _given(words: str, value: object) -> str:
     """The words with the value in them; nothing where it is not known."""
     return "" if value is None else words.format(_said(value))
+
+
+def _are_words(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
 def _on_one_line(name: str) -> str:

@@ -89,6 +89,7 @@ def test_what_it_learned_from_may_have_changed(tmp_path: Path, save_random: Save
     path = save_random(tmp_path / "mine.safetensors", recipe=recipe, provenance=provenance)
     unchanged = model_card(load_checkpoint(path), [])
     assert "source is no longer the same" not in unchanged
+    assert ("), asked about mnist\\-train alone." in unchanged) == (role == "teachers")
     save_random(tmp_path / "source.safetensors", seed=2)
     changed = model_card(load_checkpoint(path), [])
     assert "from the commit abc, since" in changed
