@@ -112,7 +112,9 @@ def _pictured(source: str) -> DigitImage | None:
 def _read(kept: Picture) -> Image.Image | None:
     with error_box():
         image = read_image(kept.data, name=kept.name)
-        st.image(for_display(image, longest=SIDE), caption=plain(kept.name), alt="the picture to be read")
+        shown = for_display(image, longest=SIDE)
+        st.image(shown, width=shown.shape[1], alt="the picture to be read")
+        st.caption(plain(kept.name))
         return image
     return None
 
