@@ -221,10 +221,11 @@ def _again(checkpoint: Checkpoint) -> str:
     if checkpoint.name != name:
         command += ["--output", f"weights/{_on_one_line(checkpoint.name)}.safetensors"]
     words = "To make it again, bit for bit on a like machine with as many threads"
+    words += f", from the commit {_said(metadata.provenance.get('commit'))}"  # any later one may round otherwise
     changes = [] if _is_current(metadata.recipe) else ["the recipe has changed"]
     changes += [f"{_said(name)} is no longer the same" for name in _changed_sources(checkpoint)]
     if changes:
-        words += f", from the commit {_said(metadata.provenance.get('commit'))}, since {' and '.join(changes)}"
+        words += f", since {' and '.join(changes)}"
     return f"{words}:\n\n```sh\n{shlex.join(command)}\n```"
 
 

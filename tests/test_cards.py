@@ -98,6 +98,13 @@ def test_what_it_learned_from_may_have_changed(tmp_path: Path, save_random: Save
     assert model_card(load_checkpoint(path), []) == changed
 
 
+def test_the_commit_is_named_where_nothing_changed_too(tmp_path: Path, save_random: Save) -> None:
+    """Later code may round otherwise."""
+    recipe = asdict(load_recipe("quick"))
+    path = save_random(tmp_path / "quick.safetensors", recipe=recipe, provenance={"commit": "abc"})
+    assert "with as many threads, from the commit abc:\n" in model_card(load_checkpoint(path), [])
+
+
 def test_a_recipe_from_before_a_field_was_there_is_current(tmp_path: Path, save_random: Save) -> None:
     written = {name: value for name, value in asdict(load_recipe("quick")).items() if name not in ("views", "teachers")}
     path = save_random(tmp_path / "quick.safetensors", recipe=written)

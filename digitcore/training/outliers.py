@@ -100,7 +100,7 @@ def _line(start: NDArray[np.float64], end: NDArray[np.float64], generator: np.ra
 
 
 def _bow(width: float, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Points (24, 2) of two to three quarters of an ellipse that opens to any side."""
+    """Points (24, 2) of two fifths to three quarters of an ellipse that opens to any side."""
     angles = generator.uniform(0, 2 * np.pi) + np.linspace(0, np.radians(generator.uniform(140, 270)), 24)
     radii = np.array([width / 2, 0.5]) * generator.uniform(0.6, 1, 2)
     return np.array([width / 2, 0.5]) + np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii
