@@ -36,13 +36,13 @@ else:
 
     from streamlit.runtime.pages_manager import PagesManager
 
-    from digitcore.api import routes
-    from digitcore.checkpoints import shared_library
+    from digitcore.models.library import shared_library
+    from digitcore.serving.api import routes
     from digitcore.settings import load_settings
 
     def prepare() -> None:
         """Does what the first visitor would have to wait for."""
-        import digitcore.charts  # noqa: F401
+        import digitcore.reports.charts  # noqa: F401
 
         shared_library(load_settings().weights_directory).entries()
         import captum.attr  # noqa: F401

@@ -8,9 +8,7 @@
 1
 """
 
-from digitcore.classifier import DigitClassifier, Prediction, load_classifier
-from digitcore.comparison import Comparison, compare
-from digitcore.datasets import DigitSet, load_digits
+from digitcore.data.datasets import DigitSet, load_digits
 from digitcore.errors import (
     AnnotationError,
     BlankImageError,
@@ -21,9 +19,11 @@ from digitcore.errors import (
     ImageError,
     TrainingError,
 )
-from digitcore.evaluation import Evaluation, evaluate
-from digitcore.numbers import FoundDigit, NumberReading, read_number
-from digitcore.segmentation import DigitInk, find_digits
+from digitcore.evaluation.comparison import Comparison, compare
+from digitcore.evaluation.evaluation import Evaluation, evaluate
+from digitcore.imaging.segmentation import DigitInk, find_digits
+from digitcore.models.classifier import DigitClassifier, Prediction, load_classifier
+from digitcore.models.numbers import FoundDigit, NumberReading, read_number
 
 __all__ = [
     "AnnotationError",

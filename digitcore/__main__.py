@@ -2,6 +2,6 @@
 
 import sys
 
-from digitcore.cli import main
+from digitcore.serving.cli import main
 
 sys.exit(main())

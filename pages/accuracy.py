@@ -3,10 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from digitcore.classifier import DigitClassifier
-from digitcore.datasets import disputed_ids
-from digitcore.evaluation import Evaluation, summarize
-from digitcore.metrics import brier_loss, outcomes_at
+from digitcore.data.datasets import disputed_ids
+from digitcore.evaluation.evaluation import Evaluation, summarize
+from digitcore.evaluation.metrics import brier_loss, outcomes_at
+from digitcore.models.classifier import DigitClassifier
 from pages.shared import resources
 from pages.shared.panels import figures_row, picked_evaluation
 from pages.shared.state import show_errors

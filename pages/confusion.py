@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from digitcore.charts import ALL
-from digitcore.classifier import DigitClassifier
-from digitcore.datasets import DigitSet
-from digitcore.evaluation import Evaluation
+from digitcore.data.datasets import DigitSet
+from digitcore.evaluation.evaluation import Evaluation
+from digitcore.models.classifier import DigitClassifier
+from digitcore.reports.charts import ALL
 from pages.shared import resources
 from pages.shared.digit_gallery import digit_gallery
 from pages.shared.digit_panel import digit_panel

@@ -5,11 +5,12 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitcore.numbers import read_number_if_several
-from digitcore.preprocessing import DigitImage, for_display, read_image
+from digitcore.imaging.preprocessing import DigitImage, for_display, read_image
+from digitcore.models.numbers import read_number_if_several
+from pages.parts.draw.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, earlier_drawings, put_on_canvas
+from pages.parts.draw.details import details_panel
+from pages.parts.draw.read import Read, as_number, as_one_digit
 from pages.shared import resources
-from pages.shared.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, earlier_drawings, put_on_canvas
-from pages.shared.details import details_panel
 from pages.shared.panels import (
     answer_panel,
     error_box,
@@ -18,7 +19,6 @@ from pages.shared.panels import (
     picked_classifier,
     plain,
 )
-from pages.shared.read import Read, as_number, as_one_digit
 from pages.shared.state import Picture, drawing, keep_picture, picture
 
 _SOURCES = {

@@ -7,11 +7,11 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from digitcore.annotations import Annotation
-from digitcore.classifier import DigitClassifier
-from digitcore.datasets import DigitSet, disputed_ids
+from digitcore.data.datasets import DigitSet, disputed_ids
 from digitcore.errors import AnnotationError
-from digitcore.evaluation import Evaluation
+from digitcore.evaluation.evaluation import Evaluation
+from digitcore.models.classifier import DigitClassifier
+from digitcore.serving.annotations import Annotation
 from pages.shared import resources
 from pages.shared.digit_gallery import digit_gallery
 from pages.shared.digit_panel import digit_panel

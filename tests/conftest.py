@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitcore.architectures import build_network
-from digitcore.checkpoints import CheckpointMetadata, save_checkpoint
-from digitcore.datasets import DigitSet, is_available, load_digits
+from digitcore.data.datasets import DigitSet, is_available, load_digits
+from digitcore.data.pen_digits import load_pen_digits
+from digitcore.imaging.strokes import Stroke, place_strokes, render_strokes
+from digitcore.models.architectures import build_network
+from digitcore.models.checkpoints import CheckpointMetadata, save_checkpoint
 from digitcore.settings import load_settings
-from digitcore.strokes import Stroke, load_pen_digits, place_strokes, render_strokes
 
 hypothesis.settings.register_profile(
     "digitcore",

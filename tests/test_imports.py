@@ -1,8 +1,7 @@
-"""Who may know whom (DESIGN.md): read from the source, and from a fresh interpreter."""
+"""The rule of the rooms (docs/architecture.md): read from the source, and from a fresh interpreter."""
 
 import ast
 import importlib
-import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,85 +9,19 @@ from pathlib import Path
 import pytest
 
 import digitcore
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "digitcore"
 MODULES = sorted(
     f"{path.relative_to(ROOT).with_suffix('')}".replace("/", ".").removesuffix(".__init__")
     for path in PACKAGE.rglob("*.py")
 )
 
-# Each module and what it may import of digitcore besides errors and settings, which everybody may.
-ALLOWED: dict[str, set[str]] = {
-    "annotations": set(),
-    "arrays": set(),
-    "files": set(),
-    "pictures": set(),
-    "errors": set(),
-    "settings": set(),
-    "pieces": set(),
-    "preprocessing": {"pieces"},
-    "segmentation": {"pieces"},
-    "seams": {"pieces", "segmentation"},
-    "touching": {"classifier", "pieces", "seams", "segmentation"},
-    "numbers": {"classifier", "pieces", "preprocessing", "segmentation", "touching"},
-    "architectures": set(),
-    "corruption": set(),
-    "onnx_probe": set(),
-    "onnx_models": {"architectures", "datasets", "onnx_probe", "preprocessing"},
-    "checkpoints": {"architectures", "files", "onnx_models", "preprocessing", "refusal"},
-    "refusal": {"segmentation"},
-    "classifier": {"checkpoints", "preprocessing", "refusal"},
-    "explanation": {"classifier", "checkpoints", "architectures", "drawing", "preprocessing"},
-    "drawing": {"preprocessing", "strokes"},
-    "gauges": {"preprocessing"},
-    "xray": {"classifier", "preprocessing"},
-    "opinions": {"classifier"},
-    "snippets": {"checkpoints"},
-    "datasets": {"arrays", "files", "preprocessing", "strokes", "torchvision_import"},
-    "strokes": {"arrays"},
-    "forms": {"strokes"},
-    "torchvision_import": set(),
-    "metrics": set(),
-    "evaluation": {
-        "arrays",
-        "checkpoints",
-        "classifier",
-        "datasets",
-        "files",
-        "metrics",
-        "preprocessing",
-        "corruption",
-    },
-    "comparison": {"evaluation", "metrics"},
-    "charts": {"evaluation", "metrics", "comparison"},
-    "report": {"charts", "checkpoints", "comparison", "datasets", "evaluation", "metrics", "pictures", "preprocessing"},
-    "manifest": {"checkpoints", "files", "evaluation"},
-    "markdown": set(),
-    "cards": {"checkpoints", "evaluation", "files", "manifest", "markdown", "metrics", "training"},
-    "leaderboard": {"checkpoints", "evaluation", "timing"},
-    "timing": {"classifier", "files"},
-    "export": {"architectures", "checkpoints", "files", "onnx_models", "preprocessing"},
-    "handwriting": {"classifier", "checkpoints", "datasets", "preprocessing"},
-    "training": {
-        "architectures",
-        "arrays",
-        "checkpoints",
-        "classifier",
-        "datasets",
-        "evaluation",
-        "files",
-        "preprocessing",
-        "refusal",
-        "settings",
-        "strokes",
-        "timing",
-    },
-    "nondigits": {"strokes"},
-    "answers": {"classifier", "numbers"},
-    "drawn_numbers": {"pieces", "strokes"},
-    "api": {"answers", "checkpoints", "classifier", "datasets", "evaluation", "numbers", "preprocessing"},
-}
+ROOT_MODULES = {"errors", "settings", "files", "text"}
+ROOMS = ("imaging", "data", "models", "evaluation", "training", "reports", "serving")
+"""A room imports the root modules and the rooms to its left."""
+MOST_MODULES = 18
+"""In one room: where it grows past that, it has two subjects."""
 
 
 def _path(module: str) -> Path:
@@ -109,29 +42,48 @@ def _imports(module: str) -> set[str]:
     return found
 
 
-def _parts_of_digitcore(module: str) -> set[str]:
-    """Parts of digitcore that a module imports: `checkpoints`, `training`, ..."""
-    known = {name.split(".")[1] for name in MODULES if "." in name}
-    parts = {name.split(".")[1] for name in _imports(module) if name.startswith("digitcore.")}
-    return parts & known
+def _room(module: str) -> str:
+    """The first part of a module's name after `digitcore`."""
+    return module.split(".")[1]
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if "." in name])
-def test_imports_go_one_way(module: str) -> None:
-    part = module.split(".")[1]
-    if part in ("bench", "cli", "__main__"):  # the outermost: they may know everybody
-        return
-    assert part in ALLOWED, f"{part} has no place in DESIGN.md's order: give it one here"
-    assert _parts_of_digitcore(module) - {part, "errors", "settings"} <= ALLOWED[part]
+def _own_imports(module: str) -> set[str]:
+    """Modules of digitcore that a module imports."""
+    return _imports(module) & set(MODULES) - {"digitcore", *(f"digitcore.{room}" for room in ROOMS)}
 
 
-def test_the_order_has_no_circle() -> None:
-    remaining = dict(ALLOWED)
+def test_every_module_is_in_a_room() -> None:
+    assert {_room(module) for module in MODULES if "." in module} == {"__main__", *ROOT_MODULES, *ROOMS}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if "." in name and _room(name) != "__main__"])
+def test_imports_go_to_the_left(module: str) -> None:
+    room = _room(module)
+    rooms = () if room in ROOT_MODULES else ROOMS[: ROOMS.index(room) + 1]
+    assert {_room(name) for name in _own_imports(module)} <= {*ROOT_MODULES, *rooms}
+    assert "digitcore" not in _imports(module), "modules import where a name stands, not the public door"
+
+
+def test_imports_have_no_cycle() -> None:
+    remaining = {module: _own_imports(module) for module in MODULES}
     while remaining:
         free = [name for name, needs in remaining.items() if not needs & remaining.keys()]
         assert free, remaining
         for name in free:
             del remaining[name]
+
+
+@pytest.mark.parametrize("room", ["", *ROOMS])
+def test_a_room_has_one_subject(room: str) -> None:
+    modules = [path for path in (PACKAGE / room).glob("*.py") if path.name != "__init__.py"]
+    assert 1 <= len(modules) <= MOST_MODULES
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_it_is_for_and_nothing_else(room: str) -> None:
+    tree = ast.parse((PACKAGE / room / "__init__.py").read_text())
+    assert len(tree.body) == 1
+    assert "\n" not in (ast.get_docstring(tree) or "\n")
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -142,9 +94,9 @@ def test_the_core_knows_no_page(module: str) -> None:
 
 def test_nobody_but_one_module_imports_torchvision() -> None:
     users = [module for module in MODULES if any(name.split(".")[0] == "torchvision" for name in _imports(module))]
-    assert set(users) <= {"digitcore.torchvision_import"}
-    knowing = [module for module in MODULES if "digitcore.torchvision_import" in _imports(module)]
-    assert knowing == ["digitcore.datasets"]
+    assert set(users) <= {"digitcore.data.mnist_download"}
+    knowing = [module for module in MODULES if "digitcore.data.mnist_download" in _imports(module)]
+    assert knowing == ["digitcore.data.datasets"]
 
 
 def test_private_names_stay_in_their_module() -> None:
@@ -190,21 +142,14 @@ def test_a_prediction_is_light() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_all_names_the_public_ones(module: str) -> None:
-    if module.endswith("__main__"):
+    if module.endswith("__main__") or module.removeprefix("digitcore.") in ROOMS:
         return
     loaded = importlib.import_module(module)
-    if module == "digitcore.training":
-        assert not [name for name in vars(loaded) if not name.startswith("_") and name not in _submodules(loaded)]
-        return
     names = loaded.__all__
     assert list(names) == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
     assert len(set(names)) == len(names)
     for name in names:
         assert hasattr(loaded, name), name
-
-
-def _submodules(package: object) -> set[str]:
-    return {module.name for module in pkgutil.iter_modules(package.__path__)}
 
 
 def test_the_package_exports_what_design_promises() -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from digitcore.settings import load_settings
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {
     "DIGITCORE_DATA": ("data_directory", "data"),
     "DIGITCORE_WEIGHTS": ("weights_directory", "weights"),

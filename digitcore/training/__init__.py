@@ -1,1 +1,1 @@
-"""Training: recipes, augmentation, the loop, and what is fitted afterwards on the validation digits."""
+"""Recipes, the training loop, and what is fitted after it on the validation digits."""

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from digitcore.refusal import RefusalScore, refusal_scores
+from digitcore.models.refusal import RefusalScore, refusal_scores
 
 __all__ = ["FALSE_REFUSAL_RATE", "REFUSAL_SCORE", "choose_refusal_threshold", "fit_temperature"]
 

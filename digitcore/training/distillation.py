@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from digitcore.checkpoints import Checkpoint, load_checkpoint
 from digitcore.errors import CheckpointError, TrainingError
+from digitcore.models.checkpoints import Checkpoint
+from digitcore.models.library import load_checkpoint
 
 __all__ = ["Teachers", "has_bfloat16", "load_source_checkpoint"]
 

@@ -29,22 +29,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from digitcore.architectures import CLASS_NAMES, DigitNetwork, build_network
-from digitcore.checkpoints import UNPICKLING_ERRORS, Checkpoint, CheckpointMetadata, save_checkpoint
-from digitcore.datasets import DigitSet
+from digitcore.data.datasets import DigitSet
 from digitcore.errors import TrainingError
 from digitcore.files import write_atomically
-from digitcore.preprocessing import INPUT_MEAN, INPUT_STD, normalize
+from digitcore.imaging.preprocessing import INPUT_MEAN, INPUT_STD, normalize
+from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, build_network
+from digitcore.models.checkpoints import UNPICKLING_ERRORS, Checkpoint, CheckpointMetadata, save_checkpoint
 from digitcore.training.augmentation import augment
-from digitcore.training.board import Board
 from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold, fit_temperature
 from digitcore.training.distillation import Teachers, has_bfloat16, load_source_checkpoint
+from digitcore.training.distributed import Processes, joined_processes, local_device
 from digitcore.training.losses import cross_entropy, distillation_loss
 from digitcore.training.material import named_sources, rows_of
 from digitcore.training.optimizers import make_optimizers
-from digitcore.training.processes import Processes, joined_processes, local_device
 from digitcore.training.provenance import git_commit, surroundings
 from digitcore.training.recipes import Recipe
+from digitcore.training.tensorboard import Board
 
 __all__ = ["EpochResult", "StepResult", "train"]
 

@@ -3,9 +3,9 @@
 | name | digits | what |
 |---|---|---|
 | `mnist-train` | 55,000 | MNIST's training file less the validation digits |
-| `written` | 25,000 | digits in the forms people use, by `digitcore.training.grammar` |
+| `written` | 25,000 | digits in the forms people use, by `digitcore.data.synthetic_digits` |
 | `pen-train` | 9,992 | the pen strokes of writers 1 to 20, each drawn twice |
-| `no-digits` | 7,500 | drawings that are no digit, by `digitcore.training.outliers`, labelled `losses.NO_DIGIT` |
+| `no-digits` | 7,500 | drawings that are no digit, by `digitcore.data.synthetic_outliers`, labelled `losses.NO_DIGIT` |
 
 All but MNIST are drawn as on the canvas, with brushes from 4 to 28 % of the digit's size, and preprocessed.
 """
@@ -17,15 +17,15 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from digitcore.arrays import load_arrays
-from digitcore.datasets import DigitSet, load_digits
-from digitcore.files import write_atomically
-from digitcore.preprocessing import PREPROCESSING, preprocess_ink
+from digitcore.data.datasets import DigitSet, load_digits
+from digitcore.data.pen_digits import JUDGING_WRITERS, load_pen_digits
+from digitcore.data.synthetic_digits import write_digit
+from digitcore.data.synthetic_outliers import draw_outlier
+from digitcore.files import load_arrays, write_atomically
+from digitcore.imaging.preprocessing import PREPROCESSING, preprocess_ink
+from digitcore.imaging.strokes import Stroke, place_strokes, render_strokes
 from digitcore.settings import load_settings
-from digitcore.strokes import JUDGING_WRITERS, Stroke, load_pen_digits, place_strokes, render_strokes
-from digitcore.training.grammar import write_digit
 from digitcore.training.losses import NO_DIGIT
-from digitcore.training.outliers import draw_outlier
 
 __all__ = ["draw_material", "load_material", "material_names", "named_sources", "rows_of"]
 

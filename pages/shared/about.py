@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from digitcore.markdown import plain
+from digitcore.text import plain
 from pages.shared import resources
 from pages.shared.panels import error_box
 

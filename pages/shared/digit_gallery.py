@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from digitcore.datasets import DigitSet, disputed_ids
-from digitcore.evaluation import Evaluation
+from digitcore.data.datasets import DigitSet, disputed_ids
+from digitcore.evaluation.evaluation import Evaluation
 from pages.shared.gallery import MOST_TILES, Tile, gallery, tile_sheet
 from pages.shared.panels import percent
 from pages.shared.state import DIGIT

@@ -4,13 +4,13 @@ import numpy as np
 import streamlit as st
 from scipy.special import softmax
 
-from digitcore.annotations import Annotation
-from digitcore.classifier import DigitClassifier
-from digitcore.datasets import DigitSet, disputed_ids
-from digitcore.evaluation import Evaluation
-from digitcore.opinions import ask_all
+from digitcore.data.datasets import DigitSet, disputed_ids
+from digitcore.evaluation.evaluation import Evaluation
+from digitcore.models.classifier import DigitClassifier
+from digitcore.models.votes import ask_all
+from digitcore.serving.annotations import Annotation
+from pages.parts.draw.canvas import put_on_canvas
 from pages.shared import resources
-from pages.shared.canvas import put_on_canvas
 from pages.shared.panels import error_box, evaluated_panel, percent, plain
 from pages.shared.similar import similar_row
 from pages.shared.state import DIGIT

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore.pictures import digit_sheet
+from digitcore.imaging.png import digit_sheet
 
 _HERE = Path(__file__).parent
 _COLUMNS = 25  # of the sheet that the tiles are cut from; the page wraps as it likes

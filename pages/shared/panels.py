@@ -8,16 +8,17 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore.architectures import CLASS_NAMES
-from digitcore.checkpoints import CheckpointEntry, CheckpointMetadata
-from digitcore.classifier import DigitClassifier, Prediction
-from digitcore.datasets import DigitSet, download_mnist
+from digitcore.data.datasets import DigitSet, download_mnist
 from digitcore.errors import DigitcoreError
-from digitcore.evaluation import Evaluation
-from digitcore.markdown import plain
-from digitcore.numbers import FoundDigit, NumberReading
-from digitcore.pictures import png_address
-from digitcore.preprocessing import Preprocessed
+from digitcore.evaluation.evaluation import Evaluation
+from digitcore.imaging.png import png_address
+from digitcore.imaging.preprocessing import Preprocessed
+from digitcore.models.architectures import CLASS_NAMES
+from digitcore.models.checkpoints import CheckpointMetadata
+from digitcore.models.classifier import DigitClassifier, Prediction
+from digitcore.models.library import CheckpointEntry
+from digitcore.models.numbers import FoundDigit, NumberReading
+from digitcore.text import plain
 from pages.shared import resources
 from pages.shared.state import CHECKPOINT, DATASET, forget_digit
 

@@ -11,13 +11,9 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore import cards, charts, comparison, explanation, gauges, metrics
-from digitcore.annotations import AnnotationStore
-from digitcore.checkpoints import CheckpointEntry, CheckpointLibrary, shared_library
-from digitcore.classifier import DigitClassifier
-from digitcore.datasets import DigitSet, is_available, load_digits
-from digitcore.drawing import render_object
-from digitcore.evaluation import (
+from digitcore.data.datasets import DigitSet, is_available, load_digits
+from digitcore.evaluation import comparison, metrics
+from digitcore.evaluation.evaluation import (
     Evaluation,
     Summary,
     evaluation_folders,
@@ -25,10 +21,17 @@ from digitcore.evaluation import (
     load_or_evaluate,
     summarize,
 )
-from digitcore.leaderboard import Standing, leaderboard
-from digitcore.manifest import SHIPPED_ON
+from digitcore.evaluation.leaderboard import Standing, leaderboard
+from digitcore.evaluation.manifest import SHIPPED_ON
+from digitcore.imaging import shape
+from digitcore.imaging.canvas_json import render_object
+from digitcore.models import explanation
+from digitcore.models.classifier import DigitClassifier
+from digitcore.models.library import CheckpointEntry, CheckpointLibrary, shared_library
+from digitcore.models.timing import known_milliseconds, milliseconds_per_digit, timing_folder
+from digitcore.reports import cards, charts
+from digitcore.serving.annotations import AnnotationStore
 from digitcore.settings import load_settings
-from digitcore.timing import known_milliseconds, milliseconds_per_digit, timing_folder
 
 _REFERENCE_DIGITS = 10_000
 
@@ -224,9 +227,9 @@ def reference_features(name: str, digest: str, reference: str) -> NDArray[np.flo
 
 @st.cache_data(max_entries=10, show_spinner=False)
 def gauge_reference(digit: int) -> dict[str, NDArray[np.float64]]:
-    """`gauges.measure` of MNIST's validation digits of one class, which are always there."""
+    """`shape.measure` of MNIST's validation digits of one class, which are always there."""
     validation = digits("mnist-validation")
-    return gauges.measure(validation.images[validation.labels == digit])
+    return shape.measure(validation.images[validation.labels == digit])
 
 
 # Why a network answers as it does: kept, since a page runs again without a new drawing too.

@@ -4,11 +4,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore.classifier import DigitClassifier
-from digitcore.explanation import nearest_rows
+from digitcore.models.classifier import DigitClassifier
+from digitcore.models.explanation import nearest_rows
+from pages.parts.draw.read import ReadDigit
 from pages.shared import resources
 from pages.shared.panels import percent, picked_classifier, picked_dataset, pictures_row
-from pages.shared.read import ReadDigit
 from pages.shared.state import show_cell
 
 _MOST = 12

@@ -8,8 +8,8 @@ import torch
 from playwright.sync_api import Page, expect
 
 import digitcore
-from digitcore.architectures import build_network
-from digitcore.evaluation import find_evaluation
+from digitcore.evaluation.evaluation import find_evaluation
+from digitcore.models.architectures import build_network
 from tests.browser.conftest import settle
 
 

@@ -13,8 +13,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import digitcore
-from digitcore.datasets import is_available
-from digitcore.evaluation import Evaluation, load_or_evaluate
+from digitcore.data.datasets import is_available
+from digitcore.evaluation.evaluation import Evaluation, load_or_evaluate
 from tests.browser.conftest import ids_shown, running_dashboard, settle, tiles
 
 DATASET = "mnist-test" if is_available("mnist-test") else "mnist-validation"

@@ -12,13 +12,15 @@ import torch
 from playwright.sync_api import Browser, Page, expect
 
 import digitcore
-from digitcore.architectures import build_network
-from digitcore.checkpoints import CheckpointLibrary, CheckpointMetadata, load_checkpoint, save_checkpoint
-from digitcore.comparison import Comparison, compare, outcomes
-from digitcore.datasets import is_available
-from digitcore.evaluation import Evaluation, load_or_evaluate, summarize
-from digitcore.export import export_network
-from tests.browser.conftest import ROOT, ids_shown, running_dashboard, settle, tiles
+from digitcore.data.datasets import is_available
+from digitcore.evaluation.comparison import Comparison, compare, outcomes
+from digitcore.evaluation.evaluation import Evaluation, load_or_evaluate, summarize
+from digitcore.models.architectures import build_network
+from digitcore.models.checkpoints import CheckpointMetadata, save_checkpoint
+from digitcore.models.export import export_network
+from digitcore.models.library import CheckpointLibrary, load_checkpoint
+from tests.browser.conftest import ids_shown, running_dashboard, settle, tiles
+from tests.paths import ROOT
 
 DATASET = "mnist-test" if is_available("mnist-test") else "mnist-validation"
 A, B = "baseline", "compact"

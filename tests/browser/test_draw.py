@@ -14,7 +14,8 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 import digitcore
-from digitcore.strokes import JUDGING_WRITERS, load_pen_digits, place_strokes
+from digitcore.data.pen_digits import JUDGING_WRITERS, load_pen_digits
+from digitcore.imaging.strokes import place_strokes
 from tests.browser.conftest import DrawPage, running_dashboard
 
 SEVEN = [(70.0, 70.0), (130.0, 68.0), (220.0, 66.0), (190.0, 140.0), (150.0, 270.0)]

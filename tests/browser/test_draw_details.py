@@ -18,12 +18,13 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 import digitcore
-from digitcore.checkpoints import CheckpointLibrary
-from digitcore.datasets import is_available, load_digits
-from digitcore.explanation import nearest_rows
-from digitcore.preprocessing import extract_ink
-from tests.browser.conftest import ROOT, DrawPage
+from digitcore.data.datasets import is_available, load_digits
+from digitcore.imaging.preprocessing import extract_ink
+from digitcore.models.explanation import nearest_rows
+from digitcore.models.library import CheckpointLibrary
+from tests.browser.conftest import DrawPage
 from tests.browser.test_draw import BAR, SEVEN, canvas_png
+from tests.paths import ROOT
 
 ONE = [(168.0, 60.0), (166.0, 160.0), (168.0, 280.0)]
 

@@ -11,11 +11,11 @@ import torch
 from playwright.sync_api import Browser
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from digitcore.architectures import build_network
-from digitcore.checkpoints import CheckpointMetadata, save_checkpoint
-from digitcore.classifier import DigitClassifier, load_classifier
-from digitcore.datasets import load_digits
-from digitcore.evaluation import evaluate, save_evaluation
+from digitcore.data.datasets import load_digits
+from digitcore.evaluation.evaluation import evaluate, save_evaluation
+from digitcore.models.architectures import build_network
+from digitcore.models.checkpoints import CheckpointMetadata, save_checkpoint
+from digitcore.models.classifier import DigitClassifier, load_classifier
 from tests.browser.conftest import DrawPage, running_dashboard
 
 _STROKES = 25

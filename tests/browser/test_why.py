@@ -11,8 +11,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import digitcore
-from digitcore.gauges import measure, read_gauges
-from digitcore.xray import variants
+from digitcore.imaging.shape import measure, read_gauges
+from digitcore.models.ablation import variants
 from tests.browser.conftest import DrawPage
 from tests.browser.test_draw import BAR, SEVEN, canvas_png
 

@@ -4,7 +4,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from digitcore.datasets import DigitSet
+from digitcore.data.datasets import DigitSet
 from digitcore.training.augmentation import Augmentation, augment
 
 ALL = Augmentation(rotation=12, shear=0.2, scale=0.12, shift=1.5, elastic=0.6, stroke_width=0.7)

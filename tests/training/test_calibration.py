@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from digitcore.checkpoints import load_checkpoint
-from digitcore.evaluation import find_evaluation
-from digitcore.refusal import REFUSAL_SCORES, RefusalScore, refusal_scores
+from digitcore.evaluation.evaluation import find_evaluation
+from digitcore.models.library import load_checkpoint
+from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore, refusal_scores
 from digitcore.training.calibration import FALSE_REFUSAL_RATE, choose_refusal_threshold, fit_temperature
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from digitcore.checkpoints import load_checkpoint
-from digitcore.classifier import DigitClassifier
-from digitcore.datasets import DigitSet
+from digitcore.data.datasets import DigitSet
 from digitcore.errors import TrainingError
-from digitcore.preprocessing import normalize
+from digitcore.imaging.preprocessing import normalize
+from digitcore.models.classifier import DigitClassifier
+from digitcore.models.library import load_checkpoint
 from digitcore.training.augmentation import Augmentation
 from digitcore.training.distillation import Teachers
 from digitcore.training.loop import EpochResult, train

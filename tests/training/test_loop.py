@@ -14,10 +14,10 @@ import pytest
 import torch
 from tensorboardX.proto.event_pb2 import Event
 
-from digitcore.checkpoints import load_checkpoint
-from digitcore.classifier import DigitClassifier
-from digitcore.datasets import DigitSet
+from digitcore.data.datasets import DigitSet
 from digitcore.errors import TrainingError
+from digitcore.models.classifier import DigitClassifier
+from digitcore.models.library import load_checkpoint
 from digitcore.training.augmentation import Augmentation
 from digitcore.training.loop import EpochResult, StepResult, augmentation_strength, learning_rate, train
 from digitcore.training.recipes import Recipe, load_recipe, recipe_names

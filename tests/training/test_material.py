@@ -3,12 +3,12 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from digitcore.datasets import DigitSet, load_digits
-from digitcore.strokes import load_pen_digits
-from digitcore.training.grammar import write_digit
+from digitcore.data.datasets import DigitSet, load_digits
+from digitcore.data.pen_digits import load_pen_digits
+from digitcore.data.synthetic_digits import write_digit
+from digitcore.data.synthetic_outliers import draw_outlier, resembles_digit
 from digitcore.training.losses import NO_DIGIT
 from digitcore.training.material import draw_material, load_material, material_names, named_sources, rows_of
-from digitcore.training.outliers import draw_outlier, resembles_digit
 
 
 @pytest.mark.needs_mnist

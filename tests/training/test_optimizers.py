@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from digitcore.architectures import DigitNetwork, build_network
+from digitcore.models.architectures import DigitNetwork, build_network
 from digitcore.training.losses import cross_entropy
 from digitcore.training.optimizers import KernelMuon, make_optimizers
 from digitcore.training.recipes import Recipe

@@ -1,0 +1,1 @@
+"""Labelled digits, real and synthetic, and pictures that show none."""

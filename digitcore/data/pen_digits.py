@@ -1,0 +1,65 @@
+"""Digits of thirty writers, written with a pen on a tablet."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitcore.errors import DatasetError, DatasetMissingError
+from digitcore.files import load_arrays
+from digitcore.imaging.strokes import CANVAS_SIDE, Stroke, draw_strokes_at_random
+from digitcore.settings import load_settings
+
+__all__ = ["JUDGING_WRITERS", "PenDigit", "draw_at_random", "load_pen_digits", "pen_digits_file"]
+
+JUDGING_WRITERS = range(21, 31)
+"""Writers of pen digits of whom nobody is ever trained on."""
+
+
+@dataclass(frozen=True, eq=False)
+class PenDigit:
+    """One digit as it was written on a tablet, in the tablet's units."""
+
+    strokes: tuple[Stroke, ...]
+    label: int
+    writer: int
+
+
+def pen_digits_file() -> Path:
+    """Where `load_pen_digits` looks."""
+    return load_settings().data_directory / "drawn" / "pendigits.npz"
+
+
+def load_pen_digits() -> list[PenDigit]:
+    """The 7,494 digits of 30 writers in `DIGITCORE_DATA/drawn/pendigits.npz`.
+
+    Source: E. Alpaydin, F. Alimoglu, "Pen-Based Recognition of Handwritten Digits", UCI repository, CC BY 4.0.
+
+    Raises:
+        DatasetMissingError: the file is not on this machine.
+        DatasetError: it cannot be read.
+    """
+    path = pen_digits_file()
+    if not path.is_file():
+        raise DatasetMissingError(f"{path} is not there: set DIGITCORE_DATA to a folder that holds it.")
+    return list(_read_pen_digits(path))
+
+
+def _read_pen_digits(path: Path) -> Iterator[PenDigit]:
+    try:
+        arrays = load_arrays(path)
+        strokes = np.split(arrays["points"], arrays["stroke_ptr"][1:-1])
+        starts, labels, writers = arrays["digit_ptr"], arrays["label"], arrays["writer"]
+        for start, end, label, writer in zip(starts[:-1], starts[1:], labels, writers, strict=True):
+            yield PenDigit(tuple(strokes[start:end]), int(label), int(writer))
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise DatasetError(f"{path} cannot be read ({error}): copy it again.") from error
+
+
+def draw_at_random(
+    digit: PenDigit, *, brush: float, generator: np.random.Generator, side: int = CANVAS_SIDE
+) -> NDArray[np.uint8]:
+    """Ink (side, side), 255 = ink, of a pen digit drawn in a random place and size, 0.35 to 0.8 of the canvas."""
+    return draw_strokes_at_random(digit.strokes, brush=brush, generator=generator, side=side)

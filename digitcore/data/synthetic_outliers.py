@@ -1,0 +1,188 @@
+"""Drawings that are no digit, for networks to be taught that they do not know them.
+
+Random smooth and angular strokes, figures as tidy as signs, outlines, filled shapes, and two digits at once. No letter,
+sign, piece of clothing or noise is drawn on purpose: they measure how well a network refuses what it was not shown. A
+figure may come out like a letter by chance; one that comes out like a digit is drawn again.
+
+Source of the method: D. Hendrycks, M. Mazeika, T. Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR
+2019.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import ndimage
+from scipy.interpolate import make_interp_spline
+
+from digitcore.data.synthetic_digits import write_digit
+from digitcore.imaging.preprocessing import preprocess_ink
+from digitcore.imaging.strokes import Stroke, place_strokes, render_strokes
+
+__all__ = ["draw_outlier", "resembles_digit"]
+
+_ALIKE = 0.91
+"""Cosine of two blurred pictures from which on they are taken for one form. Of digits by the grammar one in a hundred
+is less like the nearest of the others."""
+_COMPARED = 3_000  # digits by the grammar that a figure is compared with
+_SHORTEST = 1.4  # length of all lines of a figure, as a multiple of its longer side: a single line may be a 1
+
+
+def draw_outlier(*, side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Ink (side, side), 255 = ink, of a drawing that is no digit, with a brush of this width in pixels."""
+    kinds = list(_KINDS)
+    draw = kinds[int(generator.choice(len(kinds), p=list(_KINDS.values())))]
+    return draw(side, brush, generator)
+
+
+def _strokes(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Two to six strokes through random points, curved or angular."""
+    curved = generator.random() < 0.6
+    strokes = [
+        _random_stroke(int(generator.integers(3, 7)), curved, generator) for _ in range(generator.integers(2, 7))
+    ]
+    return _drawn(strokes, side, brush, generator)
+
+
+def _long_stroke(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """One stroke that goes on and on."""
+    stroke = _random_stroke(int(generator.integers(8, 24)), generator.random() < 0.6, generator)
+    return _drawn([stroke], side, brush, generator)
+
+
+def _figure(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Lines between the points of a lattice, straight or bent, or an open bow; some are their own mirror image."""
+    while True:
+        width = generator.uniform(0.5, 1)
+        is_mirrored = generator.random() < 0.4
+        strokes = _lattice_lines(width, generator, columns=2 if is_mirrored else 3)
+        if generator.random() < 0.25:
+            strokes = [_bow(width, generator), *strokes[: generator.integers(2)]]
+        if is_mirrored:
+            upright = generator.random() < 0.75
+            mirror = np.array([-1, 1] if upright else [1, -1]), np.array([width, 0] if upright else [0, 1])
+            strokes += [stroke * mirror[0] + mirror[1] for stroke in strokes]
+        slant = np.array([[1, 0], [generator.normal(-0.05, 0.1), 1]])
+        slanted = [(stroke @ slant).astype(np.float32) for stroke in strokes]
+        extent = np.ptp(np.concatenate(slanted), axis=0).max()
+        length = sum(np.linalg.norm(np.diff(stroke, axis=0), axis=1).sum() for stroke in slanted)
+        if length >= _SHORTEST * extent and not resembles_digit(slanted):
+            return _drawn(slanted, side, brush, generator)
+
+
+def _lattice_lines(width: float, generator: np.random.Generator, *, columns: int) -> list[NDArray[np.float64]]:
+    """Strokes of a line or more, each of which begins where a line ended or began; three points of the lattice high."""
+    points = np.array([(x * width / 2, y / 2) for x in range(columns) for y in range(3)])
+    points += generator.normal(0, 0.04, points.shape)
+    reached = [int(generator.integers(len(points)))]
+    strokes: list[NDArray[np.float64]] = []
+    for _ in range(generator.integers(1, 4) if columns == 2 else generator.integers(2, 6)):
+        goes_on = bool(strokes) and generator.random() < 0.6
+        start = reached[-1] if goes_on else int(generator.choice(reached))
+        end = int(generator.choice(np.delete(np.arange(len(points)), start)))
+        line = _line(points[start], points[end], generator)
+        if goes_on:
+            strokes[-1] = np.concatenate([strokes[-1], line])
+        else:
+            strokes.append(line)
+        reached.append(end)
+    return strokes
+
+
+def _line(start: NDArray[np.float64], end: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
+    """Points (9, 2) from start to end, a third of the times in a bow."""
+    share = np.linspace(0, 1, 9)[:, np.newaxis]
+    sideways = np.array([start[1] - end[1], end[0] - start[0]])
+    bulge = generator.choice([-1, 1]) * generator.uniform(0.25, 0.6) if generator.random() < 0.35 else 0.0
+    return np.asarray(start + (end - start) * share + sideways * bulge * 4 * share * (1 - share))
+
+
+def _bow(width: float, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Points (24, 2) of two fifths to three quarters of an ellipse that opens to any side."""
+    angles = generator.uniform(0, 2 * np.pi) + np.linspace(0, np.radians(generator.uniform(140, 270)), 24)
+    radii = np.array([width / 2, 0.5]) * generator.uniform(0.6, 1, 2)
+    return np.array([width / 2, 0.5]) + np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii
+
+
+def resembles_digit(strokes: Sequence[Stroke]) -> bool:
+    """Whether a digit in one of the forms of the grammar looks much like this, place and size aside."""
+    return bool((_written_digits() @ _blurred(strokes)).max() >= _ALIKE)
+
+
+@functools.cache
+def _written_digits() -> NDArray[np.float32]:
+    generator = np.random.default_rng(0)
+    return np.stack([_blurred(write_digit(i % 10, generator=generator)) for i in range(_COMPARED)])
+
+
+def _blurred(strokes: Sequence[Stroke]) -> NDArray[np.float32]:
+    """The model input (784,) of strokes drawn with an ordinary brush, blurred, of length 1."""
+    side, brush = 84, 7
+    placed = place_strokes(strokes, side=side, extent=0.75, position=(0.5, 0.5), brush=brush)
+    picture = preprocess_ink(render_strokes(placed, side=side, brush=brush)).model_input.astype(np.float32)
+    blurred = ndimage.gaussian_filter(picture, 1.2).ravel()
+    return np.asarray(blurred / np.linalg.norm(blurred))
+
+
+def _outlines(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """One to three closed polygons of three to eight corners, and a stroke or two."""
+    polygons = [_polygon(generator) for _ in range(generator.integers(1, 4))]
+    closed = [np.repeat(np.concatenate([polygon, polygon[:1]]), 2, axis=0) for polygon in polygons]
+    more = [_random_stroke(3, True, generator) for _ in range(generator.integers(1, 3))]
+    return _drawn([*closed, *more], side, brush, generator)
+
+
+def _shapes(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """One to four filled polygons, some with holes."""
+    picture = Image.new("L", (side, side), 0)
+    draw = ImageDraw.Draw(picture)
+    for i in range(generator.integers(1, 5)):
+        corners = [tuple(corner) for corner in (_polygon(generator) * side).tolist()]
+        draw.polygon(corners, fill=0 if i and generator.random() < 0.4 else int(generator.integers(120, 256)))
+    ink = np.asarray(picture)
+    return ink if ink.any() else _shapes(side, brush, generator)
+
+
+def _two_digits(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Two digits side by side."""
+    left, right = (write_digit(int(generator.integers(10)), generator=generator) for _ in range(2))
+    edge = max(stroke[:, 0].max() for stroke in left) - min(stroke[:, 0].min() for stroke in right)
+    apart = np.array([edge + generator.uniform(0.0, 0.35), generator.normal(0, 0.06)], dtype=np.float32)
+    return _drawn([*left, *(stroke + apart for stroke in right)], side, brush, generator)
+
+
+def _random_stroke(knots: int, curved: bool, generator: np.random.Generator) -> Stroke:
+    middle, spread = generator.uniform(0.2, 0.8, 2), generator.uniform(0.15, 0.6)
+    points = middle + generator.uniform(-spread, spread, (knots, 2))
+    if not curved or knots < 4:
+        return np.repeat(points, 2, axis=0).astype(np.float32)  # twice the same point makes a corner
+    spline = make_interp_spline(np.arange(knots), points, k=3)
+    return np.asarray(spline(np.linspace(0, knots - 1, knots * 8)), dtype=np.float32)
+
+
+def _polygon(generator: np.random.Generator) -> NDArray[np.float32]:
+    """Corners (C, 2) in the unit square, in order round a middle."""
+    angles = np.sort(generator.uniform(0, 2 * np.pi, generator.integers(3, 9)))
+    radii = generator.uniform(0.1, 0.5) * generator.uniform(0.5, 1, len(angles))
+    corners = (
+        generator.uniform(0.35, 0.65, 2) + np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, np.newaxis]
+    )
+    return corners.astype(np.float32)
+
+
+def _drawn(strokes: list[Stroke], side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    stretched = [stroke * np.array([generator.uniform(0.7, 1.3), 1], dtype=np.float32) for stroke in strokes]
+    placed = place_strokes(stretched, side=side, extent=0.75, position=(0.5, 0.5), brush=brush)
+    return render_strokes(placed, side=side, brush=brush)
+
+
+_KINDS: dict[Callable[[int, float, np.random.Generator], NDArray[np.uint8]], float] = {  # share of each
+    _strokes: 0.33,
+    _long_stroke: 0.11,
+    _figure: 0.27,
+    _outlines: 0.11,
+    _shapes: 0.07,
+    _two_digits: 0.11,
+}

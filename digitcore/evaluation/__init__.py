@@ -1,0 +1,1 @@
+"""What networks answer on sets of digits, and the figures that follow."""

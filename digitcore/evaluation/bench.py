@@ -1,0 +1,251 @@
+"""What this project claims, measured: time against a yardstick taken in the same run, accuracy on drawn digits, and
+refusals, both of digits and of what is none.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from digitcore.data.datasets import is_available, load_digits
+from digitcore.data.drawn_numbers import DrawnNumber, draw_numbers
+from digitcore.data.nondigits import (
+    FASHION_FOLDER,
+    RESEMBLING,
+    NonDigit,
+    doodles,
+    fashion_items,
+    noises,
+    pen_letters,
+    printed_letters,
+    printed_symbols,
+    scribbles,
+)
+from digitcore.data.pen_digits import JUDGING_WRITERS, PenDigit, draw_at_random, load_pen_digits
+from digitcore.data.pen_forms import FORMS, form_of
+from digitcore.errors import DatasetMissingError
+from digitcore.evaluation.evaluation import evaluate
+from digitcore.evaluation.metrics import wilson_interval
+from digitcore.imaging.components import Box
+from digitcore.imaging.preprocessing import preprocess
+from digitcore.imaging.strokes import BRUSHES, CANVAS_SIDE
+from digitcore.models.classifier import DigitClassifier, Prediction, all_cores
+from digitcore.models.numbers import NumberReading, read_number
+from digitcore.models.refusal import refuse_ink
+from digitcore.models.timing import median_seconds, milliseconds_per_digit, yardstick_seconds
+
+__all__ = ["PARTS", "Measurement", "measure_all"]
+
+PARTS = ("time", "drawn", "numbers", "refusals")
+"""What can be measured by itself."""
+
+_REPEATS = 5
+_EACH = 40  # pictures of each letter, scribble, doodle and noise
+_FASHION_ITEMS = 2000
+_SAME_BOX = 0.8  # of the union of two boxes, shared by both
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One figure."""
+
+    name: str
+    value: float
+    unit: str
+    interval: tuple[float, float] | None = None
+    """95 % Wilson interval, of a share."""
+    ratio: float | None = None
+    """Of a time: against `yardstick_seconds` in this very run."""
+
+
+def measure_all(
+    classifier: DigitClassifier,
+    *,
+    parts: Collection[str] = PARTS,
+    drawings: int = 2498,
+    numbers: int = 500,
+    fashion_folder: Path = FASHION_FOLDER,
+    seed: int = 0,
+) -> Iterator[Measurement]:
+    """Every figure of these parts that can be measured with the data on this machine.
+
+    Raises:
+        DatasetMissingError: some data are not on this machine; all other figures have been yielded by then.
+    """
+    steps: dict[str, list[Callable[[], Iterator[Measurement]]]] = {
+        "time": [lambda: _measure_time(classifier)],
+        "drawn": [lambda: _measure_drawn(classifier, _judging_pen_digits(), drawings=drawings, seed=seed)],
+        "numbers": [
+            lambda: _measure_numbers(classifier, count=numbers, seed=seed, touching=False),
+            lambda: _measure_numbers(classifier, count=numbers, seed=seed, touching=True),
+        ],
+        "refusals": [
+            lambda: _measure_false_refusals(classifier),
+            lambda: _measure_false_refusals_of_drawings(classifier, drawings=drawings, seed=seed),
+            lambda: _measure_refusals(classifier, seed=seed),
+            lambda: _measure_refusals_of_prints(classifier),
+            lambda: _measure_refusals_of_fashion_items(classifier, fashion_folder, seed=seed),
+        ],
+    }
+    missing = []
+    for step in (step for part in PARTS if part in parts for step in steps[part]):
+        try:
+            yield from step()
+        except DatasetMissingError as error:
+            missing.append(str(error))
+    if missing:
+        raise DatasetMissingError(" ".join(dict.fromkeys(missing)))
+
+
+def _judging_pen_digits() -> list[PenDigit]:
+    return [digit for digit in load_pen_digits() if digit.writer in JUDGING_WRITERS]
+
+
+def _measure_time(classifier: DigitClassifier) -> Iterator[Measurement]:
+    yardstick = yardstick_seconds()
+    yield Measurement("yardstick: product of two 512x512 matrices", yardstick * 1e3, "ms", ratio=1.0)
+
+    dataset = "mnist-test" if is_available("mnist-test") else "mnist-validation"
+    digits = load_digits(dataset)
+    seconds = median_seconds(lambda: evaluate(classifier, digits), repeats=_REPEATS)
+    yield Measurement(f"{dataset} evaluated on {all_cores()} cores", seconds, "s", ratio=seconds / yardstick)
+    yield Measurement(f"{dataset} evaluated on {all_cores()} cores", len(digits) / seconds, "digits/s")
+
+    drawing = np.full((CANVAS_SIDE, CANVAS_SIDE, 4), 255, dtype=np.uint8)
+    drawing[60:220, 130:150, :3] = 0
+    milliseconds = milliseconds_per_digit(classifier)
+    yield Measurement("one digit through the network", milliseconds, "ms", ratio=milliseconds / 1e3 / yardstick)
+    for name, step in {
+        "a drawing preprocessed": lambda: preprocess(drawing),
+        "a drawing predicted": lambda: classifier.predict(drawing),
+    }.items():
+        seconds = median_seconds(step, repeats=51)
+        yield Measurement(name, seconds * 1e3, "ms", ratio=seconds / yardstick)
+
+
+def _measure_drawn(
+    classifier: DigitClassifier, digits: Sequence[PenDigit], *, drawings: int, seed: int
+) -> Iterator[Measurement]:
+    """Each digit is drawn with each brush; then the forms that MNIST hardly knows, all brushes together."""
+    generator = np.random.default_rng(seed)
+    chosen = [digits[i] for i in generator.permutation(len(digits))[:drawings]]
+    forms = [form_of(digit) for digit in chosen]
+    right_of_form = {form: [0, 0] for form in FORMS}  # right, drawn
+    for brush in BRUSHES:
+        pictures = [draw_at_random(digit, brush=brush, generator=generator) for digit in chosen]
+        predictions = classifier.predict_batch(pictures)
+        right = [prediction.digit == digit.label for prediction, digit in zip(predictions, chosen, strict=True)]
+        yield _accuracy(
+            f"{len(chosen)} pen digits drawn with a brush of {brush} px on {CANVAS_SIDE} px", sum(right), len(right)
+        )
+        for form, is_right in zip(forms, right, strict=True):
+            if form is not None:
+                right_of_form[form][0] += is_right
+                right_of_form[form][1] += 1
+    for form, (good, drawn) in right_of_form.items():
+        if drawn:
+            yield _accuracy(f"{form}, drawn {drawn} times", good, drawn)
+
+
+def _accuracy(name: str, right: int, count: int) -> Measurement:
+    return Measurement(name, right / count, "accuracy", interval=wilson_interval(right, count))
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+def _measure_false_refusals(classifier: DigitClassifier) -> Iterator[Measurement]:
+    digits = load_digits("mnist-validation")
+    yield from _refused("false refusals: mnist-validation", classifier.predict_batch(list(digits.images)))
+
+
+def _measure_false_refusals_of_drawings(
+    classifier: DigitClassifier, *, drawings: int, seed: int
+) -> Iterator[Measurement]:
+    generator = np.random.default_rng(seed)
+    others = _judging_pen_digits()
+    chosen = [others[i] for i in generator.permutation(len(others))[:drawings]]
+    for brush in BRUSHES:
+        pictures = [draw_at_random(digit, brush=brush, generator=generator) for digit in chosen]
+        yield from _refused(f"false refusals: brush of {brush} px", classifier.predict_batch(pictures))
+
+
+def _measure_refusals(classifier: DigitClassifier, *, seed: int) -> Iterator[Measurement]:
+    generator = np.random.default_rng(seed)
+    yield from _measure_family(classifier, "noise", noises(each=_EACH, generator=generator))
+    yield from _measure_family(classifier, "scribbles", scribbles(each=_EACH, generator=generator))
+    yield from _measure_family(classifier, "doodles", doodles(each=_EACH, generator=generator))
+    yield from _measure_letters(classifier, "letters", pen_letters(each=_EACH, generator=generator))
+
+
+def _measure_refusals_of_prints(classifier: DigitClassifier) -> Iterator[Measurement]:
+    yield from _measure_letters(classifier, "printed letters", printed_letters())
+    yield from _measure_family(classifier, "printed symbols", printed_symbols())
+
+
+def _measure_refusals_of_fashion_items(
+    classifier: DigitClassifier, folder: Path, *, seed: int
+) -> Iterator[Measurement]:
+    items = fashion_items(folder, count=_FASHION_ITEMS, generator=np.random.default_rng(seed))
+    yield from _measure_family(classifier, "fashion items", items)
+
+
+def _measure_letters(classifier: DigitClassifier, family: str, letters: Iterable[NonDigit]) -> Iterator[Measurement]:
+    """All that resemble no digit together, then each letter of them and each of the others."""
+    plain: list[NonDigit] = []
+    resembling: list[NonDigit] = []
+    for letter in letters:
+        (resembling if letter.kind in RESEMBLING else plain).append(letter)
+    yield from _measure_family(classifier, f"{family} that resemble no digit", plain)
+    yield from _measure_family(classifier, f"{family} that resemble a digit", resembling)
+
+
+def _measure_family(classifier: DigitClassifier, family: str, items: Iterable[NonDigit]) -> Iterator[Measurement]:
+    """The family as a whole, then kind by kind."""
+    kinds: dict[str, list[Prediction]] = {}
+    items = list(items)
+    for item, prediction in zip(items, classifier.predict_batch([item.picture for item in items]), strict=True):
+        kinds.setdefault(item.kind, []).append(prediction)
+    yield from _refused(f"refused: {family}", [each for predictions in kinds.values() for each in predictions])
+    for kind, predictions in sorted(kinds.items()):
+        yield _share(f"refused: {family}, {kind}", [not each.accepted for each in predictions])
+
+
+def _refused(name: str, predictions: Sequence[Prediction]) -> Iterator[Measurement]:
+    """Share of these that is refused, and the share that is for its ink alone."""
+    yield _share(name, [not each.accepted for each in predictions])
+    yield _share(f"{name}, by the ink alone", [refuse_ink(each.preprocessed.ink) is not None for each in predictions])
+
+
+def _share(name: str, counted: Sequence[bool]) -> Measurement:
+    share, interval = sum(counted) / len(counted), wilson_interval(sum(counted), len(counted))
+    return Measurement(name, share, f"of {len(counted)}", interval=interval)
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def _measure_numbers(classifier: DigitClassifier, *, count: int, seed: int, touching: bool) -> Iterator[Measurement]:
+    digits = _judging_pen_digits()
+    drawn = list(draw_numbers(digits, count=count, generator=np.random.default_rng(seed), touching=touching))
+    readings = [read_number(classifier, number.ink) for number in drawn]
+    pairs = list(zip(drawn, readings, strict=True))
+    name = f"{count} numbers of 2 to 6 pen digits" + (" whose neighbours may touch" if touching else "")
+    yield _share(f"{name}: read exactly", [number.number == reading.number for number, reading in pairs])
+    yield _share(f"{name}: each digit found", [_is_segmented(number, reading) for number, reading in pairs])
+
+
+def _is_segmented(number: DrawnNumber, reading: NumberReading) -> bool:
+    """Whether the digits are as many as were written, each in its place."""
+    return len(number.boxes) == len(reading.digits) and all(
+        _is_same(box, digit.box) for box, digit in zip(number.boxes, reading.digits, strict=True)
+    )
+
+
+def _is_same(one: Box, other: Box) -> bool:
+    """Whether the boxes share enough of the area that they cover together."""
+    width, height = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(0, width) * max(0, height)
+    area = sum((right - left) * (bottom - top) for left, top, right, bottom in (one, other)) - shared
+    return shared >= _SAME_BOX * area

@@ -1,0 +1,382 @@
+"""Two evaluations of the same digits -> who is better, on which digits, and how sure that is.
+
+Every digit is seen by both checkpoints, so the answers are paired: what counts are the digits that only one of the two
+gets right. Differences are B less A in accuracy: positive where B is better.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import logsumexp
+from scipy.stats import binom, chi2, norm
+
+from digitcore.evaluation.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "OUTCOMES",
+    "SIGNIFICANCE_LEVEL",
+    "Comparison",
+    "Outcome",
+    "OverallTest",
+    "answer_matrix",
+    "average_evaluations",
+    "cochran_q",
+    "compare",
+    "compare_pairs",
+    "compare_per_digit",
+    "frequency",
+    "mcnemar_mid_p",
+    "outcomes",
+    "paired_interval",
+]
+
+SIGNIFICANCE_LEVEL = 0.05
+"""One checkpoint is called better where chance alone would do as much less often than this."""
+
+Outcome = Literal["both right", "only A", "only B", "neither"]
+OUTCOMES: tuple[Outcome, ...] = ("both right", "only A", "only B", "neither")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Checkpoint A against checkpoint B on the same digits."""
+
+    a: str
+    b: str
+    dataset: str
+    digits: int
+    both_right: int
+    only_a: int
+    """Digits that A gets right and B does not."""
+    only_b: int
+    neither: int
+    alike_wrong: int
+    """Of `neither`: digits to which both give the same wrong answer."""
+    agreement: int
+    """Digits to which both give the same answer, right or wrong."""
+    difference: float
+    """Accuracy of B less that of A, in [-1, 1]."""
+    interval: tuple[float, float]
+    """95 % interval of the difference, see `paired_interval`."""
+    mid_p: float
+    """See `mcnemar_mid_p`."""
+    verdict: str
+    """Who is better, in words, or that these digits cannot tell."""
+
+    @property
+    def errors_a(self) -> int:
+        """Digits that A gets wrong."""
+        return self.only_b + self.neither
+
+    @property
+    def errors_b(self) -> int:
+        """Digits that B gets wrong."""
+        return self.only_a + self.neither
+
+    @property
+    def better(self) -> str | None:
+        """Name of the better one; None where these digits cannot tell."""
+        if self.mid_p >= SIGNIFICANCE_LEVEL:
+            return None
+        return self.a if self.only_a > self.only_b else self.b
+
+
+def compare(a: Evaluation, b: Evaluation) -> Comparison:
+    """Checkpoint A against checkpoint B.
+
+    Raises:
+        ValueError: the evaluations are not of the same digits.
+    """
+    right_a, right_b = _right([a, b])
+    paired = _compare_answers(right_a, right_b)
+    same_answer = a.predictions == b.predictions
+    return Comparison(
+        a=a.checkpoint,
+        b=b.checkpoint,
+        dataset=a.dataset,
+        digits=len(a),
+        both_right=int((right_a & right_b).sum()),
+        only_a=paired.only_a,
+        only_b=paired.only_b,
+        neither=int((~right_a & ~right_b).sum()),
+        alike_wrong=int((~right_a & ~right_b & same_answer).sum()),
+        agreement=int(same_answer.sum()),
+        difference=paired.difference,
+        interval=(paired.low, paired.high),
+        mid_p=paired.mid_p,
+        verdict=_verdict(a.checkpoint, b.checkpoint, paired, p=paired.mid_p),
+    )
+
+
+def outcomes(a: Evaluation, b: Evaluation) -> NDArray[np.str_]:
+    """One of `OUTCOMES` for each digit (N,).
+
+    Raises:
+        ValueError: the evaluations are not of the same digits.
+    """
+    right_a, right_b = _right([a, b])
+    names = np.array(OUTCOMES)
+    found: NDArray[np.str_] = names[2 * ~right_a + ~right_b]
+    return found
+
+
+def answer_matrix(a: Evaluation, b: Evaluation) -> NDArray[np.int64]:
+    """Counts (10, 10) of digits by A's answer, in rows, and B's answer, in columns.
+
+    Raises:
+        ValueError: the evaluations are not of the same digits.
+    """
+    _check_same_digits([a, b])
+    classes = a.logits.shape[1]
+    return np.bincount(a.predictions * classes + b.predictions, minlength=classes**2).reshape(classes, classes)
+
+
+def mcnemar_mid_p(only_a: int, only_b: int) -> float:
+    """Two-sided mid-p value of the exact McNemar test: how often chance alone would do this or worse, in (0, 1].
+
+    only_a, only_b: the digits that only one of the two gets right. Of two equally good checkpoints each is as likely
+    as the other to be right on such a digit, so their number follows a binomial distribution; of the outcome that was
+    seen, half its probability counts.
+
+    Source: M. W. Fagerland, S. Lydersen, P. Laake, "The McNemar test for binary matched-pairs data: mid-p and
+    asymptotic are better than exact conditional", BMC Medical Research Methodology 13:91 (2013).
+    """
+    fewer, differing = min(only_a, only_b), only_a + only_b
+    return float(2 * binom.cdf(fewer, differing, 0.5) - binom.pmf(fewer, differing, 0.5))
+
+
+def paired_interval(only_a: int, only_b: int, digits: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Tango's score interval of the difference (only_b - only_a) / digits between two paired shares, in [-1, 1].
+
+    It holds the differences that a score test would not reject; with none of the digits differing it still has a
+    width, as it should.
+
+    Source: T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
+    design", Statistics in Medicine 17 (1998) 891-908.
+    """
+    critical = float(norm.ppf((1 + level) / 2))
+    seen = (only_b - only_a) / digits
+
+    def excess(difference: float) -> float:
+        return _tango_score(only_a, only_b, digits, difference) - critical
+
+    def shortfall(difference: float) -> float:
+        return _tango_score(only_a, only_b, digits, difference) + critical
+
+    edge = 1 - 1e-12
+    low = -1.0 if excess(-edge) < 0 else float(brentq(excess, -edge, seen, xtol=1e-12))
+    high = 1.0 if shortfall(edge) > 0 else float(brentq(shortfall, seen, edge, xtol=1e-12))
+    return low, high
+
+
+def _tango_score(only_a: int, only_b: int, digits: int, difference: float) -> float:
+    """Tango's statistic: how many standard errors the difference seen lies above this one."""
+    linear = -only_a - only_b + (2 * digits - only_b + only_a) * difference
+    constant = -only_a * difference * (1 - difference)
+    share_a = (np.sqrt(max(linear**2 - 8 * digits * constant, 0.0)) - linear) / (4 * digits)
+    variance = digits * (2 * share_a + difference * (1 - difference))
+    distance = only_b - only_a - digits * difference
+    if distance == 0:
+        return 0.0
+    return float(distance / np.sqrt(variance)) if variance > 0 else float(np.sign(distance) * np.inf)
+
+
+@dataclass(frozen=True)
+class OverallTest:
+    """Whether several checkpoints differ at all."""
+
+    statistic: float
+    degrees_of_freedom: int
+    p: float
+
+
+def cochran_q(evaluations: Sequence[Evaluation]) -> OverallTest:
+    """Cochran's Q test of the hypothesis that all these checkpoints are equally often right; chi-squared for large N.
+
+    Of two checkpoints it is McNemar's asymptotic test without correction. Where all are right on the same digits,
+    the statistic is 0 and p is 1.
+
+    Source: W. G. Cochran, "The comparison of percentages in matched samples", Biometrika 37 (1950) 256-266.
+
+    Raises:
+        ValueError: there are fewer than two, or they are not of the same digits.
+    """
+    if len(evaluations) < 2:
+        raise ValueError(f"evaluations must be at least two, got {len(evaluations)}")
+    right = _right(evaluations)
+    count = len(evaluations)
+    per_checkpoint, per_digit = right.sum(axis=1, dtype=np.int64), right.sum(axis=0, dtype=np.int64)
+    spread = count * per_digit.sum() - (per_digit**2).sum()
+    statistic = 0.0
+    if spread > 0:
+        deviations = count * (per_checkpoint**2).sum() - per_checkpoint.sum() ** 2
+        statistic = float((count - 1) * deviations / spread)
+    return OverallTest(statistic, count - 1, float(chi2.sf(statistic, count - 1)))
+
+
+def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
+    """One row a pair: `a`, `b`, `digits`, `errors_a`, `errors_b`, `only_a`, `only_b`, `difference`, `low`, `high`,
+    `mid_p`, `holm_p`, `better`, `verdict`.
+
+    `holm_p` is `mid_p` corrected for the number of pairs; `better` is the name of the better one where it lies below
+    `SIGNIFICANCE_LEVEL`, else None, and `verdict` says so in words. The interval is not corrected.
+
+    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
+    (1979) 65-70.
+
+    Raises:
+        ValueError: they are not of the same digits.
+    """
+    import pandas as pd
+
+    right = _right(evaluations)
+    names = [evaluation.checkpoint for evaluation in evaluations]
+    pairs = list(combinations(range(len(evaluations)), 2))
+    paired = [_compare_answers(right[i], right[j]) for i, j in pairs]
+    table = _paired_table(paired)
+    table.insert(0, "a", [names[i] for i, _ in pairs])
+    table.insert(1, "b", [names[j] for _, j in pairs])
+    ahead = np.where(table["difference"] > 0, table["b"], table["a"]).astype(object)
+    table["better"] = pd.Series(ahead, dtype=object).where(table["holm_p"] < SIGNIFICANCE_LEVEL, None)
+    table["verdict"] = [
+        _verdict(names[i], names[j], each, p=p)
+        for (i, j), each, p in zip(pairs, paired, table["holm_p"].tolist(), strict=True)
+    ]
+    return table
+
+
+def compare_per_digit(a: Evaluation, b: Evaluation) -> "pd.DataFrame":
+    """One row a class: `digit`, `digits`, `errors_a`, `errors_b`, `only_a`, `only_b`, `difference` (of recall) with
+    `low` and `high`, `mid_p` and `holm_p`, which is corrected for there being ten of them.
+
+    Raises:
+        ValueError: the evaluations are not of the same digits.
+    """
+    right_a, right_b = _right([a, b])
+    digits = np.unique(a.labels)
+    table = _paired_table(
+        [_compare_answers(right_a[a.labels == digit], right_b[a.labels == digit]) for digit in digits]
+    )
+    table.insert(0, "digit", digits)
+    return table
+
+
+class _Paired(NamedTuple):
+    """Two checkpoints on the same digits."""
+
+    digits: int
+    errors_a: int
+    errors_b: int
+    only_a: int
+    only_b: int
+    difference: float
+    low: float
+    high: float
+    mid_p: float
+
+
+def _compare_answers(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> _Paired:
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    digits = len(right_a)
+    low, high = paired_interval(only_a, only_b, digits)
+    return _Paired(
+        digits=digits,
+        errors_a=int((~right_a).sum()),
+        errors_b=int((~right_b).sum()),
+        only_a=only_a,
+        only_b=only_b,
+        difference=(only_b - only_a) / digits,
+        low=low,
+        high=high,
+        mid_p=mcnemar_mid_p(only_a, only_b),
+    )
+
+
+def _paired_table(rows: Sequence[_Paired]) -> "pd.DataFrame":
+    import pandas as pd  # here: a prediction should not wait for it
+
+    table = pd.DataFrame(rows, columns=list(_Paired._fields))
+    table["holm_p"] = _holm(table["mid_p"].to_numpy(dtype=np.float64))
+    return table
+
+
+def average_evaluations(evaluations: Sequence[Evaluation], *, name: str) -> Evaluation:
+    """What an ensemble called name would say: the mean of the members' probabilities. Its logits are their logarithms.
+
+    Raises:
+        ValueError: there are none, or they are not of the same digits.
+    """
+    _check_same_digits(evaluations)
+    first = evaluations[0]
+    logits = np.stack([evaluation.logits.astype(np.float64) for evaluation in evaluations])
+    log_probabilities = logits - logsumexp(logits, axis=2, keepdims=True)
+    mean = logsumexp(log_probabilities, axis=0) - np.log(len(evaluations))
+    members = " ".join(sorted(evaluation.fingerprint for evaluation in evaluations))
+    return Evaluation(
+        checkpoint=name,
+        dataset=first.dataset,
+        fingerprint=hashlib.sha256(members.encode()).hexdigest()[:16],
+        ids=first.ids,
+        labels=first.labels,
+        logits=mean.astype(np.float32),
+    )
+
+
+def frequency(p: float) -> str:
+    """How often something of this probability happens, in words: "about once in 2,000"."""
+    if p > 0.5:
+        return "more often than not"
+    if p < 1e-6:
+        return "less often than once in 1,000,000"
+    once_in = 1 / p
+    digits = int(np.floor(np.log10(once_in)))
+    return f"about once in {round(once_in, min(0, 1 - digits)):,.0f}"
+
+
+def _verdict(a: str, b: str, paired: _Paired, *, p: float) -> str:
+    """p: `mid_p`, corrected where there are more pairs."""
+    differing = paired.only_a + paired.only_b
+    if differing == 0:
+        return f"Cannot tell: both are wrong on the same digits, {paired.errors_a:,} of {paired.digits:,}"
+    chance = f"chance alone would do as much {frequency(p)}"
+    if p >= SIGNIFICANCE_LEVEL:
+        errors = f"{a} makes {paired.errors_a:,} and {b} {paired.errors_b:,} errors in {paired.digits:,}"
+        return f"Cannot tell: {errors}, {differing:,} digits differ; {chance}"
+    better = a if paired.only_a > paired.only_b else b
+    fewer = abs(paired.only_a - paired.only_b)
+    return f"{better} is better: {fewer:,} fewer errors in {paired.digits:,}; {chance}"
+
+
+def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P values (M,) corrected for there being M of them, in the same order."""
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return corrected
+
+
+def _right(evaluations: Sequence[Evaluation]) -> NDArray[np.bool_]:
+    """Whether each checkpoint is right on each digit (checkpoints, N)."""
+    _check_same_digits(evaluations)
+    return np.stack([evaluation.predictions == evaluation.labels for evaluation in evaluations])
+
+
+def _check_same_digits(evaluations: Sequence[Evaluation]) -> None:
+    if not evaluations:
+        raise ValueError("evaluations must be at least one, got none")
+    first = evaluations[0]
+    for other in evaluations[1:]:
+        if not (np.array_equal(first.ids, other.ids) and np.array_equal(first.labels, other.labels)):
+            raise ValueError(
+                f"evaluations must be of the same digits, got {len(first):,} of {first.dataset} "
+                f"and {len(other):,} of {other.dataset}"
+            )

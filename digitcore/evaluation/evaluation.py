@@ -1,0 +1,244 @@
+"""A classifier and a set of digits -> an evaluation, which is kept and found again by its fingerprint.
+
+The fingerprint covers the weights, all that changes an answer, the digits and the preprocessing. A changed file has
+another fingerprint, so a stale evaluation is never found.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitcore.data.datasets import DigitSet, known_digest, load_digits
+from digitcore.evaluation.metrics import accuracy_score, expected_calibration_error, log_loss, wilson_interval
+from digitcore.files import load_arrays, write_atomically
+from digitcore.imaging.preprocessing import PREPROCESSING
+from digitcore.models.checkpoints import Checkpoint
+from digitcore.models.classifier import DigitClassifier
+from digitcore.settings import load_settings
+
+__all__ = [
+    "Evaluation",
+    "Summary",
+    "evaluate",
+    "evaluation_folders",
+    "find_evaluation",
+    "find_summaries",
+    "load_or_evaluate",
+    "save_evaluation",
+    "shipped_evaluations",
+    "summarize",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a checkpoint says about every digit of a set. Row i of each array belongs to the same digit."""
+
+    checkpoint: str
+    dataset: str
+    fingerprint: str
+    ids: NDArray[np.int64]  # (N,)
+    labels: NDArray[np.int64]  # (N,)
+    logits: NDArray[np.float32]  # (N, 10), calibrated
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """Most probable class (N,); of equal ones the smallest."""
+        predictions: NDArray[np.int64] = self.logits.argmax(axis=1)
+        return predictions
+
+    def without(self, ids: Collection[int]) -> "Evaluation":
+        """The evaluation of the digits whose ids are not among these."""
+        kept = ~np.isin(self.ids, list(ids))
+        return replace(self, ids=self.ids[kept], labels=self.labels[kept], logits=self.logits[kept])
+
+    @property
+    def errors(self) -> int:
+        """Number of digits whose prediction is not their label."""
+        return int((self.predictions != self.labels).sum())
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of one evaluation."""
+
+    checkpoint: str
+    dataset: str
+    digits: int
+    errors: int
+    accuracy: float
+    interval: tuple[float, float]
+    """95 % Wilson interval of the accuracy."""
+    nll: float
+    """Log loss, in nats."""
+    ece: float
+    """Expected calibration error over 15 equally wide bins of confidence."""
+
+
+def evaluate(
+    classifier: DigitClassifier, digits: DigitSet, *, progress: Callable[[float], None] | None = None
+) -> Evaluation:
+    """Every digit put through the classifier; `progress` is told the share done, in (0, 1], after each batch."""
+    batches: list[NDArray[np.float32]] = []
+    done = 0
+    for logits in classifier.logits_by_batch(digits.images):
+        batches.append(logits)
+        done += len(logits)
+        if progress is not None:
+            progress(done / len(digits))
+    return Evaluation(
+        checkpoint=classifier.checkpoint.name,
+        dataset=digits.name,
+        fingerprint=_fingerprint(classifier.checkpoint.digest, digits.digest),
+        ids=digits.ids,
+        labels=digits.labels,
+        logits=np.concatenate(batches),
+    )
+
+
+def summarize(evaluation: Evaluation) -> Summary:
+    """The figures of an evaluation."""
+    labels, logits = evaluation.labels, evaluation.logits
+    return Summary(
+        checkpoint=evaluation.checkpoint,
+        dataset=evaluation.dataset,
+        digits=len(evaluation),
+        errors=evaluation.errors,
+        accuracy=accuracy_score(labels, logits),
+        interval=wilson_interval(len(evaluation) - evaluation.errors, len(evaluation)),
+        nll=log_loss(labels, logits),
+        ece=expected_calibration_error(labels, logits),
+    )
+
+
+def load_or_evaluate(
+    classifier: DigitClassifier, dataset: str, *, progress: Callable[[float], None] | None = None
+) -> Evaluation:
+    """The kept evaluation of this checkpoint on this set, or a new one, which is then kept in the cache folder.
+
+    Raises:
+        DatasetError: there is no kept one, and the digits are missing or damaged.
+    """
+    kept = find_evaluation(classifier.checkpoint, dataset)
+    if kept is not None:
+        return kept
+    evaluation = evaluate(classifier, load_digits(dataset), progress=progress)
+    with suppress(OSError):  # a folder that cannot be written costs the next visitor the time, not this one the result
+        save_evaluation(evaluation, load_settings().cache_directory / "evaluations")
+    return evaluation
+
+
+def find_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
+    """The kept evaluation of these very weights on this set: one that came with them, or one made here; else None.
+
+    The digits themselves are not needed.
+    """
+    fingerprint = _fingerprint(checkpoint.digest, known_digest(dataset))
+    for directory in evaluation_folders():
+        for path in sorted(directory.glob(f"*--{fingerprint}.npz")):
+            evaluation = _read(path, fingerprint)
+            if evaluation is not None:
+                return replace(evaluation, checkpoint=checkpoint.name)  # the file may have been renamed since
+    return None
+
+
+def find_summaries(digests: Iterable[str], dataset: str) -> dict[str, Summary]:
+    """The figures of the kept evaluations on this set, by `Checkpoint.digest`; of hundreds in a fraction of a second.
+
+    Their `checkpoint` is the name at the time of the evaluation.
+    """
+    of_digits = known_digest(dataset)
+    wanted = {_fingerprint(digest, of_digits): digest for digest in digests}
+    found: dict[str, Summary] = {}
+    for path in (path for directory in evaluation_folders() for path in _evaluation_files(directory)):
+        fingerprint = path.stem.rsplit("--", 1)[-1]
+        if fingerprint in wanted and wanted[fingerprint] not in found:
+            summary = _read_summary(path, fingerprint)
+            if summary is not None:
+                found[wanted[fingerprint]] = summary
+    return found
+
+
+def evaluation_folders() -> tuple[Path, Path]:
+    """Where evaluations are kept: those that came with the weights, and those made here."""
+    return shipped_evaluations(), load_settings().cache_directory / "evaluations"
+
+
+def _evaluation_files(directory: Path) -> Iterator[Path]:
+    with suppress(OSError):
+        yield from (path for path in directory.iterdir() if path.suffix == ".npz")
+
+
+def shipped_evaluations() -> Path:
+    """The folder of evaluations that belong to the checkpoints beside them."""
+    return load_settings().weights_directory / "evaluations"
+
+
+def save_evaluation(evaluation: Evaluation, directory: Path) -> Path:
+    """Writes an evaluation, without pickle, so that `find_evaluation` can find it in this folder."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        names=np.array([evaluation.checkpoint, evaluation.dataset, evaluation.fingerprint]),
+        ids=evaluation.ids,
+        labels=evaluation.labels.astype(np.uint8),
+        logits=evaluation.logits,
+        summary=np.array(json.dumps(asdict(summarize(evaluation)))),
+    )
+    path = directory / f"{evaluation.checkpoint}--{evaluation.dataset}--{evaluation.fingerprint}.npz"
+    write_atomically(path, buffer.getvalue())
+    return path
+
+
+def _read(path: Path, fingerprint: str) -> Evaluation | None:
+    """The evaluation in a file; None where it is damaged, since it can be made again."""
+    try:
+        arrays = load_arrays(path, only=("names", "ids", "labels", "logits"))
+        checkpoint, dataset, written = (str(name) for name in arrays["names"])
+        evaluation = Evaluation(
+            checkpoint=checkpoint,
+            dataset=dataset,
+            fingerprint=written,
+            ids=arrays["ids"],
+            labels=arrays["labels"].astype(np.int64),
+            logits=arrays["logits"],
+        )
+    except (OSError, ValueError, KeyError):
+        return None
+    count = len(evaluation.ids)
+    sound = (
+        written == fingerprint
+        and evaluation.labels.shape == (count,)
+        and evaluation.logits.shape == (count, 10)
+        and evaluation.logits.dtype == np.float32
+        and bool(np.isfinite(evaluation.logits).all())
+    )
+    return evaluation if sound else None
+
+
+def _read_summary(path: Path, fingerprint: str) -> Summary | None:
+    """The figures kept with an evaluation, or computed where they are not; None where it is damaged."""
+    try:
+        arrays = load_arrays(path, only=("names", "summary"))
+        if str(arrays["names"][2]) != fingerprint:
+            return None
+        figures = json.loads(str(arrays["summary"]))
+        figures["interval"] = tuple(figures["interval"])
+        return Summary(**{field.name: figures[field.name] for field in fields(Summary)})
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        evaluation = _read(path, fingerprint)
+        return None if evaluation is None else summarize(evaluation)
+
+
+def _fingerprint(checkpoint_digest: str, digits_digest: str) -> str:
+    return hashlib.sha256(f"{checkpoint_digest} {digits_digest} {PREPROCESSING}".encode()).hexdigest()[:16]

@@ -1,0 +1,157 @@
+"""Drawings as the canvas describes them, in Fabric's JSON: each object rendered on its own.
+
+Objects are strokes ("Path", quadratic curves of one width) and digits put on the canvas ("Image"). Both may have been
+moved, turned and stretched with the canvas's own tools.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from digitcore.errors import ImageError
+from digitcore.imaging.preprocessing import read_image
+from digitcore.imaging.strokes import render_strokes
+
+__all__ = ["compose", "cut_out", "is_stroke", "render_object"]
+
+_STEP = 8  # pixels between points on a curve
+_MOST_POINTS = 64  # on one curve
+_LEAST_SHARE = 0.02  # of the ink of a part
+_ORIGINS = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
+
+_Points = NDArray[np.float64]
+
+
+def is_stroke(described: Mapping[str, Any]) -> bool:
+    """Whether an object of the canvas is a stroke, which can be rendered in several pieces."""
+    return described.get("type") == "Path"
+
+
+def render_object(described: Mapping[str, Any], *, side: int, pieces: int = 1) -> NDArray[np.uint8]:
+    """Ink uint8 (pieces, side, side), 255 = ink, of one object on a square canvas.
+
+    The pieces of a stroke are equally long, in the order in which it was drawn, and meet in round ends. An image has
+    one piece.
+
+    Raises:
+        ImageError: the object is of another kind, or is damaged.
+    """
+    try:
+        if is_stroke(described):
+            return _render_path(described, side=side, pieces=pieces)
+        if described.get("type") == "Image":
+            return _render_image(described, side=side)[np.newaxis]
+    except (KeyError, TypeError, ValueError, IndexError, binascii.Error) as error:
+        raise ImageError(
+            f"The drawing has an object that cannot be read ({error}): clear it and draw again."
+        ) from error
+    raise ImageError(
+        f"The drawing has an object of the kind {described.get('type')!r}, which is neither a stroke nor a picture: "
+        "clear it and draw again."
+    )
+
+
+def compose(layers: Sequence[NDArray[np.uint8]], *, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Ink uint8 of this shape, (H, W), of layers (H, W) over each other, as opaque ink covers; of none, no ink."""
+    free = np.ones(shape, dtype=np.float32)
+    for layer in layers:
+        free *= 1 - layer.astype(np.float32) / 255
+    ink: NDArray[np.uint8] = np.rint(255 * (1 - free)).astype(np.uint8)
+    return ink
+
+
+def cut_out(
+    layers: Sequence[NDArray[np.uint8]], part: NDArray[np.uint8], *, left: int, top: int
+) -> list[NDArray[np.uint8]]:
+    """The layers (H, W) of a drawing that draw a part of its ink, each cut to that part and as large as it.
+
+    The part is ink (h, w) with its left upper corner there: of one digit of several, say. A layer that only grazes it,
+    with less than a fiftieth of its ink, is left out.
+    """
+    height, width = part.shape
+    cut = [np.where(part > 0, layer[top : top + height, left : left + width], 0) for layer in layers]
+    return [layer for layer in cut if layer.sum(dtype=np.int64) >= _LEAST_SHARE * part.sum(dtype=np.int64)]
+
+
+def _render_path(described: Mapping[str, Any], *, side: int, pieces: int) -> NDArray[np.uint8]:
+    curves = list(_curves(described["path"]))
+    matrix = _matrix(described)
+    # Fabric puts the middle of a box in its place that is the box of cubic curves, the controls taken twice.
+    box = np.concatenate([_sampled(np.stack([start, control, control, end])) for start, control, end in curves])
+    least, greatest = box.min(axis=0), box.max(axis=0)
+    points = np.concatenate([curves[0][:1], *(_sampled(curve)[1:] for curve in curves)])
+    placed = (points - (least + greatest) / 2) @ matrix.T + _centre(described, greatest - least)
+    brush = float(described["strokeWidth"]) * float(np.sqrt(abs(np.linalg.det(matrix))))
+    if not (np.isfinite(placed).all() and 0 < brush < 10 * side and np.abs(placed).max() < 100 * side):
+        raise ValueError("a stroke far off the canvas")
+    parts = [part.astype(np.float32) for part in _split(placed, pieces)]
+    return np.stack([render_strokes([part], side=side, brush=brush) for part in parts])
+
+
+def _curves(path: Sequence[Sequence[Any]]) -> Iterator[_Points]:
+    """Start, control and end (3, 2) of each line or quadratic curve of a path."""
+    start = np.array(path[0][1:3], dtype=np.float64)
+    for command, *numbers in path[1:]:
+        ends = np.array(numbers, dtype=np.float64).reshape(-1, 2)
+        if (command, len(ends)) not in (("L", 1), ("Q", 2)):
+            raise ValueError(f"a stroke with the command {command!r}")
+        yield np.stack([start, ends[0] if command == "Q" else (start + ends[0]) / 2, ends[-1]])
+        start = ends[-1]
+
+
+def _sampled(corners: _Points) -> _Points:
+    """Points (P, 2) close together on the Bezier curve with these corners (C, 2), both ends among them."""
+    length = float(np.linalg.norm(np.diff(corners, axis=0), axis=1).sum())
+    share = np.linspace(0, 1, min(_MOST_POINTS, 2 + int(length / _STEP)))[:, np.newaxis]
+    points = corners[:, np.newaxis]  # (C, 1, 2): de Casteljau's construction, for all shares at once
+    while len(points) > 1:
+        points = (1 - share) * points[:-1] + share * points[1:]
+    sampled: _Points = points[0]
+    return sampled
+
+
+def _split(points: _Points, pieces: int) -> list[_Points]:
+    """A path (P, 2) cut into equally long ones."""
+    lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    along = np.concatenate([[0.0], np.cumsum(lengths)])
+    cuts = np.linspace(0, along[-1], pieces + 1)
+    corners = np.stack([np.interp(cuts, along, points[:, axis]) for axis in (0, 1)], axis=1)
+    return [
+        np.concatenate([corners[i : i + 1], points[(along > cuts[i]) & (along < cuts[i + 1])], corners[i + 1 : i + 2]])
+        for i in range(pieces)
+    ]
+
+
+def _matrix(described: Mapping[str, Any]) -> _Points:
+    """How an object is turned and stretched (2, 2)."""
+    angle = np.radians(float(described.get("angle", 0)))
+    across, down = (float(described.get(name, 1)) for name in ("scaleX", "scaleY"))
+    flips = [-1 if described.get(name) else 1 for name in ("flipX", "flipY")]
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return turn @ np.diag([across * flips[0], down * flips[1]])
+
+
+def _centre(described: Mapping[str, Any], size: _Points) -> _Points:
+    """Where the centre (2,) of an object of this size lies on the canvas."""
+    origins = [_ORIGINS[described.get(name, "left")] for name in ("originX", "originY")]
+    unflipped = {**described, "flipX": False, "flipY": False}
+    place = np.array([float(described.get(name, 0)) for name in ("left", "top")])
+    centre: _Points = place + _matrix(unflipped) @ ((0.5 - np.array(origins)) * size)
+    return centre
+
+
+def _render_image(described: Mapping[str, Any], *, side: int) -> NDArray[np.uint8]:
+    data = base64.b64decode(described["src"].split(";base64,", 1)[1])
+    values = np.asarray(read_image(data, name="the digit on the canvas").convert("RGBA"), dtype=np.float32) / 255
+    darkness = (1 - values[:, :, :3].max(axis=2)) * values[:, :, 3]
+    ink = Image.fromarray(np.rint(255 * darkness).astype(np.uint8))
+    matrix = _matrix(described)
+    back = np.linalg.inv(matrix)  # from the canvas to the picture
+    offset = np.array(ink.size) / 2 - back @ _centre(described, np.array(ink.size, dtype=np.float64))
+    coefficients = (*back[0], offset[0], *back[1], offset[1])
+    return np.asarray(ink.transform((side, side), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))

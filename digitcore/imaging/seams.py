@@ -1,0 +1,151 @@
+"""Where ink may be cut from top to bottom, and the parts that it falls into: digits that touch are among them.
+
+A cut is a seam, one pixel a row and at most one aside from row to row, that crosses as little ink as possible. Deep ink
+counts for less, so that where the strokes of two digits run together the cut follows their middle. Source: S. Avidan,
+A. Shamir, "Seam Carving for Content-Aware Image Resizing", ACM Trans. Graphics 26 (2007), for the dynamic programming.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from digitcore.imaging.components import box_of, find_pieces
+from digitcore.imaging.segmentation import DigitInk
+
+__all__ = ["MOST_CUTS", "Part", "find_parts"]
+
+MOST_CUTS = 20
+"""Seams of one ink at most, whatever its size."""
+
+_SOLID = 128  # of 255
+_EASE = 0.95  # how much less a pixel costs as deep in the ink as half a stroke
+_DRIFT = 0.15  # cost of a step aside, as a share of a pixel of full ink
+_ROWS = (0.3, 0.5, 0.7)  # of the height: through each of these rows go the seams that are least there
+_SPACING = 0.04  # of the height, to either side, in which a seam must be the least
+_APART = 0.15  # ink between two seams, in squares of the stroke's width by the height: less, and they are one
+_MOST_CROSSED = 0.75  # ink on a seam, as a share of the height: more runs along a whole 1
+_LEAST_HEIGHT = 0.5  # of a part, as a share of the whole's
+_LEAST_WIDTH = 0.04
+_WIDEST = 1.5  # width of a part, as a multiple of its own height
+
+_Floats = NDArray[np.float32]
+_Seam = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The ink between two cuts. Those of one ink are numbered from 0, its left edge, to its right edge."""
+
+    start: int
+    end: int
+    digit: DigitInk
+    crossed: float
+    """Ink that its right cut goes through, as a share of the whole's height."""
+
+
+def find_parts(digit: DigitInk) -> list[Part]:
+    """What may be a digit of several that touch, ordered by `start`, then `end`; the whole is not among them.
+
+    Parts that follow each other, from 0 to the greatest `end`, share out the ink and leave nothing. Where none has the
+    right edge there are none at all.
+    """
+    ink = digit.ink
+    height, width = ink.shape
+    seams = [np.zeros(height, dtype=np.intp), *_find_seams(ink), np.full(height, width, dtype=np.intp)]
+    last = len(seams) - 1
+    pairs = ((i, j) for i in range(last) for j in range(i + 1, last + 1) if (i, j) != (0, last))
+    parts = [part for start, end in pairs if (part := _part(digit, seams, start, end)) is not None]
+    return parts if any(part.end == last for part in parts) else []
+
+
+def _part(digit: DigitInk, seams: Sequence[_Seam], start: int, end: int) -> Part | None:
+    """What lies between two seams; None where they cross, or where it is too low, wide or narrow for a digit."""
+    ink = digit.ink
+    height, width = ink.shape
+    if (seams[start] > seams[end]).any():
+        return None
+    columns = np.arange(width)
+    inside = (columns >= seams[start][:, np.newaxis]) & (columns < seams[end][:, np.newaxis])
+    own = np.where(inside, ink, 0)
+    if not own.any():
+        return None
+    left, top, right, bottom = box_of(own)
+    if (
+        bottom - top < _LEAST_HEIGHT * height
+        or right - left < _LEAST_WIDTH * height
+        or right - left > _WIDEST * (bottom - top)
+    ):
+        return None
+    x, y = digit.box[:2]
+    crossed = _crossed(ink, seams[end]) / height if seams[end][0] < width else 0.0
+    box = (x + left, y + top, x + right, y + bottom)
+    return Part(start, end, DigitInk(box, own[top:bottom, left:right]), crossed)
+
+
+def _find_seams(ink: NDArray[np.uint8]) -> list[_Seam]:
+    """The column (H,) in each row of ink (H, W) from which on it is to the right of a cut; cuts from left to right."""
+    height = len(ink)
+    pieces = find_pieces(ink)
+    depths = np.minimum(1, pieces.depths / (pieces.stroke_width / 2))
+    cost = (ink / 255 * (1 - _EASE * depths)).astype(np.float32)
+    kept: list[_Seam] = []
+    left_of = np.pad(np.cumsum(ink >= _SOLID, axis=1), ((0, 0), (1, 0)))  # (H, W + 1)
+    shares = [left_of[:, 0], left_of[:, -1]]
+    for seam in _seams_through(cost):
+        share = left_of[np.arange(height), seam]
+        apart = min(int(np.abs(share - other).sum()) for other in shares)
+        if apart > _APART * height * pieces.stroke_width and _crossed(ink, seam) <= _MOST_CROSSED * height:
+            kept.append(seam)
+            shares.append(share)
+        if len(kept) == MOST_CUTS:
+            break
+    return sorted(kept, key=lambda seam: float(seam.mean()))
+
+
+def _crossed(ink: NDArray[np.uint8], seam: _Seam) -> int:
+    return int(np.count_nonzero(ink[np.arange(len(ink)), seam] >= _SOLID))
+
+
+def _seams_through(cost: _Floats) -> Iterator[_Seam]:
+    """The seams of least cost through columns of some rows where that is lower than beside them, the cheapest first."""
+    height = len(cost)
+    down, came = _sweep(cost)
+    up, goes = _sweep(cost[::-1])
+    up, goes = up[::-1], goes[::-1]
+    through = down + up - cost
+    reach = 2 * max(1, round(_SPACING * height)) + 1
+    places = []
+    for row in sorted({round(share * (height - 1)) for share in _ROWS}):
+        is_least = through[row] <= ndimage.minimum_filter1d(through[row], reach) + 1e-3
+        ends = np.flatnonzero(np.diff(np.r_[0, is_least.view(np.int8), 0]))
+        places += [(row, int(start + end - 1) // 2) for start, end in zip(ends[::2], ends[1::2], strict=True)]
+    for row, column in sorted(places, key=lambda place: float(through[place])):
+        yield _trace(came, goes, row, column)
+
+
+def _sweep(cost: _Floats) -> tuple[_Floats, NDArray[np.int8]]:
+    """The least cost (H, W) of a way from the top row to each pixel, its own included, and its last step aside."""
+    height, width = cost.shape
+    best = np.full((height, width + 2), np.inf, dtype=np.float32)
+    steps = np.zeros(cost.shape, dtype=np.int8)
+    best[0, 1:-1] = cost[0]
+    for y in range(1, height):
+        straight, left, right = best[y - 1, 1:-1], best[y - 1, :-2] + _DRIFT, best[y - 1, 2:] + _DRIFT
+        aside = np.minimum(left, right)
+        steps[y] = np.where(aside < straight, np.where(left <= right, -1, 1), 0)
+        best[y, 1:-1] = np.minimum(straight, aside) + cost[y]
+    return best[:, 1:-1], steps
+
+
+def _trace(came: NDArray[np.int8], goes: NDArray[np.int8], row: int, column: int) -> _Seam:
+    """The seam (H,) through a pixel, by the steps that lead there from the top and from the bottom."""
+    seam = np.empty(len(came), dtype=np.intp)
+    seam[row] = column
+    for y in range(row, 0, -1):
+        seam[y - 1] = seam[y] + came[y, seam[y]]
+    for y in range(row, len(came) - 1):
+        seam[y + 1] = seam[y] + goes[y, seam[y]]
+    return seam

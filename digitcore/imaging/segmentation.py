@@ -1,0 +1,113 @@
+"""The digits on a picture that holds several: which pieces of ink belong together, in reading order.
+
+A digit is one connected piece of ink, or a few: the bar of a 5 may fly, a 4 may be written in two strokes. Pieces are
+put together by how they lie to each other against the height of the writing, not by columns: slanted neighbours may
+stand above one another and still be two digits. What touches is one piece, and stays one here: whether it is several
+digits only what a network reads in its parts can tell (`digitcore.models.touching`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from digitcore.imaging.components import Box, Pieces, find_pieces
+
+__all__ = ["DigitInk", "find_digits", "find_lines"]
+
+_LEAST_BODY = 0.5  # of the height of the writing: what is lower is a part of something, or a low digit on its own
+_LARGEST_GAP = 0.3  # of that height, between a part and the body it belongs to
+_LEAST_OVERLAP = 0.6  # of the narrower of two bodies, for them to be one digit
+_MOST_PARTS = 60  # with more pieces, as in noise, all is taken for one: telling them apart would take seconds
+_SAME_LINE = 0.3  # of the lower of two bodies that are beside each other
+
+
+@dataclass(frozen=True, eq=False)
+class DigitInk:
+    """The ink of one digit of several."""
+
+    box: Box
+    """In pixels of the whole picture's ink."""
+    ink: NDArray[np.uint8]  # (bottom - top, right - left), 255 = ink, without that of its neighbours
+
+
+def find_digits(ink: NDArray[np.uint8]) -> list[DigitInk]:
+    """The digits in an ink map (H, W), 255 = ink: line by line from the top, each line from left to right.
+
+    Specks are left out. Of a blank map the list is empty.
+    """
+    return [digit for line in find_lines(ink) for digit in line]
+
+
+def find_lines(ink: NDArray[np.uint8]) -> list[list[DigitInk]]:
+    """The same, each line a list. Digits share a line where they stand beside each other for a part of their height."""
+    pieces = find_pieces(ink)
+    kept = (1 + np.flatnonzero(~pieces.specks()[1:])).tolist()
+    groups = _grouped(pieces, kept) if len(kept) <= _MOST_PARTS else [kept]
+    digits = [_digit_ink(ink, pieces, group) for group in groups]
+    return _in_lines(digits)
+
+
+def _digit_ink(ink: NDArray[np.uint8], pieces: Pieces, group: Sequence[int]) -> DigitInk:
+    boxes = np.array([pieces.boxes[number - 1] for number in group])
+    left, top = (int(least) for least in boxes[:, :2].min(axis=0))
+    right, bottom = (int(most) for most in boxes[:, 2:].max(axis=0))
+    part = (slice(top, bottom), slice(left, right))
+    return DigitInk((left, top, right, bottom), np.where(np.isin(pieces.numbers[part], group), ink[part], 0))
+
+
+def _grouped(pieces: Pieces, kept: Sequence[int]) -> list[list[int]]:
+    """Numbers of the pieces of each digit."""
+    if not kept:
+        return []
+    heights = {number: _height(pieces.boxes[number - 1]) for number in kept}
+    tallest = max(heights.values())
+    height = float(np.median([each for each in heights.values() if each >= _LEAST_BODY * tallest]))
+    bodies = [number for number in kept if heights[number] >= _LEAST_BODY * height]
+    group_of = {number: number for number in kept}
+    for i, one in enumerate(bodies):
+        for other in bodies[i + 1 :]:
+            if _overlap(pieces.boxes[one - 1], pieces.boxes[other - 1]) >= _LEAST_OVERLAP and _same_line(
+                pieces.boxes[one - 1], pieces.boxes[other - 1]
+            ):
+                _join(group_of, one, other)
+    for part in (number for number in kept if number not in bodies):
+        distances = ndimage.distance_transform_edt(pieces.numbers != part)
+        gaps = ndimage.minimum(distances, pieces.numbers, bodies) - 1
+        nearest = int(np.argmin(gaps))
+        if gaps[nearest] <= _LARGEST_GAP * height:
+            _join(group_of, bodies[nearest], part)
+    return [[number for number in kept if group_of[number] == name] for name in dict.fromkeys(group_of.values())]
+
+
+def _join(group_of: dict[int, int], one: int, other: int) -> None:
+    kept, gone = group_of[one], group_of[other]
+    group_of.update({number: kept for number, group in group_of.items() if group == gone})
+
+
+def _height(box: Box) -> int:
+    return box[3] - box[1]
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Width that two boxes share, as a share of the narrower; negative where there is a gap between them."""
+    shared = min(one[2], other[2]) - max(one[0], other[0])
+    return shared / min(one[2] - one[0], other[2] - other[0])
+
+
+def _same_line(one: Box, other: Box) -> bool:
+    shared = min(one[3], other[3]) - max(one[1], other[1])
+    return shared >= _SAME_LINE * min(_height(one), _height(other))
+
+
+def _in_lines(digits: Sequence[DigitInk]) -> list[list[DigitInk]]:
+    lines: list[list[DigitInk]] = []
+    for digit in sorted(digits, key=lambda digit: digit.box[0] + digit.box[2]):
+        line = next((line for line in lines if _same_line(line[-1].box, digit.box)), None)
+        if line is None:
+            lines.append([digit])
+        else:
+            line.append(digit)
+    return sorted(lines, key=lambda line: min(digit.box[1] for digit in line))

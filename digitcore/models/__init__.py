@@ -1,0 +1,1 @@
+"""Networks, the files that hold them, and what they answer."""

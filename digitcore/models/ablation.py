@@ -1,0 +1,85 @@
+"""What each stage of preprocessing is worth: the inputs that the network would get without it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.special import softmax
+
+from digitcore.errors import BlankImageError
+from digitcore.imaging.preprocessing import (
+    FITTED_SIDE,
+    INPUT_SIDE,
+    DigitImage,
+    Preprocessed,
+    centre_mass,
+    preprocess_ink,
+    resize_ink,
+)
+from digitcore.models.classifier import DigitClassifier
+
+__all__ = ["Variant", "variant_inputs", "variants"]
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """A model input made in another way, and what a checkpoint says about it."""
+
+    name: str
+    model_input: NDArray[np.uint8]  # (28, 28)
+    digit: int
+    confidence: float
+
+
+def variants(classifier: DigitClassifier, image: DigitImage, preprocessed: Preprocessed) -> list[Variant]:
+    """What the classifier says about each of `variant_inputs`."""
+    inputs = variant_inputs(image, preprocessed)
+    (logits,) = classifier.logits_by_batch(np.stack(list(inputs.values())), threads=1)
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    return [
+        Variant(name, made, int(row.argmax()), float(row.max()))
+        for (name, made), row in zip(inputs.items(), probabilities, strict=True)
+    ]
+
+
+def variant_inputs(image: DigitImage, preprocessed: Preprocessed) -> dict[str, NDArray[np.uint8]]:
+    """The inputs (28, 28) that a picture gives with one stage of `preprocess` left out, and at last with all but the
+    first, by what is different.
+
+    `preprocessed` is what `preprocess` made of the image. Where its plain grey values are all 0, so that nothing can
+    be seen without making out the ink, there is none for that stage.
+    """
+    ink, cropped, fitted = preprocessed.ink, preprocessed.cropped, preprocessed.fitted
+    made = {
+        "not cropped": centre_mass(resize_ink(ink, _within(ink, FITTED_SIDE))),
+        "shape not kept": centre_mass(resize_ink(cropped, (FITTED_SIDE, FITTED_SIDE))),
+        "no margin": centre_mass(resize_ink(cropped, _within(cropped, INPUT_SIDE))),
+        "box centred, not mass": _centre_box(fitted),
+        "plain resize": resize_ink(ink, (INPUT_SIDE, INPUT_SIDE)),
+    }
+    try:
+        return {"colours as they are": preprocess_ink(_grey(image)).model_input, **made}
+    except BlankImageError:
+        return made
+
+
+def _grey(image: DigitImage) -> NDArray[np.uint8]:
+    """Grey values (H, W) as they are, opacity left out."""
+    picture = Image.fromarray(np.ascontiguousarray(image)) if isinstance(image, np.ndarray) else image
+    return np.asarray(picture.convert("L"))
+
+
+def _within(ink: NDArray[np.uint8], side: int) -> tuple[int, int]:
+    """The shape of ink (H, W) when its longer side is brought to so many pixels."""
+    height, width = (max(1, round(length * side / max(ink.shape))) for length in ink.shape)
+    return height, width
+
+
+def _centre_box(fitted: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A black (28, 28) picture with fitted (h, w) in its middle."""
+    centred = np.zeros((INPUT_SIDE, INPUT_SIDE), dtype=np.uint8)
+    height, width = fitted.shape
+    top, left = (INPUT_SIDE - height) // 2, (INPUT_SIDE - width) // 2
+    centred[top : top + height, left : left + width] = fitted
+    return centred

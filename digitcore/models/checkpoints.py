@@ -1,0 +1,318 @@
+"""Checkpoints: weights and everything needed to use and to judge them.
+
+A checkpoint is one safetensors file that describes itself in its metadata. A plain state dict saved with
+`torch.save(model.state_dict(), "NAME.pt")` works too: its architecture is found by its keys and shapes. Weights that
+contain batch normalisation are folded on loading. An ONNX file works where the packages for it are installed. What
+cannot be used is listed with the reason.
+"""
+
+import hashlib
+import io
+import json
+import math
+import pickle
+import struct
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from digitcore.errors import CheckpointError
+from digitcore.files import write_atomically
+from digitcore.imaging.preprocessing import PREPROCESSING
+from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network, has_batch_norm
+from digitcore.models.onnx import OnnxNetwork, load_onnx
+from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore
+from digitcore.settings import load_settings
+
+__all__ = [
+    "SUFFIXES",
+    "UNPICKLING_ERRORS",
+    "Checkpoint",
+    "CheckpointMetadata",
+    "read_checkpoint",
+    "save_checkpoint",
+]
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".onnx")
+_FORMAT_VERSION = 1
+_FIRST_SCORE: RefusalScore = "confidence"  # of files from before there was another
+
+
+@dataclass(frozen=True)
+class CheckpointMetadata:
+    """What a checkpoint says of itself; the defaults are for a plain state dict, which says nothing."""
+
+    architecture: str
+    preprocessing: str = PREPROCESSING
+    class_names: tuple[str, ...] = CLASS_NAMES
+    temperature: float = 1.0
+    """Logits are divided by it, so that probabilities agree with frequencies on the validation digits."""
+    refusal_score: RefusalScore = _FIRST_SCORE
+    """What of an answer is compared with the threshold."""
+    refusal_threshold: float = 0.0
+    """An answer whose score is less than this is not accepted."""
+    trained_on: tuple[str, ...] = ()
+    """Names of the datasets seen in training; empty: unknown."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """When, where and with what it was trained."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A network ready to use: evaluation mode, folded, no gradients for its weights. Nothing may write to it."""
+
+    name: str
+    path: Path | None
+    metadata: CheckpointMetadata
+    network: DigitNetwork
+    digest: str
+    """SHA-256 over the weights and over all metadata that changes an answer."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable values."""
+        return self.network.count_parameters()
+
+
+_OUR_KEYS = {*CheckpointMetadata.__dataclass_fields__, "format_version", "weights_sha256", "metadata_sha256"}
+_LEAST_TEMPERATURE = 0.01
+UNPICKLING_ERRORS = (  # RuntimeError covers RecursionError
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    OSError,
+    struct.error,
+)
+"""What `torch.load` may raise of a damaged file; no list of its own says so."""
+
+# --- saving ----------------------------------------------------------------------------------------------------------
+
+
+def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetadata) -> None:
+    """Writes network, batch normalisation folded away, and metadata to a safetensors file; all of it or nothing.
+
+    Raises:
+        ValueError: path does not end in .safetensors, or the weights do not fit `metadata.architecture`.
+        CheckpointError: the file cannot be written.
+    """
+    if path.suffix != ".safetensors":
+        raise ValueError(f"path must end in .safetensors, got {str(path)!r}")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in network.folded().state_dict().items()}
+    _check_tensors(tensors, _new_network(metadata.architecture).state_dict(), called=str(path))
+    written = {name: json.dumps(value) for name, value in asdict(metadata).items()}
+    written |= {"format_version": str(_FORMAT_VERSION), "weights_sha256": _digest_tensors(tensors)}
+    written["metadata_sha256"] = _digest_metadata(written)
+    try:
+        write_atomically(path, safetensors.torch.save(tensors, metadata=written))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
+
+
+# --- loading ---------------------------------------------------------------------------------------------------------
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in the file at this path.
+
+    Raises:
+        CheckpointError: it is missing, broken, or fits no known architecture.
+    """
+    data = _read_file(path)
+    if path.suffix == ".safetensors":
+        network, metadata = _parse_safetensors(data, called=str(path))
+    elif path.suffix == ".onnx":
+        network, metadata = _parse_onnx(data, path)
+    else:
+        network, metadata = _parse_state_dict(data, called=str(path))
+    network.eval().requires_grad_(False)
+    weights = network.digest if isinstance(network, OnnxNetwork) else _digest_tensors(network.state_dict())
+    digest = hashlib.sha256(f"{weights} {_answering(metadata)}".encode()).hexdigest()
+    return Checkpoint(path.stem, path, metadata, network, digest)
+
+
+def _answering(metadata: CheckpointMetadata) -> tuple[object, ...]:
+    """All metadata that changes an answer; the score only where it is not the first, so that old digests stay."""
+    score = () if metadata.refusal_score == _FIRST_SCORE else (metadata.refusal_score,)
+    return metadata.architecture, metadata.preprocessing, metadata.temperature, metadata.refusal_threshold, *score
+
+
+def _read_file(path: Path) -> bytes:
+    limit = load_settings().max_checkpoint_bytes
+    if path.suffix not in SUFFIXES:
+        raise CheckpointError(f"{path} does not end in {', '.join(SUFFIXES)}: it is taken for no checkpoint.")
+    try:
+        with path.open("rb") as file:  # read at once: a memory map would crash if the file were cut meanwhile
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be opened: {error.strerror or error}. Check the name.") from error
+    if len(data) > limit:
+        raise CheckpointError(f"{path} is larger than {limit / 1e6:g} MB: it is no checkpoint of these networks.")
+    return data
+
+
+def _parse_safetensors(data: bytes, *, called: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+    try:
+        tensors = safetensors.torch.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError, RecursionError) as error:
+        raise CheckpointError(f"{called} is no readable safetensors file ({error}): copy or train it again.") from error
+    written = header.get("__metadata__", {})
+    if not _OUR_KEYS & {name.lower() for name in written}:
+        return _network_from_tensors(tensors, called=called)
+    if written.get("format_version") != str(_FORMAT_VERSION):
+        raise CheckpointError(
+            f"{called} has the format version {written.get('format_version')}, this program reads {_FORMAT_VERSION}: "
+            "update the program, or train again."
+        )
+    if written.get("metadata_sha256") != _digest_metadata(written):
+        raise CheckpointError(f"{called} is damaged (its metadata differ from their checksum): copy or train it again.")
+    metadata = _parse_metadata(written, called=called, architectures=architecture_names())
+    if written.get("weights_sha256") != _digest_tensors(tensors):
+        raise CheckpointError(f"{called} is damaged (its weights differ from their checksum): copy or train it again.")
+    network = _new_network(metadata.architecture)
+    _check_tensors(tensors, network.state_dict(), called=called)
+    network.load_state_dict(tensors)
+    return network, metadata
+
+
+def _parse_onnx(data: bytes, path: Path) -> tuple[DigitNetwork, CheckpointMetadata]:
+    network, provenance, declared = load_onnx(data, path)
+    silent = CheckpointMetadata("onnx", provenance=provenance)
+    written = {name: json.dumps(value) for name, value in asdict(silent).items()} | declared
+    return network, _parse_metadata(written, called=str(path), architectures=[silent.architecture])
+
+
+def _parse_metadata(written: Mapping[str, str], *, called: str, architectures: Collection[str]) -> CheckpointMetadata:
+    try:
+        written = {"refusal_score": json.dumps(_FIRST_SCORE), **written}
+        values = {name: json.loads(written[name]) for name in CheckpointMetadata.__dataclass_fields__}
+        values |= {name: tuple(values[name]) for name in ("class_names", "trained_on")}
+        metadata = CheckpointMetadata(**values)
+        if not all(isinstance(value, dict) for value in (metadata.recipe, metadata.provenance)):
+            raise TypeError("recipe and provenance must be objects")
+        if not all(isinstance(name, str) for name in metadata.trained_on):
+            raise TypeError("trained_on must hold names")
+        usable = (
+            metadata.architecture in architectures
+            and metadata.preprocessing == PREPROCESSING
+            and metadata.class_names == CLASS_NAMES
+            and _LEAST_TEMPERATURE <= float(metadata.temperature) <= 1 / _LEAST_TEMPERATURE
+            and metadata.refusal_score in REFUSAL_SCORES
+            and _is_threshold(float(metadata.refusal_threshold), metadata.refusal_score)
+        )
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise CheckpointError(f"{called} has unreadable metadata ({error}): train it again.") from error
+    if not usable:
+        raise CheckpointError(
+            f"{called} needs what this program does not have: architecture {metadata.architecture!r}, preprocessing "
+            f"{metadata.preprocessing!r}, temperature {metadata.temperature!r}, threshold "
+            f"{metadata.refusal_threshold!r} of {metadata.refusal_score!r}. "
+            f"Known architectures: {', '.join(architectures)}."
+        )
+    return metadata
+
+
+def _is_threshold(value: float, score: RefusalScore) -> bool:
+    return 0 <= value <= 1 if score == "confidence" else math.isfinite(value)
+
+
+def _parse_state_dict(data: bytes, *, called: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of a foreign pickle protocol: it is refused or it loads
+            contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except UNPICKLING_ERRORS as error:
+        raise CheckpointError(
+            f"{called} is no state dict that can be loaded safely: "
+            "save it with `torch.save(model.state_dict(), ...)`, not the whole model."
+        ) from error
+    if isinstance(contents, dict):  # some trainers wrap it
+        contents = contents.get("state_dict", contents.get("model_state_dict", contents))
+    if not isinstance(contents, dict) or not all(isinstance(value, Tensor) for value in contents.values()):
+        raise CheckpointError(f"{called} holds no state dict: save it with `torch.save(model.state_dict(), ...)`.")
+    return _network_from_tensors({str(name): value for name, value in contents.items()}, called=called)
+
+
+def _network_from_tensors(tensors: dict[str, Tensor], *, called: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+    """The known network that these tensors fit: by keys and shapes, else by the order of shapes alone."""
+    tensors = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
+    candidates = [
+        (architecture, _new_network(architecture, batch_norm=batch_norm))
+        for architecture in architecture_names()
+        for batch_norm in ((False, True) if has_batch_norm(architecture) else (False,))
+    ]
+    for by_keys in (True, False):
+        for architecture, network in candidates:
+            expected = _expected_tensors(network)
+            if _shapes(tensors, by_keys=by_keys) == _shapes(expected, by_keys=by_keys):
+                renamed = dict(zip(expected, tensors.values(), strict=True)) if not by_keys else tensors
+                _check_tensors(renamed, expected, called=called)
+                network.load_state_dict(renamed, strict=False)  # only num_batches_tracked can be missing
+                folded = network.folded()
+                _check_tensors(folded.state_dict(), folded.state_dict(), called=called)
+                return folded, CheckpointMetadata(architecture)
+    raise CheckpointError(
+        f"{called} fits none of the known networks ({', '.join(architecture_names())}): "
+        f"it has {len(tensors)} tensors, {_summary(tensors)}."
+    )
+
+
+def _expected_tensors(network: DigitNetwork) -> dict[str, Tensor]:
+    return {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def _shapes(tensors: Mapping[str, Tensor], *, by_keys: bool) -> object:
+    if by_keys:
+        return {name: value.shape for name, value in tensors.items()}
+    return [value.shape for value in tensors.values()]
+
+
+def _summary(tensors: Mapping[str, Tensor]) -> str:
+    first = [f"{name} {tuple(value.shape)}" for name, value in list(tensors.items())[:3]]
+    return ", ".join(first) + (", ..." if len(tensors) > 3 else "") if first else "none at all"
+
+
+def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, called: str) -> None:
+    if _shapes(tensors, by_keys=True) != _shapes(expected, by_keys=True):
+        raise CheckpointError(f"{called} has weights that do not fit its architecture: {_summary(tensors)}.")
+    for name, value in tensors.items():
+        if value.layout is not torch.strided or value.device.type != "cpu":
+            raise CheckpointError(f"{called} has no plain numbers in {name}: save it as a dense tensor.")
+        if value.dtype != torch.float32:
+            raise CheckpointError(f"{called} has {value.dtype} values in {name}: save it as float32.")
+        if not torch.isfinite(value).all():
+            raise CheckpointError(f"{called} has values in {name} that are no numbers: train it again.")
+
+
+def _new_network(architecture: str, *, batch_norm: bool = False) -> DigitNetwork:
+    """A network to be filled, made without touching the program's random numbers."""
+    with torch.random.fork_rng(devices=[]):
+        return build_network(architecture, batch_norm=batch_norm)
+
+
+def _digest_metadata(written: Mapping[str, str]) -> str:
+    covered = sorted((name, value) for name, value in written.items() if name != "metadata_sha256")
+    return hashlib.sha256(json.dumps(covered).encode()).hexdigest()
+
+
+def _digest_tensors(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,94 @@
+"""Numbers: the digits on one picture found, taken apart where they touch, each read, and put together in order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitcore.imaging.components import Box
+from digitcore.imaging.preprocessing import DigitImage, extract_ink
+from digitcore.imaging.segmentation import find_digits, find_lines
+from digitcore.models.classifier import DigitClassifier, Prediction
+from digitcore.models.touching import is_doubtful, read_apart
+
+__all__ = ["FoundDigit", "NumberReading", "read_number", "read_number_if_several"]
+
+_LEAST_WIDTH = 0.95  # of two digits that touch, as a share of their height
+_SURE = 0.98  # of all of them
+
+
+@dataclass(frozen=True, eq=False)
+class FoundDigit:
+    """One digit of a number."""
+
+    box: Box
+    """left, top, right, bottom of its ink, in pixels of the reading's `ink`; right and bottom are exclusive."""
+    ink: NDArray[np.uint8]
+    """The same ink (bottom - top, right - left), 255 = ink, without that of its neighbours."""
+    prediction: Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class NumberReading:
+    """What a checkpoint reads on a picture of several digits."""
+
+    ink: NDArray[np.uint8]  # (H, W), 255 = ink
+    digits: tuple[FoundDigit, ...]
+    """In reading order: line by line from the top, each line from left to right."""
+    number: str
+    """The digits as text, lines separated by a space; empty where no digit was found."""
+    confidence: float
+    """That all digits are right: the product of theirs; 0 where there is none."""
+    accepted: bool
+    """False where no digit was found or one is not accepted; `reason` then says why."""
+    reason: str | None
+
+
+def read_number(classifier: DigitClassifier, image: DigitImage) -> NumberReading:
+    """The number on a picture. A blank one gives an empty number that is not accepted.
+
+    Raises:
+        ImageError: its pixels cannot be used.
+        ValueError: an array that is not uint8 of shape (H, W), (H, W, 3) or (H, W, 4).
+    """
+    ink = extract_ink(image)
+    lines = find_lines(ink)
+    read = iter(read_apart(classifier, [digit for line in lines for digit in line]))
+    read_lines = [[each for _ in line for each in next(read)] for line in lines]
+    digits = tuple(FoundDigit(each.digit.box, each.digit.ink, each.prediction) for line in read_lines for each in line)
+    number = " ".join("".join(str(each.prediction.digit) for each in line) for line in read_lines)
+    reason = _reason(digits)
+    confidence = float(np.prod([digit.prediction.confidence for digit in digits])) if digits else 0.0
+    return NumberReading(ink, digits, number, confidence, reason is None, reason)
+
+
+def read_number_if_several(
+    classifier: DigitClassifier, image: DigitImage, prediction: Prediction
+) -> NumberReading | None:
+    """The number on a picture with this prediction as one digit, where it shows several; None where it shows one.
+
+    Digits that stand apart are several in any case. Ink in one place is tried only where it is doubtful as one digit,
+    and must be wide and its parts beyond doubt and not all 1, since many a letter falls into parts that look like
+    digits, an M, a v or a w into 1s. So 8 of 10 pairs of pen digits that touch are taken apart, and 1 of 40 letters.
+
+    Raises:
+        ImageError, ValueError: as for `read_number`.
+    """
+    if len(find_digits(prediction.preprocessed.ink)) > 1:
+        return read_number(classifier, image)
+    left, top, right, bottom = box = prediction.preprocessed.box
+    if right - left < _LEAST_WIDTH * (bottom - top) or not is_doubtful(box, prediction):
+        return None
+    reading = read_number(classifier, image)
+    is_number = len(reading.digits) > 1 and reading.accepted and reading.confidence >= _SURE
+    return reading if is_number and set(reading.number) != {"1"} else None
+
+
+def _reason(digits: tuple[FoundDigit, ...]) -> str | None:
+    """Why a number is not accepted; None where it is."""
+    if not digits:
+        return "The picture is blank: draw or choose a number that stands out from its ground."
+    for position, digit in enumerate(digits, start=1):
+        if not digit.prediction.accepted:
+            return f"digit {position} of {len(digits)}: {digit.prediction.reason}"
+    return None

@@ -1,0 +1,234 @@
+"""Refusals: pictures whose answer should not be relied on, each with the reason and what to do about it.
+
+Some are seen in the ink itself, whatever a network says of it: there is none, it is a dot, a filled shape, a hole in
+a card, a scribble, several digits, cut off at the edge. The rest are seen in the network's logits: it is torn between
+digits, or they look like none. The ink is measured in the unit of its own longer side, so neither size nor place nor
+colour change a verdict. The limits lie beyond the digits that were looked at, MNIST's validation digits and the pen
+digits of writers 1 to 20 drawn with three brushes: of the former one in 5,000 is refused by its ink, of the latter
+one in 300.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+from scipy.special import logsumexp, softmax
+
+from digitcore.imaging.segmentation import find_digits
+
+__all__ = ["REFUSAL_SCORES", "Refusal", "RefusalKind", "RefusalScore", "refusal_scores", "refuse_answer", "refuse_ink"]
+
+RefusalKind: TypeAlias = Literal[
+    "blank", "dot", "filled", "inverted", "cut off at the edge", "several digits", "scribble", "unsure", "no digit"
+]
+RefusalScore: TypeAlias = Literal["confidence", "energy"]
+REFUSAL_SCORES: tuple[RefusalScore, ...] = get_args(RefusalScore)
+"""What a checkpoint's threshold may be compared with."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an answer should not be relied on."""
+
+    kind: RefusalKind
+    advice: str
+
+    @property
+    def reason(self) -> str:
+        """The kind and what to do about it, in words."""
+        return f"{self.kind}: {self.advice}"
+
+
+_BLANK = Refusal("blank", "draw or choose a digit")
+_DOT = Refusal("dot", "draw a larger digit")
+_FILLED = Refusal("filled", "draw the lines of a digit, with a thinner brush")
+_INVERTED = Refusal("inverted", "leave a margin of the digit's own ground around it")
+_CUT_OFF = Refusal("cut off at the edge", "leave some room around the digit")
+_SEVERAL = Refusal("several digits", "read them as a number")
+_SCRIBBLE = Refusal("scribble", "draw one digit, in few lines")
+_NO_DIGIT = Refusal("no digit", "it looks like none of the ten")
+
+_SIDE = 80  # pixels of the longer side of the ink where it is measured
+_LEAST_DOT = 0.5  # shorter side of a dot, as a share of the longer one
+_BLOB = 0.85  # widest place of a dot, as a share of its shorter side
+_SMALL = 0.25  # longer side of a dot, as a share of the picture's
+_WIDEST = 0.6  # widest place of a digit, as a share of its longer side
+_FULLEST = 0.7  # share of its box that a digit inks, where it inks all four corners
+_MOST_HOLES = 4
+_MOST_PIECES = 5
+_LONGEST = 4.5  # length of all lines, as a multiple of the longer side
+_LONGEST_OUTLINE = 8.6  # likewise of their outline
+_LEAST_HOLE = 6 / _SIDE**2
+_LEAST_PIECE = 0.02  # as a share of the ink
+_LEAST_CUT = 0.8  # ink along the edge, as a share of the line's width, where a line goes on beyond it
+_LEAST_SPACE = 0.12  # between two digits, as a share of the taller
+_LEAST_HEIGHT = 0.6  # of a digit beside another, as a share of it
+_TOUCH = 32  # of 255
+_SOLID = 128  # of 255
+_TORN = 0.8  # two digits hold this much of the probability between them: it is one of them
+
+
+def refuse_ink(ink: NDArray[np.uint8]) -> Refusal | None:
+    """Why this ink (H, W), 255 = ink, is not one whole digit, whatever a network says of it; None: it may be one."""
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if len(rows) == 0:
+        return _BLANK
+    shape = _measure(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    if shape.aspect >= _LEAST_DOT and shape.widest >= _BLOB * shape.aspect:
+        return _DOT if shape.side < _SMALL * max(ink.shape) else _FILLED
+    if shape.widest >= _WIDEST:
+        return _FILLED
+    if shape.is_card:
+        return _INVERTED
+    if _is_cut_off(ink, width=shape.width * shape.side):
+        return _CUT_OFF
+    if shape.pieces > 1 and _are_several(ink):
+        return _SEVERAL
+    return _SCRIBBLE if shape.is_tangled else None
+
+
+def refusal_scores(logits: NDArray[np.floating], score: RefusalScore) -> NDArray[np.float64]:
+    """How much each row of calibrated logits (N, 10) speaks for a digit, float64 (N,): the greater, the more.
+
+    `confidence` is the greatest probability, in single precision as predictions have it. `energy` is the logarithm of
+    the sum of the exponentials (the negative of the free energy): unlike the confidence it falls where nothing speaks
+    for any digit, however the remainder is shared out.
+
+    Source: W. Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020.
+    """
+    values = logits.astype(np.float64)
+    if score == "confidence":
+        values = softmax(values, axis=1).astype(np.float32).max(axis=1)
+    else:
+        values = logsumexp(values, axis=1)
+    return values.astype(np.float64)
+
+
+def refuse_answer(logits: NDArray[np.float32], *, score: RefusalScore, threshold: float) -> Refusal | None:
+    """Why an answer with these calibrated logits (10,) should not be relied on: its score is below the threshold."""
+    if refusal_scores(logits[np.newaxis], score)[0] >= threshold:
+        return None
+    probabilities = softmax(logits.astype(np.float64))
+    second, best = np.argsort(probabilities)[-2:]
+    if score == "confidence" or probabilities[second] + probabilities[best] >= _TORN > probabilities[best]:
+        return Refusal("unsure", f"{probabilities[best]:.0%} for the best answer, {best}")
+    return _NO_DIGIT
+
+
+# --- the shape of ink ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Measures of ink, in the unit of the longer side of its box."""
+
+    side: int
+    """That unit, in pixels of the picture."""
+    aspect: float
+    """Shorter side of the box."""
+    widest: float
+    """Diameter of the largest disc in the ink."""
+    width: float
+    """Of its lines, the median."""
+    length: float
+    """Of all lines together: the area divided by their width."""
+    outline: float
+    """Length of the ink's outline, holes and all."""
+    pieces: int
+    holes: int
+    is_card: bool
+    """Whether it fills its box, corners and all."""
+
+    @property
+    def is_tangled(self) -> bool:
+        """Whether there are more lines, holes or pieces than any digit has."""
+        return (
+            self.holes > _MOST_HOLES
+            or self.pieces > _MOST_PIECES
+            or self.length > _LONGEST
+            or self.outline > _LONGEST_OUTLINE
+        )
+
+
+def _measure(cropped: NDArray[np.uint8]) -> _Shape:
+    """Measures of the ink in its box (h, w)."""
+    side = max(cropped.shape)
+    height, width = (max(1, round(length * _SIDE / side)) for length in cropped.shape)
+    scaled = np.asarray(Image.fromarray(cropped).resize((width, height), Image.Resampling.BILINEAR))
+    solid = np.pad(scaled >= min(_SOLID, int(scaled.max())), 1)
+    depth = ndimage.distance_transform_edt(solid)
+    ridge = solid & (depth == ndimage.maximum_filter(depth, size=3))
+    line = 2 * float(np.median(depth[ridge]))
+    area = int(np.count_nonzero(solid))
+    steps = np.count_nonzero(solid[1:] != solid[:-1]) + np.count_nonzero(solid[:, 1:] != solid[:, :-1])
+    grounds, pieces = _sizes(~solid, reach=1), _sizes(solid, reach=2)
+    corners = solid[[1, 1, -2, -2], [1, -2, 1, -2]]
+    return _Shape(
+        side=side,
+        aspect=min(height, width) / _SIDE,
+        widest=2 * float(depth.max()) / _SIDE,
+        width=line / _SIDE,
+        length=area / line / _SIDE,
+        outline=float(steps) * np.pi / 4 / _SIDE,
+        pieces=int(np.count_nonzero(pieces >= _LEAST_PIECE * area)),
+        holes=int(np.count_nonzero(grounds >= _LEAST_HOLE * _SIDE**2)) - 1,
+        is_card=bool(corners.all() and area >= _FULLEST * height * width and min(height, width) >= _LEAST_DOT * _SIDE),
+    )
+
+
+def _are_several(ink: NDArray[np.uint8]) -> bool:
+    """Whether digits stand beside each other, with a space between them.
+
+    Fewer than are found: two strokes of a 4, a broken bow or a flying bar overlap or stand closer.
+    """
+    boxes = sorted(digit.box for digit in find_digits(ink))
+    heights = [bottom - top for _, top, _, bottom in boxes]
+    most = max(heights, default=0)
+    return (
+        len(boxes) > 1
+        and min(heights) >= _LEAST_HEIGHT * most
+        and all(right[0] - left[2] >= _LEAST_SPACE * most for left, right in pairwise(boxes))
+    )
+
+
+def _sizes(pixels: NDArray[np.bool_], *, reach: int) -> NDArray[np.int64]:
+    """Pixels of each connected piece, touching by edges (reach 1) or by corners too (2)."""
+    labels, _ = ndimage.label(pixels, structure=ndimage.generate_binary_structure(2, reach))
+    return np.bincount(labels.ravel())[1:]
+
+
+# --- the edge of the picture -----------------------------------------------------------------------------------------
+
+
+def _is_cut_off(ink: NDArray[np.uint8], *, width: float) -> bool:
+    """Whether a line of this width, in pixels, goes on beyond the edge of the picture.
+
+    A round end or bow that only touches the edge has less ink there than a line is wide. Where the ink touches two
+    opposite sides, or all four, the picture was cropped to it; and MNIST's own digits may touch a side when their mass
+    is centred.
+    """
+    sides = (ink[0], ink[-1], ink[:, 0], ink[:, -1])
+    top, bottom, left, right = (bool((side >= _TOUCH).any()) for side in sides)
+    is_cropped = top == bottom and left == right
+    if is_cropped or _is_laid_out_like_mnist(ink):
+        return False
+    return max(_longest_run(side >= _SOLID) for side in sides) >= max(1.0, _LEAST_CUT * width)
+
+
+def _longest_run(marked: NDArray[np.bool_]) -> int:
+    ends = np.flatnonzero(np.diff(np.r_[0, marked.view(np.int8), 0]))
+    return int((ends[1::2] - ends[::2]).max(initial=0))
+
+
+def _is_laid_out_like_mnist(ink: NDArray[np.uint8]) -> bool:
+    """Whether the longer side of the ink takes 20 of 28 parts of a square picture and its mass lies in the middle."""
+    side = len(ink)
+    if ink.shape != (side, side):
+        return False
+    extents = (int(np.ptp(np.flatnonzero(ink.any(axis=axis)))) + 1 for axis in (0, 1))
+    centre = np.array(ndimage.center_of_mass(ink)) + 0.5
+    return abs(max(extents) * 28 / side - 20) < 0.5 and bool((np.abs(centre * 28 / side - 14) < 1.1).all())

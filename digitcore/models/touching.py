@@ -1,0 +1,88 @@
+"""Digits that touch, taken apart by what a network reads in the parts.
+
+Ink alone does not tell two digits that touch from one: an 8 is two circles, a 4 two strokes that meet. So ink that a
+network is sure of stays whole; where it is not, or where the ink is too wide for one digit, all parts between the cuts
+of `digitcore.imaging.seams` are read at once, and the row of them that is read best is taken where it beats the whole.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitcore.imaging.components import Box
+from digitcore.imaging.seams import Part, find_parts
+from digitcore.imaging.segmentation import DigitInk
+from digitcore.models.classifier import DigitClassifier, Prediction
+
+__all__ = ["ReadInk", "is_doubtful", "read_apart"]
+
+_SURE = 0.9  # confidence of a whole that is left alone, unless it is too wide
+_NARROW = 0.6  # times as wide as high: less is one digit, or two 1s that nothing tells from a 0 or a 4
+_WIDE = 2.0  # times as wide as high: no pen digit is, though many a 0 comes near it
+_TOO_WIDE = 6.0  # what each further height in width counts against a whole, as a logarithm of probability
+_REFUSED = 2.0  # likewise a refusal
+_CROSSED = 0.15  # a cut through as much ink as the whole is high
+_BETTER = 1.0  # by which a row of parts has to beat the whole
+_EACH = 0.3  # each digit: of readings that are equally good, the one of fewer digits
+_LEAST_PROBABILITY = 1e-6
+_SHAPELESS = ("blank", "dot", "filled", "inverted")  # refusals of what has no strokes to be taken apart
+
+
+@dataclass(frozen=True, eq=False)
+class ReadInk:
+    """The ink of one digit, and what was read in it."""
+
+    digit: DigitInk
+    prediction: Prediction
+
+
+def is_doubtful(box: Box, prediction: Prediction) -> bool:
+    """Whether ink in this box that was read so may be several digits that touch."""
+    left, top, right, bottom = box
+    width = (right - left) / (bottom - top)
+    if prediction.refusal is not None:
+        return width >= _NARROW and prediction.refusal.kind not in _SHAPELESS
+    return width > _WIDE or (width >= _NARROW and prediction.confidence < _SURE)
+
+
+def read_apart(classifier: DigitClassifier, digits: Sequence[DigitInk]) -> list[list[ReadInk]]:
+    """What is read in each ink: itself, or its parts from left to right, which together have all of its ink."""
+    wholes = _read(classifier, digits)
+    offered = [find_parts(whole.digit) if is_doubtful(whole.digit.box, whole.prediction) else [] for whole in wholes]
+    read = iter(_read(classifier, [part.digit for parts in offered for part in parts]))
+    return [_best(whole, [(part, next(read)) for part in parts]) for whole, parts in zip(wholes, offered, strict=True)]
+
+
+def _read(classifier: DigitClassifier, digits: Sequence[DigitInk]) -> list[ReadInk]:
+    inks: list[NDArray[np.uint8]] = [np.pad(digit.ink, 1) for digit in digits]  # or an end may seem to be cut off
+    return [ReadInk(*each) for each in zip(digits, classifier.predict_inks(inks), strict=True)]
+
+
+def _best(whole: ReadInk, parts: Sequence[tuple[Part, ReadInk]]) -> list[ReadInk]:
+    """The row of parts from the left edge to the right one that is read best, or the whole where none is better.
+
+    A whole that is accepted gives way to accepted parts only.
+    """
+    left, top, right, bottom = whole.digit.box
+    width = (right - left) / (bottom - top)
+    unread = (-math.inf, [whole])
+    rows: dict[int, tuple[float, list[ReadInk]]] = {0: (0.0, [])}  # the best so far from 0 to a cut
+    for part, read in parts:
+        if whole.prediction.accepted and not read.prediction.accepted:
+            continue
+        before, row = rows.get(part.start, unread)
+        score = before + _score(read.prediction) - _CROSSED * part.crossed
+        if score > rows.get(part.end, unread)[0]:
+            rows[part.end] = (score, [*row, read])
+    score, row = rows.get(max((part.end for part, _ in parts), default=-1), unread)
+    to_beat = _score(whole.prediction) - _TOO_WIDE * max(0.0, width - _WIDE) + _BETTER
+    return row if score > to_beat else [whole]
+
+
+def _score(prediction: Prediction) -> float:
+    """How well a digit is read, as a logarithm of probability."""
+    refused = 0.0 if prediction.accepted else _REFUSED
+    return math.log(max(prediction.confidence, _LEAST_PROBABILITY)) - refused - _EACH

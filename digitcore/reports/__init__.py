@@ -1,0 +1,1 @@
+"""Charts, comparison reports and model cards."""

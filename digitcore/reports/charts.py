@@ -1,0 +1,434 @@
+"""Altair builders: a table in, a chart out. They work on light and dark grounds; colour is never the only sign."""
+
+from typing import Any, TypeAlias
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from digitcore.evaluation.comparison import SIGNIFICANCE_LEVEL
+
+__all__ = [
+    "ALL",
+    "Chart",
+    "confidence_histogram",
+    "confusion_difference",
+    "confusion_heatmap",
+    "cost_chart",
+    "coverage_chart",
+    "pair_matrix",
+    "per_digit_chart",
+    "reliability_diagram",
+    "specification",
+]
+
+Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
+
+ALL = "all"
+"""Stands for every class in a confusion heat map's margins."""
+
+_BLUE, _ORANGE, _GREY = "#2f74c8", "#d9822b", "#8a8a8a"
+_ON_DARK, _ON_LIGHT = "#ffffff", "#222222"
+_SHARES = alt.Axis(format="%")
+_MOST_NAMES = 25  # that fit into one chart
+
+
+def specification(chart: Chart) -> dict[str, Any]:
+    """The Vega-Lite specification of a chart, its data inside, in the look of whatever page draws it.
+
+    Making it takes far longer than drawing it, so it is worth keeping.
+    """
+    made: dict[str, Any] = chart.to_dict()
+    made.pop("config", None)  # sizes and colours of Altair's own look
+    return made
+
+
+def reliability_diagram(table: pd.DataFrame) -> Chart:
+    """Accuracy against confidence, with intervals; on the diagonal the network is as right as it says.
+
+    table: of `metrics.reliability_table`.
+    """
+    x = alt.X("confidence:Q", title="mean confidence of the bin", axis=_SHARES, scale=alt.Scale(domain=[0, 1]))
+    tooltip = [
+        alt.Tooltip("confidence:Q", format=".2%"),
+        alt.Tooltip("accuracy:Q", format=".2%"),
+        alt.Tooltip("low:Q", title="interval from", format=".2%"),
+        alt.Tooltip("high:Q", title="to", format=".2%"),
+        alt.Tooltip("digits:Q", format=","),
+    ]
+    base = alt.Chart(table)
+    diagonal = (
+        alt.Chart(pd.DataFrame({"confidence": [0.0, 1.0], "accuracy": [0.0, 1.0]}))
+        .mark_line(color=_GREY, strokeDash=[4, 4])
+        .encode(x=x, y=alt.Y("accuracy:Q", title="accuracy, with 95 % interval"))
+    )
+    intervals = base.mark_rule(color=_BLUE, strokeWidth=2).encode(
+        x=x, y=alt.Y("low:Q", axis=_SHARES, scale=alt.Scale(domain=[0, 1])), y2="high:Q"
+    )
+    points = base.mark_point(color=_BLUE, filled=True, opacity=1).encode(
+        x=x,
+        y=alt.Y("accuracy:Q", title="accuracy, with 95 % interval"),
+        size=alt.Size("digits:Q", scale=alt.Scale(type="log", range=[30, 300]), legend=None),
+        tooltip=tooltip,
+    )
+    return alt.layer(diagonal, intervals, points).properties(
+        height=280, description="Reliability diagram: accuracy against confidence in each bin"
+    )
+
+
+def confidence_histogram(digits: pd.DataFrame) -> Chart:
+    """How many right and wrong answers were given with which confidence, side by side; counts on a logarithmic scale.
+
+    digits: with `confidence` and `right`, as of `metrics.digit_table`.
+    """
+    edges = np.linspace(0.1, 1, 10)
+    rows = []
+    for answer, inside in (("right", digits["right"]), ("wrong", ~digits["right"])):
+        counts, _ = np.histogram(digits["confidence"][inside], bins=edges)
+        rows += [(f"{lower:.0%}", answer, int(n)) for lower, n in zip(edges, counts, strict=False) if n]
+    table = pd.DataFrame(rows, columns=["from", "answer", "digits"])
+    answers = alt.Scale(domain=["right", "wrong"], range=[_BLUE, _ORANGE])
+    bars = (
+        alt.Chart(table)
+        .mark_bar()
+        .encode(
+            x=alt.X("from:O", title="confidence, in steps of 10 per cent", sort=None, axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("answer:N", sort=["right", "wrong"]),
+            y=alt.Y("digits:Q", title="digits (logarithmic)", scale=alt.Scale(type="log", domainMin=0.5), stack=None),
+            color=alt.Color("answer:N", scale=answers, legend=alt.Legend(orient="top", title=None)),
+            tooltip=["answer:N", alt.Tooltip("from:O", title="confidence from"), alt.Tooltip("digits:Q", format=",")],
+        )
+    )
+    numbers = bars.mark_text(dy=-6, fontSize=10).encode(text=alt.Text("digits:Q", format=","))
+    return alt.layer(bars, numbers).properties(
+        height=280, description="Histogram of confidence, right and wrong answers side by side"
+    )
+
+
+def coverage_chart(table: pd.DataFrame, *, coverage: float) -> Chart:
+    """Accuracy of the digits answered against the share answered, the share picked marked by a line.
+
+    Begins where it becomes interesting: at four fifths of the digits, or below the share picked.
+    table: of `metrics.coverage_table`.
+    """
+    start = min(0.8, float(np.floor(coverage * 10) / 10))
+    shown = table[table["coverage"] >= start]
+    x = alt.X("coverage:Q", title="digits answered", axis=_SHARES, scale=alt.Scale(domain=[start, 1]))
+    y_scale = alt.Scale(domain=[float(shown["low"].min()), 1], nice=True)
+    base = alt.Chart(shown)
+    band = base.mark_area(color=_BLUE, opacity=0.2, clip=True).encode(
+        x=x, y=alt.Y("low:Q", scale=y_scale, axis=alt.Axis(format=".1%")), y2="high:Q"
+    )
+    line = base.mark_line(color=_BLUE, clip=True).encode(
+        x=x,
+        y=alt.Y("accuracy:Q", scale=y_scale, title="accuracy of those, with 95 % interval"),
+        tooltip=[
+            alt.Tooltip("threshold:Q", format=".4f"),
+            alt.Tooltip("answered:Q", format=","),
+            alt.Tooltip("errors:Q", format=","),
+            alt.Tooltip("accuracy:Q", format=".3%"),
+        ],
+    )
+    here = (
+        alt.Chart(pd.DataFrame({"coverage": [coverage]}))
+        .mark_rule(color=_ORANGE, strokeWidth=2, strokeDash=[6, 3])
+        .encode(x="coverage:Q")
+    )
+    return alt.layer(band, line, here).properties(
+        height=280, description="Accuracy of the answered digits against the share that is answered"
+    )
+
+
+def confusion_heatmap(
+    matrix: NDArray[np.int64],
+    *,
+    order: list[int],
+    normalised: str | None = None,
+    logarithmic: bool = False,
+    diagonal: bool = False,
+    selected: tuple[str, str] | None = None,
+    titles: tuple[str, str] = ("true", "predicted"),
+) -> Chart:
+    """A confusion matrix (true in rows) that can be clicked: its selection is called "cell".
+
+    `titles` are those of rows and columns, for matrices of other things; in the selection and in the data rows are
+    always `true` and columns `predicted`.
+
+    The margins, called `ALL`, hold the errors of a whole row or column. `normalised` is None, "row" or "column".
+    Without the diagonal, colour is spread over the errors alone. `selected` (true, predicted) is framed.
+    """
+    table = _cells(matrix, order=order, normalised=normalised, diagonal=diagonal, selected=selected)
+    names = [*(str(digit) for digit in order), ALL]
+    x, y = _matrix_axes(names, titles)
+    shaded = table["shade"].max()
+    scale = alt.Scale(scheme="blues", type="symlog" if logarithmic else "linear", domain=[0, float(shaded) or 1.0])
+    picked = alt.selection_point(name="cell", fields=["true", "predicted"], on="click", clear=False)
+    base = alt.Chart(table).encode(x=x, y=y)
+    cells = (
+        base.mark_rect(stroke=_GREY, strokeWidth=0.4)
+        .encode(
+            color=alt.condition(
+                "datum.inside", alt.Color("shade:Q", scale=scale, legend=None), alt.value("transparent")
+            ),
+            tooltip=[
+                alt.Tooltip("true:N", title=titles[0]),
+                alt.Tooltip("predicted:N", title=titles[1]),
+                alt.Tooltip("count:Q", format=","),
+                alt.Tooltip("tip:N", title="share"),
+            ],
+        )
+        .add_params(picked)
+    )
+    frame = base.transform_filter("datum.selected").mark_rect(fillOpacity=0, stroke=_ORANGE, strokeWidth=3)
+    numbers = [
+        base.transform_filter(alt.datum.ink == ink).mark_text(fontSize=11, color=ink).encode(text="text:N")
+        for ink in (_ON_DARK, _ON_LIGHT, _GREY)
+    ]
+    return alt.layer(cells, *numbers, frame).properties(
+        height=440, description=f"Matrix of digits: {titles[0]} in rows, {titles[1]} in columns"
+    )
+
+
+def confusion_difference(a: NDArray[np.int64], b: NDArray[np.int64]) -> Chart:
+    """What confusion matrix b (10, 10) has more or fewer of than a off the diagonal; its selection is called "cell"."""
+    change = b - a
+    table = pd.DataFrame(
+        [
+            {
+                "true": str(true),
+                "predicted": str(predicted),
+                "a": int(a[true, predicted]),
+                "b": int(b[true, predicted]),
+                "change": int(change[true, predicted]) if true != predicted else 0,
+            }
+            for true in range(len(a))
+            for predicted in range(len(a))
+        ]
+    )
+    table["text"] = [f"{each:+d}" if each else "" for each in table["change"]]
+    most = max(1, int(table["change"].abs().max()))
+    table["ink"] = np.where(table["change"].abs() > 0.55 * most, _ON_DARK, _ON_LIGHT)
+    x, y = _matrix_axes([str(digit) for digit in range(len(a))], ("true", "predicted"))
+    base = alt.Chart(table).encode(x=x, y=y)
+    scale = alt.Scale(domain=[-most, 0, most], range=[_BLUE, "#f4f4f4", _ORANGE])
+    cells = (
+        base.mark_rect(stroke=_GREY, strokeWidth=0.4)
+        .encode(
+            color=alt.Color("change:Q", scale=scale, legend=None),
+            tooltip=[
+                "true:N",
+                "predicted:N",
+                alt.Tooltip("a:Q", title="times A did"),
+                alt.Tooltip("b:Q", title="times B did"),
+            ],
+        )
+        .add_params(alt.selection_point(name="cell", fields=["true", "predicted"], on="click", clear=False))
+    )
+    numbers = [
+        base.transform_filter(alt.datum.ink == ink).mark_text(fontSize=11, color=ink).encode(text="text:N")
+        for ink in (_ON_DARK, _ON_LIGHT)
+    ]
+    return alt.layer(cells, *numbers).properties(
+        height=440, description="Errors that B makes more often (+) or less often (-) than A"
+    )
+
+
+def per_digit_chart(table: pd.DataFrame) -> Chart:
+    """Difference in recall for each digit, with its interval; right of 0 B is better.
+
+    table: of `comparison.compare_per_digit`.
+    """
+    shown = table.assign(better=np.where(table["holm_p"] < SIGNIFICANCE_LEVEL, "told apart", "cannot tell"))
+    base = alt.Chart(shown)
+    y = alt.Y("digit:O", title="digit")
+    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=_GREY, strokeDash=[4, 4]).encode(x="zero:Q")
+    rules = base.mark_rule(color=_BLUE, strokeWidth=2).encode(
+        x=alt.X(
+            "low:Q", title="recall of B less that of A, 95 % interval of each digit alone", axis=alt.Axis(format="+.1%")
+        ),
+        x2="high:Q",
+        y=y,
+    )
+    points = base.mark_point(filled=True, opacity=1, size=70).encode(
+        x="difference:Q",
+        y=y,
+        color=alt.Color(
+            "better:N", scale=alt.Scale(domain=["cannot tell", "told apart"], range=[_BLUE, _ORANGE]), legend=None
+        ),
+        shape=alt.Shape(
+            "better:N", scale=alt.Scale(domain=["cannot tell", "told apart"], range=["circle", "diamond"]), legend=None
+        ),
+        tooltip=[
+            "digit:O",
+            alt.Tooltip("errors_a:Q", title="errors of A"),
+            alt.Tooltip("errors_b:Q", title="errors of B"),
+            alt.Tooltip("difference:Q", format="+.2%"),
+            alt.Tooltip("holm_p:Q", title="p, corrected for ten digits", format=".2g"),
+        ],
+    )
+    return alt.layer(zero, rules, points).properties(
+        height=300, description="Difference in recall between B and A, digit by digit"
+    )
+
+
+def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | None = None) -> Chart:
+    """Errors against cost, both logarithmic, the efficient frontier drawn; its selection is called "checkpoint".
+
+    table: `checkpoint`, `errors` with `low` and `high`, `efficient` and the column that `cost` names. A checkpoint
+    without errors is drawn at half an error.
+    """
+    shown = table.assign(
+        shown=table["errors"].clip(lower=0.5),
+        low=table["low"].clip(lower=0.3),
+        kind=np.where(table["efficient"], "no other is better and cheaper", "beaten"),
+    )
+    at_one_place = shown.groupby([cost, "errors"])["checkpoint"]
+    shown["names"] = np.where(at_one_place.cumcount() == 0, at_one_place.transform(", ".join), "")
+    log = alt.Scale(type="log", nice=False, padding=25)
+    x = alt.X(f"{cost}:Q", title=title, scale=log)
+    y_scale = alt.Scale(type="log", nice=False, padding=15)
+    base = alt.Chart(shown)
+    kinds = ["no other is better and cheaper", "beaten"]
+    frontier = (
+        base.transform_filter("datum.efficient")
+        .mark_line(color=_ORANGE, strokeDash=[5, 3], interpolate="step-after")
+        .encode(x=x, y=alt.Y("shown:Q", scale=y_scale))
+    )
+    intervals = base.mark_rule(color=_GREY, strokeWidth=1.5, opacity=0.6).encode(
+        x=x, y=alt.Y("low:Q", title="errors, with 95 % interval", scale=y_scale), y2="high:Q"
+    )
+    points = (
+        base.mark_point(filled=True, size=90, opacity=1)
+        .encode(
+            x=x,
+            y=alt.Y("shown:Q", scale=y_scale),
+            color=alt.Color(
+                "kind:N",
+                scale=alt.Scale(domain=kinds, range=[_ORANGE, _BLUE]),
+                legend=alt.Legend(orient="top", title=None, labelLimit=300),
+            ),
+            shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["diamond", "circle"])),
+            tooltip=["checkpoint:N", alt.Tooltip("errors:Q", format=","), alt.Tooltip(f"{cost}:Q", format=",.4~g")],
+        )
+        .add_params(alt.selection_point(name="checkpoint", fields=["checkpoint"], on="click", clear=False))
+    )
+    layers: list[Any] = [frontier, intervals, points]
+    if len(shown) <= _MOST_NAMES:
+        layers.append(
+            base.mark_text(dx=9, dy=-8, align="left", color=_GREY).encode(
+                x=x, y=alt.Y("shown:Q", scale=y_scale), text="names:N"
+            )
+        )
+    if selected is not None:
+        ring = base.transform_filter(alt.datum.checkpoint == selected)
+        layers.append(
+            ring.mark_point(size=260, color=_ORANGE, strokeWidth=2).encode(x=x, y=alt.Y("shown:Q", scale=y_scale))
+        )
+    return alt.layer(*layers).properties(height=340, description=f"Errors against {title}, both logarithmic")
+
+
+def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
+    """Errors of the checkpoint in the row less those of the one in the column; its selection is called "pair".
+
+    Filled where the two can be told apart. table: of `comparison.compare_pairs`; names: in the order to be shown.
+    """
+    forth = table[["a", "b", "errors_a", "errors_b", "holm_p", "better"]]
+    back = forth.rename(columns={"a": "b", "b": "a", "errors_a": "errors_b", "errors_b": "errors_a"})
+    both = pd.concat([forth, back], ignore_index=True)
+    shown = pd.DataFrame({"row": both["a"], "column": both["b"], "holm_p": both["holm_p"]})
+    shown["fewer"] = both["errors_a"] - both["errors_b"]
+    shown["verdict"] = np.where(both["better"] == both["a"], "better", "worse")
+    shown.loc[both["better"].isna(), "verdict"] = "cannot tell"
+    shown["text"] = [f"{int(each):+,d}" if each else "0" for each in shown["fewer"]]
+    x = alt.X(
+        "column:N",
+        sort=names,
+        title="than this one",
+        axis=alt.Axis(orient="top", labelAngle=-40, labelLimit=120, labelOverlap=False),
+    )
+    y = alt.Y(
+        "row:N", sort=names, title="errors more (+) or fewer (-)", axis=alt.Axis(labelLimit=120, labelOverlap=False)
+    )
+    base = alt.Chart(shown).encode(x=x, y=y)
+    verdicts = alt.Scale(domain=["better", "worse", "cannot tell"], range=[_BLUE, _ORANGE, "transparent"])
+    cells = (
+        base.mark_rect(stroke=_GREY, strokeWidth=0.4)
+        .encode(
+            color=alt.Color("verdict:N", scale=verdicts, legend=None),
+            tooltip=[
+                "row:N",
+                "column:N",
+                "text:N",
+                "verdict:N",
+                alt.Tooltip("holm_p:Q", title="p, Holm", format=".2g"),
+            ],
+        )
+        .add_params(alt.selection_point(name="pair", fields=["row", "column"], on="click", clear=False))
+    )
+    numbers = [
+        base.transform_filter(condition).mark_text(fontSize=12, color=ink).encode(text="text:N")
+        for condition, ink in (("datum.verdict != 'cannot tell'", _ON_DARK), ("datum.verdict == 'cannot tell'", _GREY))
+    ]
+    return alt.layer(cells, *numbers).properties(
+        height=90 + 36 * len(names), description="Pairs of checkpoints: difference in errors, filled where told apart"
+    )
+
+
+def _matrix_axes(names: list[str], titles: tuple[str, str]) -> tuple[alt.X, alt.Y]:
+    rows, columns = titles
+    return (
+        alt.X("predicted:N", sort=names, title=columns, axis=alt.Axis(orient="top", labelAngle=0, domain=False)),
+        alt.Y("true:N", sort=names, title=rows, axis=alt.Axis(domain=False)),
+    )
+
+
+def _cells(
+    matrix: NDArray[np.int64],
+    *,
+    order: list[int],
+    normalised: str | None,
+    diagonal: bool,
+    selected: tuple[str, str] | None,
+) -> pd.DataFrame:
+    """One row a cell, the margins included."""
+    shown = matrix.astype(np.float64)
+    totals = {"row": matrix.sum(axis=1, keepdims=True), "column": matrix.sum(axis=0, keepdims=True)}
+    if normalised is not None:
+        shown = shown / np.maximum(totals[normalised], 1)
+    errors = matrix - np.diag(matrix.diagonal())
+    rows: list[dict[str, Any]] = []
+    for true in order:
+        for predicted in order:
+            is_shaded = diagonal or true != predicted
+            rows.append(
+                {
+                    "true": str(true),
+                    "predicted": str(predicted),
+                    "count": int(matrix[true, predicted]),
+                    "value": shown[true, predicted],
+                    "shade": shown[true, predicted] if is_shaded else 0.0,
+                    "inside": True,
+                }
+            )
+        rows.append(_margin_cell(str(true), ALL, int(errors[true].sum())))
+    rows += [_margin_cell(ALL, str(predicted), int(errors[:, predicted].sum())) for predicted in order]
+    table = pd.DataFrame(rows)
+    table["text"] = [_cell_text(row, normalised) for row in rows]
+    table["tip"] = [f"{row['value']:.2%}" if normalised and row["inside"] else "-" for row in rows]
+    is_dark = table["shade"] > 0.55 * max(float(table["shade"].max()), 1e-12)
+    table["ink"] = np.where(is_dark, _ON_DARK, np.where(table["inside"], _ON_LIGHT, _GREY))
+    table["selected"] = [(row["true"], row["predicted"]) == selected for row in rows]
+    return table
+
+
+def _margin_cell(true: str, predicted: str, errors: int) -> dict[str, Any]:
+    return {"true": true, "predicted": predicted, "count": errors, "value": 0.0, "shade": 0.0, "inside": False}
+
+
+def _cell_text(row: dict[str, Any], normalised: str | None) -> str:
+    if row["count"] == 0:
+        return "" if row["inside"] else "0"
+    if normalised is None or not row["inside"]:
+        return str(row["count"])
+    return f"{row['value']:.1%}".removesuffix("%")

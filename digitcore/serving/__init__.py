@@ -1,0 +1,1 @@
+"""The HTTP API, the command line and the store: what the outside world talks to."""

@@ -1,0 +1,315 @@
+"""All checkpoints in order, what they cost, and how to bring one's own."""
+
+import base64
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from digitcore.data.datasets import is_available
+from digitcore.errors import DigitcoreError
+from digitcore.evaluation.evaluation import load_or_evaluate
+from digitcore.evaluation.leaderboard import ELSEWHERE, Standing, efficient_frontier
+from digitcore.models.checkpoints import SUFFIXES
+from digitcore.models.onnx import INKS, SCALES
+from digitcore.models.timing import known_milliseconds, milliseconds_per_digit
+from digitcore.settings import load_settings
+from pages.shared import resources
+from pages.shared.about import about_button
+from pages.shared.panels import error_box, input_of, picked_dataset, plain
+from pages.shared.state import CHECKPOINT, compare_several, compare_two, show_errors
+
+_COSTS = {"parameters": "parameters", "milliseconds": "milliseconds per digit on one core"}
+_TICKED, _FAILURES, _UPLOADS, _ADDED = "ticked-checkpoints", "failed-evaluations", "uploads", "added-checkpoint"
+_BAR_WIDTH, _BAR_HEIGHT = 120, 30
+_FIND_OUT = "find out"
+_INPUT_HELP = (
+    "normalised: less 0.1307, by 0.3081; unit: 0 to 1; bytes: 0 to 255. Found out: as the file declares, else what "
+    "makes the fewest errors on validation digits. Ink is bright on black, or dark on white."
+)
+
+
+def leaderboard_view() -> None:
+    """The leaderboard on the picked digits."""
+    dataset = picked_dataset()
+    if dataset == "mnist-test":
+        st.caption("The test set is for reporting: to choose between checkpoints, pick mnist-validation.")
+    standings = resources.standings(dataset)
+    if not standings:
+        st.info("There is no checkpoint yet: train one (`python -m digitcore train quick`), or add one below.")
+    _show_news()
+    _evaluate_missing(standings, dataset)
+    wanted = st.text_input(
+        "Filter", placeholder="Filter by name, recipe or architecture", key="filter", bind="query-params",
+        label_visibility="collapsed", icon=":material/search:",
+    )  # fmt: skip
+    shown = [standing for standing in standings if wanted.lower() in _words(standing)]
+    _table(shown, dataset)
+    _unusable()
+    _cost(shown)
+    _add(dataset)
+
+
+def _words(standing: Standing) -> str:
+    """What the filter looks at, in lower case."""
+    metadata = standing.entry.metadata
+    assert metadata is not None
+    return f"{standing.entry.name} {metadata.recipe.get('name', '')} {metadata.architecture}".lower()
+
+
+def _evaluate_missing(standings: list[Standing], dataset: str) -> None:
+    missing = [
+        (standing.entry.name, name)
+        for standing in standings
+        for name in dict.fromkeys((dataset, *ELSEWHERE))
+        if is_available(name) and not _is_known(standing, name, dataset)
+    ]
+    if not missing:
+        return
+    checkpoints = len({checkpoint for checkpoint, _ in missing})
+    words = f"{checkpoints} checkpoints have" if checkpoints > 1 else f"{missing[0][0]} has"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(f"{words} figures missing.", width="content")
+        begin = st.button("Evaluate", icon=":material/play_arrow:")
+        if begin:
+            st.button("Stop", icon=":material/stop:", help="What is done is kept.")
+    if not begin:
+        return
+    bar = st.progress(0.0)
+    for i, (checkpoint, name) in enumerate(missing):  # a click anywhere ends this
+        words = f"{checkpoint} on {name}: {i + 1} of {len(missing)}"
+        _evaluate(checkpoint, name, lambda done, i=i, words=words: bar.progress((i + done) / len(missing), words))
+    st.rerun()
+
+
+def _is_known(standing: Standing, name: str, dataset: str) -> bool:
+    if name == dataset:
+        return standing.summary is not None and standing.milliseconds is not None
+    return name in standing.elsewhere
+
+
+def _evaluate(checkpoint: str, dataset: str, progress) -> bool:  # noqa: ANN001  # of float
+    """Whether it could be done; else the reason is kept for the next run of the page."""
+    try:
+        classifier = resources.classifier(checkpoint)
+        load_or_evaluate(classifier, dataset, progress=progress)
+        if known_milliseconds(classifier.checkpoint.digest) is None:
+            milliseconds_per_digit(classifier)
+    except DigitcoreError as error:
+        st.session_state.setdefault(_FAILURES, []).append(str(error))
+        return False
+    return True
+
+
+def _show_news() -> None:
+    for failure in st.session_state.pop(_FAILURES, []):
+        st.error(plain(failure), icon=":material/error:")
+    added = st.session_state.pop(_ADDED, None)
+    if added is not None:
+        st.success(f"{plain(added)} stands in the leaderboard.", icon=":material/check:")
+
+
+def _table(standings: list[Standing], dataset: str) -> None:
+    if not standings:
+        if st.session_state["filter"]:
+            st.info("No checkpoint has such a name, recipe or architecture.")
+        return
+    figures = _figures(standings)
+    shown = figures.assign(bar=_bars(standings))
+    order = [
+        "checkpoint",
+        "errors",
+        "bar",
+        "accuracy",
+        *[c for c in figures if c not in ("checkpoint", "errors", "accuracy")],
+    ]
+    names = [standing.entry.name for standing in standings]
+    ticked = st.session_state.get(_TICKED, [])
+    key = f"standings-{hash((dataset, *names))}"  # ticks belong to places, which change with the order
+    picked = st.dataframe(
+        shown[order], hide_index=True, on_select="rerun", selection_mode="multi-row", key=key,
+        column_config=_columns(), height=min(38 + 35 * len(shown), 560), placeholder="",
+        selection_default={"selection": {"rows": [names.index(name) for name in ticked if name in names]}},
+    )  # fmt: skip
+    hidden = [name for name in ticked if name not in names and name in resources.checkpoint_library().usable_names()]
+    names = hidden + [names[row] for row in picked.selection.rows]
+    st.session_state[_TICKED] = names
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button(
+            "A against B", icon=":material/compare_arrows:", disabled=len(names) != 2, on_click=compare_two,
+            args=tuple(names[:2]) if len(names) == 2 else None, help="Tick two checkpoints.",
+        )  # fmt: skip
+        st.button(
+            "Together", icon=":material/stacks:", disabled=len(names) < 2, on_click=compare_several, args=(names,),
+            help="Tick two or more: pairs, common errors, and their average.",
+        )  # fmt: skip
+        if st.button(
+            "Errors", icon=":material/image_search:", disabled=len(names) != 1, help="Tick one checkpoint.",
+            on_click=_pick, args=(*names[:1],),
+        ):  # fmt: skip
+            show_errors()
+        about_button(names[0] if len(names) == 1 else None, label="About", key="about-ticked")
+        if hidden:
+            st.caption(f"Also ticked: {plain(', '.join(hidden))}", width="content")
+        st.download_button("CSV", figures.to_csv(index=False), f"leaderboard-{dataset}.csv", icon=":material/download:")
+
+
+def _pick(name: str) -> None:
+    """Picks the checkpoint for every page; for callbacks."""
+    st.session_state[CHECKPOINT] = name
+
+
+def _figures(standings: list[Standing]) -> pd.DataFrame:
+    """One row a checkpoint; shares in per cent."""
+    rows = []
+    for standing in standings:
+        entry, summary, metadata = standing.entry, standing.summary, standing.entry.metadata
+        assert metadata is not None
+        row = {
+            "checkpoint": entry.name,
+            "errors": summary and summary.errors,
+            "accuracy": summary and 100 * summary.accuracy,
+        }
+        row |= {name: 100 * standing.elsewhere[name] if name in standing.elsewhere else None for name in ELSEWHERE}
+        row |= {
+            "parameters": entry.parameters,
+            "milliseconds": standing.milliseconds,
+            "log loss": summary and summary.nll,
+            "calibration error": summary and 100 * summary.ece,
+            "low": summary and 100 * summary.interval[0],
+            "high": summary and 100 * summary.interval[1],
+            "kB": entry.size / 1000,
+            "recipe": metadata.recipe.get("name", ""),
+            "architecture": metadata.architecture,
+            "input": input_of(metadata),
+            "trained on": ", ".join(metadata.trained_on) + (" (these digits!)" if standing.seen else ""),
+            "finished": str(metadata.provenance.get("finished", ""))[:10],
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _columns() -> dict[str, object]:
+    number = st.column_config.NumberColumn
+    return {
+        "checkpoint": st.column_config.TextColumn(pinned=True),
+        "errors": number(format="%,d", width="small"),
+        "bar": st.column_config.ImageColumn(
+            "95 % interval", help="Of the share of errors, on a logarithmic scale: further right is better.", width=150
+        ),
+        "accuracy": number("accuracy, %", format="%.2f"),
+        "low": number("accuracy from", format="%.2f", width="small"),
+        "high": number("to", format="%.2f", width="small"),
+        "log loss": number(format="%.4f"),
+        "calibration error": number("calibration error, %", format="%.2f", help="Over 15 equally wide bins."),
+        "pen-digits": number("pen digits, %", format="%.2f", help="2,498 digits drawn by ten people."),
+        "uci-digits": number("UCI digits, %", format="%.2f", help="1,797 digits of other writers, 8x8 pixels."),
+        "parameters": number(format="%,d"),
+        "kB": number(format="%,.0f", width="small"),
+        "milliseconds": number("ms", format="%.2f", width="small", help="One digit on one core of this machine."),
+    }
+
+
+def _bars(standings: list[Standing]) -> list[str | None]:
+    """A small picture of each interval, as a data address."""
+    shares = [
+        (1 - s.summary.interval[1], 1 - s.summary.accuracy, 1 - s.summary.interval[0]) if s.summary else None
+        for s in standings
+    ]
+    known = [each for each in shares if each is not None]
+    if not known:
+        return [None] * len(standings)
+    best = np.log(max(min(low for low, _, _ in known), 1e-6))
+    worst = np.log(max(max(high for _, _, high in known), 2e-6))
+
+    def place(share: float) -> float:
+        return 4 + (_BAR_WIDTH - 8) * (worst - np.log(max(share, 1e-6))) / max(worst - best, 1e-9)
+
+    return [
+        None if each is None else _bar(*(float(np.clip(place(s), 2, _BAR_WIDTH - 2)) for s in each)) for each in shares
+    ]
+
+
+def _bar(high: float, middle: float, low: float) -> str:
+    half = _BAR_HEIGHT // 2
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_BAR_WIDTH}" height="{_BAR_HEIGHT}">'
+        f'<rect x="{low:.1f}" y="{half - 3}" width="{max(high - low, 1):.1f}" height="6" rx="3" fill="#2f74c8" '
+        f'fill-opacity=".45"/><circle cx="{middle:.1f}" cy="{half}" r="4" fill="#2f74c8"/></svg>'
+    )
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
+def _unusable() -> None:
+    problems = [entry for entry in resources.checkpoint_library().entries() if entry.problem is not None]
+    if problems:
+        with st.expander(f"{len(problems)} that cannot be used", icon=":material/warning:"):
+            for entry in problems:
+                st.markdown(f"**{plain(entry.path.name)}**: {plain(str(entry.problem))}")
+
+
+def _cost(standings: list[Standing]) -> None:
+    known = [standing for standing in standings if standing.summary is not None]
+    if len(known) < 2:
+        return
+    st.subheader("Errors against cost", anchor=False)
+    cost = st.segmented_control(
+        "Cost", list(_COSTS), default="parameters", required=True, key="cost", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "checkpoint": [standing.entry.name for standing in known],
+            "errors": [standing.summary.errors for standing in known],
+            "low": [(1 - standing.summary.interval[1]) * standing.summary.digits for standing in known],
+            "high": [(1 - standing.summary.interval[0]) * standing.summary.digits for standing in known],
+            "parameters": [standing.entry.parameters for standing in known],
+            "milliseconds": [standing.milliseconds for standing in known],
+        }
+    ).dropna(subset=[cost])
+    if table.empty:
+        st.caption("No times are known yet: press Evaluate.")
+        return
+    table["efficient"] = efficient_frontier(table[cost].to_numpy(float), table["errors"].to_numpy(float))
+    st.vega_lite_chart(
+        resources.cost_chart(table, cost=cost, title=_COSTS[cost], selected=st.session_state.get(CHECKPOINT)),
+        key="cost-chart", on_select=_take_selection
+    )  # fmt: skip
+    st.caption("A click picks the checkpoint for every page. Dashed: no other is both better and cheaper.")
+
+
+def _take_selection() -> None:
+    points = st.session_state["cost-chart"]["selection"].get("checkpoint", [])
+    if points:
+        _pick(points[0]["checkpoint"])
+
+
+def _add(dataset: str) -> None:
+    if not load_settings().uploads:
+        return
+    with st.expander("Add your own", icon=":material/upload:"):
+        st.caption(
+            "It goes into the weights folder, for everybody who uses this server, and is evaluated at once. "
+            "`torch.save(model.state_dict(), ...)` makes a .pt file that works."
+        )
+        count = st.session_state.setdefault(_UPLOADS, 0)
+        uploaded = st.file_uploader(
+            "A checkpoint file", type=list(SUFFIXES), label_visibility="collapsed", key=f"upload-{count}",
+            max_upload_size=max(1, load_settings().max_checkpoint_bytes // 1_000_000),
+        )  # fmt: skip
+        with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+            scale = st.selectbox("Input of an ONNX file", [_FIND_OUT, *SCALES], help=_INPUT_HELP, width=180)
+            ink = st.selectbox("Ink", INKS, width=120)
+            added = st.button("Add", icon=":material/add:", disabled=uploaded is None)
+        if not added or uploaded is None:
+            return
+        is_declared = uploaded.name.endswith(".onnx") and scale != _FIND_OUT
+        with error_box():
+            entry = resources.checkpoint_library().add(
+                uploaded.name, uploaded.getvalue(), convention={"scale": scale, "ink": ink} if is_declared else None
+            )
+            st.session_state[_UPLOADS] = count + 1
+            bar = st.progress(0.0, f"Evaluating {plain(entry.name)} on {dataset} ...")
+            if _evaluate(entry.name, dataset, bar.progress):
+                st.session_state[_ADDED] = entry.name
+            st.rerun()

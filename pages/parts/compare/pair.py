@@ -1,0 +1,241 @@
+"""Checkpoint A against checkpoint B: who is better, and on which digits they differ."""
+
+import pandas as pd
+import streamlit as st
+
+from digitcore.data.datasets import DigitSet
+from digitcore.evaluation.comparison import OUTCOMES, Comparison
+from digitcore.evaluation.evaluation import Evaluation
+from digitcore.models.classifier import DigitClassifier
+from digitcore.reports.charts import ALL
+from pages.shared import resources
+from pages.shared.digit_gallery import answers_gallery
+from pages.shared.digit_panel import digit_panel
+from pages.shared.panels import error_box, figures_row, picked_dataset, picked_pictures, plain, warn_of_training
+from pages.shared.state import ANY, CHECKPOINT, DIGIT, EITHER, NEED_TWO, OUTCOME, SAYS_A, SAYS_B, TRUE, A, B
+
+_DIGITS = [str(digit) for digit in range(10)]
+_DIFFER, _ALIKE = "they differ", "wrong alike"
+_SHOW = ("only A", "only B", "neither", "both right", _DIFFER, _ALIKE)
+_TILES = {
+    "both right": "both right",
+    "only A": "only {a} right",
+    "only B": "only {b} right",
+    "neither": "neither right",
+    _ALIKE: "wrong alike",
+}
+_ANSWERS, _ERRORS, _BY_DIGIT = "Answers", "Errors", "Digit by digit"
+_HEATMAP = "pair-heatmap"
+
+
+def pair_view() -> None:
+    """Two checkpoints on the picked digits."""
+    names = resources.checkpoint_library().usable_names()
+    if len(names) < 2:
+        st.info(NEED_TWO)
+        return
+    a, b = _pick_two(names)
+    if a is None or b is None or a == b:
+        st.info("Pick two different checkpoints.")
+        return
+    classifiers = resources.classifier(a), resources.classifier(b)
+    warn_of_training(classifiers)
+    evaluations = tuple(resources.evaluation(each, picked_dataset()) for each in classifiers)
+    _explore(classifiers, evaluations, picked_pictures())
+
+
+def _pick_two(names: list[str]) -> tuple[str | None, str | None]:
+    """What is picked; both always stand in the address, so that it means the same pair everywhere.
+
+    The pickers are not bound to the address, since that would leave out what equals a default, and defaults vary.
+    """
+    given = [name for name in (st.query_params.get(A), st.query_params.get(B)) if name is not None]
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        st.warning(f"There is no checkpoint {plain(', '.join(unknown))}.", icon=":material/warning:")
+    for key in (A, B):
+        if st.session_state.get(key) not in names:
+            st.session_state[key] = st.query_params.get(key) if st.query_params.get(key) in names else None
+    if not unknown and None in (st.session_state[A], st.session_state[B]):
+        st.session_state[A], st.session_state[B] = _completed(st.session_state[A], st.session_state[B], names)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        a = st.selectbox("A", names, key=A, width=220)
+        st.button("", icon=":material/swap_horiz:", help="Swap A and B", on_click=_swap, key="swap")
+        b = st.selectbox("B", names, key=B, width=220)
+    for key, name in ((A, a), (B, b)):
+        if name is not None and st.query_params.get(key) != name:
+            st.query_params[key] = name
+    return a, b
+
+
+def _completed(a: str | None, b: str | None, names: list[str]) -> tuple[str, str]:
+    """Two different names: what is picked, else the sidebar's for B and another for A."""
+    if b is None:
+        b = next(name for name in (st.session_state.get(CHECKPOINT), *names) if name in names and name != a)
+    return a or next(name for name in names if name != b), b
+
+
+def _swap() -> None:
+    st.session_state[A], st.session_state[B] = st.session_state[B], st.session_state[A]
+
+
+@st.fragment
+def _explore(
+    classifiers: tuple[DigitClassifier, DigitClassifier],
+    evaluations: tuple[Evaluation, Evaluation],
+    pictures: DigitSet | None,
+) -> None:
+    """One fragment: verdict, tiles, charts, the digits behind them."""
+    keys = resources.keys(*evaluations)
+    comparison, per_digit = resources.compared(keys, *evaluations)
+    _headline(comparison)
+    _tiles(comparison)
+    left, right = st.columns([11, 10], gap="medium")
+    with right:
+        rows = _filtered(resources.pair_table(keys, *evaluations))
+    with left:
+        _charts(keys, evaluations, per_digit)
+    with right:
+        answers_gallery(rows, ["a", "b"], evaluations[0].dataset, pictures, key="pair-gallery")
+        digit_panel(classifiers[0], evaluations[0], pictures)
+    _report(classifiers, evaluations, pictures)
+
+
+def _headline(comparison: Comparison) -> None:
+    st.subheader(plain(comparison.verdict) + ".", anchor=False)
+    low, high = comparison.interval
+    figures = {
+        plain(comparison.a): (f"{comparison.errors_a:,} errors", "Checkpoint A."),
+        plain(comparison.b): (f"{comparison.errors_b:,} errors", "Checkpoint B."),
+        "Difference in accuracy": (
+            f"{100 * comparison.difference:+.2f} points ({100 * low:+.2f} to {100 * high:+.2f})",
+            "B less A, in percentage points, with Tango's 95 % score interval for paired shares. "
+            "The test decides; at the edge the interval may say otherwise.",
+        ),
+        "Chance alone": (f"p = {comparison.mid_p:.2g}", "Exact McNemar test, two-sided mid-p: how often two equally "
+                         "good checkpoints would differ as much on these digits. Below 0.05, one is called better."),
+        "Same answer": (f"{comparison.agreement / comparison.digits:.2%}", "Digits to which both answer alike."),
+    }  # fmt: skip
+    figures_row(figures)
+
+
+def _tiles(comparison: Comparison) -> None:
+    counts = dict(
+        zip(OUTCOMES, (comparison.both_right, comparison.only_a, comparison.only_b, comparison.neither), strict=True)
+    )
+    counts[_ALIKE] = comparison.alike_wrong
+    with st.container(horizontal=True, gap="small"):
+        for outcome, words in _TILES.items():
+            st.button(
+                f"**{counts[outcome]:,}** {words.format(a=plain(comparison.a), b=plain(comparison.b))}",
+                key=f"tile-{outcome}", on_click=_show, args=(outcome,),
+                type="primary" if st.session_state.get(OUTCOME) == outcome else "secondary",
+            )  # fmt: skip
+
+
+def _show(outcome: str) -> None:
+    st.session_state.update({OUTCOME: outcome, TRUE: ANY, SAYS_A: ANY, SAYS_B: ANY, EITHER: ANY, DIGIT: None})
+
+
+def _filtered(table: pd.DataFrame) -> pd.DataFrame:
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        show = st.selectbox("Show", _SHOW, index=_SHOW.index(_DIFFER), key=OUTCOME, bind="query-params", width=125)
+        pickers = {TRUE: "True", SAYS_A: "A says", SAYS_B: "B says", EITHER: "Either says"}
+        said = {
+            key: st.selectbox(label, [ANY, *_DIGITS], key=key, bind="query-params", width=88)
+            for key, label in pickers.items()
+        }
+        st.number_input(
+            "Digit", min_value=0, value=None, step=1, key=DIGIT, bind="query-params", width=110, placeholder="its id"
+        )
+    if show == _DIFFER:
+        inside = table["a"] != table["b"]
+    elif show == _ALIKE:
+        inside = (table["a"] == table["b"]) & (table["outcome"] == "neither")
+    else:
+        inside = table["outcome"] == show
+    for key, column in ((TRUE, "true"), (SAYS_A, "a"), (SAYS_B, "b")):
+        if said[key] != ANY:
+            inside &= table[column] == int(said[key])
+    if said[EITHER] != ANY:
+        inside &= (table["a"] == int(said[EITHER])) | (table["b"] == int(said[EITHER]))
+    return table[inside]
+
+
+def _charts(keys: resources.Keys, evaluations: tuple[Evaluation, Evaluation], per_digit: pd.DataFrame) -> None:
+    shown = st.segmented_control(
+        "Chart", [_ANSWERS, _ERRORS, _BY_DIGIT], default=_ANSWERS, required=True, key="chart", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if shown == _ANSWERS:
+        selected = tuple(ALL if st.session_state[key] == ANY else st.session_state[key] for key in (SAYS_A, SAYS_B))
+        st.vega_lite_chart(
+            resources.answer_heatmap(keys, selected, *evaluations), key=f"{_HEATMAP}-answers",
+            on_select=_take_answers
+        )  # fmt: skip
+    elif shown == _ERRORS:
+        st.vega_lite_chart(
+            resources.difference_heatmap(keys, *evaluations), key=f"{_HEATMAP}-errors",
+            on_select=_take_errors
+        )  # fmt: skip
+        st.caption("Errors that B makes more often (+, orange) or less often (-, blue) than A.")
+    else:
+        st.vega_lite_chart(resources.per_digit_chart(keys, *evaluations))
+        st.caption("A diamond: told apart on this digit, after Holm's correction for ten digits.")
+        _per_digit_table(per_digit)
+
+
+def _per_digit_table(table: pd.DataFrame) -> None:
+    percent = {name: 100 * table[name] for name in ("difference", "low", "high")}
+    shown = table[["digit", "digits", "errors_a", "errors_b", "difference", "low", "high", "holm_p"]].assign(**percent)
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        shown, hide_index=True, on_select=_take_digit, selection_mode="single-row", key="pair-digits",
+        column_config={
+            "errors_a": number("errors of A"), "errors_b": number("errors of B"),
+            "difference": number("recall, B less A, %", format="%+.2f"), "low": number("from", format="%+.2f"),
+            "high": number("to", format="%+.2f"),
+            "holm_p": number("p", format="%.2g", help="McNemar's mid-p, corrected after Holm for ten digits."),
+        },
+    )  # fmt: skip
+
+
+def _take_answers() -> None:
+    """A click in the answers sets the pickers, which are the truth."""
+    for cell in st.session_state[f"{_HEATMAP}-answers"]["selection"].get("cell", [])[:1]:
+        a, b = (ANY if cell[name] == ALL else cell[name] for name in ("true", "predicted"))
+        st.session_state.update(
+            {SAYS_A: a, SAYS_B: b, TRUE: ANY, EITHER: ANY, DIGIT: None, OUTCOME: _DIFFER if a != b else "both right"}
+        )
+
+
+def _take_errors() -> None:
+    for cell in st.session_state[f"{_HEATMAP}-errors"]["selection"].get("cell", [])[:1]:
+        st.session_state.update(
+            {TRUE: cell["true"], EITHER: cell["predicted"], SAYS_A: ANY, SAYS_B: ANY, DIGIT: None, OUTCOME: _DIFFER}
+        )
+
+
+def _take_digit() -> None:
+    for row in st.session_state["pair-digits"]["selection"]["rows"]:
+        st.session_state.update({TRUE: str(row), EITHER: ANY, SAYS_A: ANY, SAYS_B: ANY, DIGIT: None, OUTCOME: _DIFFER})
+
+
+def _report(
+    classifiers: tuple[DigitClassifier, DigitClassifier],
+    evaluations: tuple[Evaluation, Evaluation],
+    pictures: DigitSet | None,
+) -> None:
+    a, b = (each.checkpoint for each in classifiers)
+
+    def made() -> str:
+        from digitcore.reports.report import comparison_report  # here: it takes a second to import
+
+        return comparison_report(a, b, *evaluations, pictures=pictures)
+
+    with error_box():
+        st.download_button(
+            "Report (HTML)", made,
+            f"{a.name}-against-{b.name}-{evaluations[0].dataset}.html", "text/html", icon=":material/description:",
+            help="One file with all figures, charts and galleries, to keep or to send.",
+        )  # fmt: skip

@@ -1,0 +1,144 @@
+"""More than two checkpoints: which can be told apart, where they fail together, and what their average says."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from digitcore.evaluation.comparison import SIGNIFICANCE_LEVEL, cochran_q, compare, frequency
+from digitcore.evaluation.evaluation import Evaluation, summarize
+from pages.shared import resources
+from pages.shared.digit_gallery import answers_gallery
+from pages.shared.digit_panel import digit_panel
+from pages.shared.panels import picked_dataset, picked_pictures, plain, warn_of_training
+from pages.shared.state import CHOSEN, DIGIT, NEED_TWO, compare_two
+
+_MOST = 20
+_START = 5
+_COMMON = "common"
+
+
+def several_view() -> None:
+    """Several checkpoints on the picked digits."""
+    standings = resources.standings(picked_dataset())
+    names = [standing.entry.name for standing in standings]
+    if len(names) < 2:
+        st.info(NEED_TWO)
+        return
+    unknown = [name for name in st.query_params.get_all(CHOSEN) if name not in names]
+    if unknown:
+        st.warning(f"There is no checkpoint {plain(', '.join(unknown))}.", icon=":material/warning:")
+    chosen = st.multiselect(
+        "Checkpoints", sorted(names), default=sorted(names[:_START]), key=CHOSEN, bind="query-params",
+        max_selections=_MOST, placeholder="Pick two or more",
+    )  # fmt: skip
+    if len(chosen) < 2:
+        st.info("Pick two checkpoints or more.")
+        return
+    classifiers = [resources.classifier(name) for name in chosen]
+    warn_of_training(classifiers)
+    evaluations = [resources.evaluation(each, picked_dataset()) for each in classifiers]
+    left, right = st.columns([11, 10], gap="large")
+    with left:
+        _pairs(evaluations)
+    with right:
+        _average(evaluations)
+    _common_errors(evaluations)
+
+
+def _pairs(evaluations: Sequence[Evaluation]) -> None:
+    st.subheader("Which can be told apart?", anchor=False)
+    overall = cochran_q(evaluations)
+    words = "They are not all equally good" if overall.p < SIGNIFICANCE_LEVEL else "They may all be equally good"
+    words += f": chance alone would do as much {frequency(overall.p)}"
+    st.markdown(f"{words} (Cochran's Q = {overall.statistic:.1f}, {overall.degrees_of_freedom} degrees of freedom).")
+    table, chart = resources.pairs(resources.keys(*evaluations), evaluations)
+    st.vega_lite_chart(chart, key="pairs", on_select=_open_pair)
+    st.caption(
+        "Filled: told apart (exact McNemar test, mid-p below 0.05 after Holm's correction for "
+        f"{len(table)} {'pairs' if len(table) > 1 else 'pair'}). Click a cell for the two alone, without correction."
+    )
+    with st.expander("All pairs", icon=":material/table:"):
+        percent = {name: 100 * table[name] for name in ("difference", "low", "high")}
+        number = st.column_config.NumberColumn
+        st.dataframe(
+            table.drop(columns="digits").assign(**percent), hide_index=True,
+            column_config={
+                "difference": number("accuracy, B less A, %", format="%+.2f"), "low": number("from", format="%+.2f"),
+                "high": number("to", format="%+.2f"), "mid_p": number("p", format="%.2g"),
+                "holm_p": number("p, Holm", format="%.2g"),
+            },
+        )  # fmt: skip
+        st.download_button("CSV", table.to_csv(index=False), "pairs.csv", icon=":material/download:")
+
+
+def _open_pair() -> None:
+    for pair in st.session_state["pairs"]["selection"].get("pair", [])[:1]:
+        compare_two(pair["row"], pair["column"])
+
+
+def _average(evaluations: Sequence[Evaluation]) -> None:
+    st.subheader("Their average as one classifier", anchor=False)
+    average = resources.average(resources.keys(*evaluations), evaluations)
+    best = min(evaluations, key=lambda each: (each.errors, summarize(each).nll))
+    st.markdown(f"Against its best member: **{plain(compare(best, average).verdict)}**.")
+    rows = []
+    for evaluation in (average, *sorted(evaluations, key=lambda each: each.errors)):
+        summary = summarize(evaluation)
+        low, high = summary.interval
+        rows.append(
+            (
+                summary.checkpoint,
+                summary.errors,
+                f"{summary.accuracy:.2%} ({low:.2%} to {high:.2%})",
+                summary.nll,
+                100 * summary.ece,
+            )
+        )
+    table = pd.DataFrame(rows, columns=["checkpoint", "errors", "accuracy (95 %)", "log loss", "calibration error, %"])
+    st.dataframe(
+        table, hide_index=True,
+        column_config={
+            "log loss": st.column_config.NumberColumn(format="%.4f"),
+            "calibration error, %": st.column_config.NumberColumn(format="%.2f"),
+        },
+    )  # fmt: skip
+    note = "The mean of the members' probabilities."
+    if average.dataset == "mnist-test":
+        note += " Members picked by these figures flatter them: pick on mnist-validation."
+    st.caption(note)
+
+
+@st.fragment
+def _common_errors(evaluations: Sequence[Evaluation]) -> None:
+    st.subheader("Hard digits", anchor=False)
+    right = np.stack([evaluation.predictions == evaluation.labels for evaluation in evaluations])
+    count = right.sum(axis=0)
+    groups = {
+        "all wrong": count == 0,
+        "one right": count == 1,
+        "one wrong": count == len(evaluations) - 1,
+        "some wrong": count < len(evaluations),
+    }
+    shown = st.segmented_control(
+        "Digits", list(groups), default="all wrong", required=True, key=_COMMON, bind="query-params",
+        label_visibility="collapsed", on_change=_forget_digit,
+    )  # fmt: skip
+    st.caption(" · ".join(f"{name}: {int(inside.sum()):,}" for name, inside in groups.items()))
+    rows = pd.DataFrame({"id": evaluations[0].ids, "true": evaluations[0].labels})
+    names = []
+    for i, evaluation in enumerate(evaluations):
+        rows[f"answer {i}"] = evaluation.predictions
+        names.append(f"answer {i}")
+    pictures = picked_pictures()
+    left, side = st.columns([11, 10], gap="large")
+    with left:
+        answers_gallery(rows[groups[shown]], names, evaluations[0].dataset, pictures, key="common-gallery")
+        st.caption("Answers stand in the order of the checkpoints above.")
+    with side:
+        digit_panel(resources.classifier(evaluations[0].checkpoint), evaluations[0], pictures)
+
+
+def _forget_digit() -> None:
+    st.session_state[DIGIT] = None

@@ -1,0 +1,60 @@
+"""A closer look at one answer: the visitor picks what at, and only that is computed with each stroke."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages.parts.draw.read import Read, ReadDigit
+from pages.parts.draw.reproduce import reproduce_number_panel, reproduce_panel
+from pages.parts.draw.stages import xray_panel
+from pages.parts.draw.votes import opinions_panel
+from pages.parts.draw.why import why_panel
+from pages.shared.panels import error_box
+from pages.shared.similar import similar_panel
+
+_WHICH = "which-digit"
+_REPRODUCE = "Reproduce"
+_UNSEEN = "\N{WORD JOINER}"
+"""Tells equal digits apart, which Streamlit would otherwise take for one and the same choice."""
+_DETAILS: dict[str, Callable[[ReadDigit], None]] = {
+    "X-ray": xray_panel,
+    "Why": why_panel,
+    "All checkpoints": opinions_panel,
+    "Similar digits": similar_panel,
+    _REPRODUCE: reproduce_panel,
+}
+
+
+def details_panel(read: Read | None) -> None:
+    """The picked detail of one digit of those that were read in a picture; how to read a number again, of all.
+
+    The choice is there before any picture: a widget that is not shown would lose what the address says.
+    """
+    st.subheader("Look closer", anchor=False)
+    picked = st.segmented_control(
+        "Look closer", list(_DETAILS), default="X-ray", required=True, key="look", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if read is None:
+        return
+    if read.number is not None and picked == _REPRODUCE:
+        with error_box():
+            reproduce_number_panel(read.image, read.number)
+        return
+    digit = read.digits[_which(read) if len(read.digits) > 1 else 0]
+    if not digit.prediction.model_input.any():
+        st.caption("There is no ink to look at.")
+        return
+    with error_box():
+        _DETAILS[picked](digit)
+
+
+def _which(read: Read) -> int:
+    """The position of the digit to look at, which stays when strokes are added."""
+    st.session_state[_WHICH] = min(st.session_state.get(_WHICH, 0), len(read.digits) - 1)
+    digits = [f"{each.prediction.digit}{_UNSEEN * i}" for i, each in enumerate(read.digits)]
+    which: int = st.pills(
+        "Digit", range(len(digits)), required=True, key=_WHICH, format_func=digits.__getitem__,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    return which

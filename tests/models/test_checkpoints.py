@@ -1,0 +1,664 @@
+import hashlib
+import json
+import os
+import pickle
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from digitcore.errors import CheckpointError
+from digitcore.imaging.preprocessing import normalize
+from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network
+from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, save_checkpoint, write_atomically
+from digitcore.models.export import export_network
+from digitcore.models.library import CheckpointLibrary, load_checkpoint
+from digitcore.models.onnx import sidecar_path
+from tests.paths import WEIGHTS
+
+Save = Callable[..., Path]
+
+pytestmark = pytest.mark.filterwarnings("ignore:Detected pickle protocol")  # of torch, about foreign files
+
+
+def _network(architecture: str = "compact", *, batch_norm: bool = False, seed: int = 0) -> DigitNetwork:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(architecture, batch_norm=batch_norm)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):  # as training would leave them, not 0 and 1
+                nn.init.uniform_(module.weight, 0.5, 2)
+                nn.init.normal_(module.bias)
+                nn.init.normal_(module.running_mean)
+                nn.init.uniform_(module.running_var, 0.5, 2)
+    return network
+
+
+def _batch() -> Tensor:
+    images = np.random.default_rng(0).integers(0, 256, (8, 28, 28), dtype=np.uint8)
+    return normalize(images)
+
+
+def _logits(network: nn.Module) -> Tensor:
+    with torch.inference_mode():
+        return network.eval()(_batch())
+
+
+def _parts(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a safetensors file."""
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return header["__metadata__"], safetensors.torch.load(data)
+
+
+# --- saving and loading ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("architecture", architecture_names())
+def test_what_is_saved_is_loaded(tmp_path: Path, architecture: str) -> None:
+    network = _network(architecture)
+    metadata = CheckpointMetadata(
+        architecture=architecture,
+        temperature=1.3,
+        refusal_threshold=0.6,
+        trained_on=("mnist-train",),
+        recipe={"name": "quick", "augmentation": {"rotation": 12}},
+        seed=7,
+        provenance={"torch": torch.__version__, "commit": None},
+    )
+    path = tmp_path / "new folder" / "one.safetensors"
+    save_checkpoint(path, network, metadata)
+    checkpoint = load_checkpoint(path)
+    assert (checkpoint.name, checkpoint.path, checkpoint.metadata) == ("one", path, metadata)
+    assert checkpoint.parameters == sum(p.numel() for p in network.parameters())
+    assert torch.equal(_logits(checkpoint.network), _logits(network))
+    assert not checkpoint.network.training
+    assert not any(parameter.requires_grad for parameter in checkpoint.network.parameters())
+
+
+def test_batch_normalisation_is_folded_away(tmp_path: Path) -> None:
+    network = _network(batch_norm=True)
+    save_checkpoint(tmp_path / "one.safetensors", network, CheckpointMetadata("compact"))
+    checkpoint = load_checkpoint(tmp_path / "one.safetensors")
+    assert checkpoint.parameters == 8_778
+    assert torch.allclose(_logits(checkpoint.network), _logits(network), atol=1e-4)
+
+
+def test_a_string_is_a_name_or_a_path(weights_folder: Path, save_random: Save) -> None:
+    path = save_random(weights_folder / "one.safetensors")
+    digests = {load_checkpoint(given).digest for given in ("one", str(path), path)}
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("name", ["", "two", "../one", "./one", "/one", "one.pt", "one/", "..", "*"])
+def test_other_names_are_a_checkpoint_error(weights_folder: Path, save_random: Save, name: str) -> None:
+    save_random(weights_folder / "one.safetensors")
+    save_random(weights_folder.parent / "one.safetensors")
+    with pytest.raises(CheckpointError):
+        load_checkpoint(name)
+
+
+def test_the_digest_covers_all_that_changes_an_answer(tmp_path: Path, save_random: Save) -> None:
+    variants: list[dict[str, Any]] = [
+        {},
+        {"seed": 1},
+        {"temperature": 1.5},
+        {"refusal_threshold": 0.5},
+        {"architecture": "mlp"},
+    ]
+    digests = []
+    for i, variant in enumerate(variants):
+        digests.append(load_checkpoint(save_random(tmp_path / f"{i}.safetensors", **variant)).digest)
+    assert len(set(digests)) == len(variants)
+    same = save_random(tmp_path / "same.safetensors", trained_on=("mnist-train",), recipe={"name": "quick"})
+    assert load_checkpoint(same).digest == digests[0]  # another name and history, the same answers
+
+
+def test_weights_that_cannot_be_used_are_not_saved(tmp_path: Path) -> None:
+    network = _network()
+    with pytest.raises(ValueError, match=r"path must end in \.safetensors, got"):
+        save_checkpoint(tmp_path / "one.pt", network, CheckpointMetadata("compact"))
+    with pytest.raises(CheckpointError, match="do not fit its architecture"):
+        save_checkpoint(tmp_path / "one.safetensors", network, CheckpointMetadata("mlp"))
+    with torch.no_grad():
+        network.head.bias[3] = torch.nan
+    with pytest.raises(CheckpointError, match=r"head\.bias that are no numbers"):
+        save_checkpoint(tmp_path / "one.safetensors", network, CheckpointMetadata("compact"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_to(tmp_path: Path, save_random: Save) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match=r"file/one\.safetensors cannot be written"):
+        save_random(tmp_path / "file" / "one.safetensors")
+
+
+def test_writing_replaces_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o644
+
+    def disk_full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, b"newer")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# --- plain state dicts -----------------------------------------------------------------------------------------------
+
+
+def _foreign(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"module.layer_{i}": value for i, value in enumerate(state.values())}
+
+
+STATE_DICTS: dict[str, Callable[[dict[str, Tensor]], object]] = {
+    "plain": lambda state: state,
+    "state_dict": lambda state: {"epoch": 3, "state_dict": state},
+    "model_state_dict": lambda state: {"optimizer": {}, "model_state_dict": state},
+    "foreign keys": _foreign,
+    "parameters": lambda state: {name: nn.Parameter(value) for name, value in state.items()},
+}
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth"])
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("form", STATE_DICTS)
+def test_a_plain_state_dict_is_a_checkpoint(tmp_path: Path, form: str, batch_norm: bool, suffix: str) -> None:
+    network = _network(batch_norm=batch_norm)
+    state = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
+    torch.save(STATE_DICTS[form](state), tmp_path / f"one{suffix}")
+    checkpoint = load_checkpoint(tmp_path / f"one{suffix}")
+    assert checkpoint.metadata == CheckpointMetadata("compact")
+    assert checkpoint.parameters == 8_778
+    assert torch.allclose(_logits(checkpoint.network), _logits(network), atol=1e-4)
+    assert not any(parameter.requires_grad for parameter in checkpoint.network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "batch_norm"),
+    [
+        ("compact", False),
+        ("compact", True),
+        ("compact-wide", False),
+        ("compact-wide", True),
+        ("standard", False),
+        ("standard", True),
+        ("standard-x3", False),
+        ("mlp", False),
+    ],
+)
+def test_the_readmes_one_line_is_enough(tmp_path: Path, architecture: str, batch_norm: bool) -> None:
+    network = _network(architecture, batch_norm=batch_norm)
+    torch.save(network.state_dict(), tmp_path / "one.pt")
+    checkpoint = load_checkpoint(tmp_path / "one.pt")
+    assert checkpoint.metadata.architecture == architecture
+    assert torch.allclose(_logits(checkpoint.network), _logits(network), atol=1e-4)
+
+
+def test_the_old_format_of_torch_save_is_read(tmp_path: Path) -> None:
+    network = _network()
+    torch.save(network.state_dict(), tmp_path / "one.pt", _use_new_zipfile_serialization=False)
+    assert torch.equal(_logits(load_checkpoint(tmp_path / "one.pt").network), _logits(network))
+
+
+def test_a_safetensors_file_without_metadata_is_a_checkpoint(tmp_path: Path) -> None:
+    network = _network("mlp")
+    safetensors.torch.save_file(network.state_dict(), tmp_path / "one.safetensors")
+    checkpoint = load_checkpoint(tmp_path / "one.safetensors")
+    assert checkpoint.metadata == CheckpointMetadata("mlp")
+    assert torch.equal(_logits(checkpoint.network), _logits(network))
+
+
+# --- damage ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_flipped_bit_is_noticed_or_changes_no_answer(tmp_path: Path, save_random: Save) -> None:
+    path = save_random(tmp_path / "one.safetensors", temperature=1.25, refusal_threshold=0.5)
+    data, expected = path.read_bytes(), load_checkpoint(path).digest
+    header = 8 + int.from_bytes(data[:8], "little")
+    rng = np.random.default_rng(0)
+    positions = np.concatenate([np.arange(header), rng.integers(header, len(data), 150)])
+    unnoticed = []
+    for position, bit in zip(positions, rng.integers(0, 8, len(positions)), strict=True):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << int(bit)
+        path.write_bytes(damaged)
+        try:
+            digest = load_checkpoint(path).digest
+        except CheckpointError as error:
+            assert str(path) in str(error)  # noqa: PT017
+        else:
+            unnoticed.append(position)
+            assert digest == expected, (
+                f"bit {bit} of byte {position}: {bytes(damaged[position - 20 : position + 20])!r}"
+            )
+    assert all(position < header for position in unnoticed)  # of the history, never of the weights
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt", "old.pt"])
+def test_a_cut_or_overwritten_file_is_a_checkpoint_error(tmp_path: Path, save_random: Save, suffix: str) -> None:
+    path = tmp_path / f"one{suffix}"
+    if suffix == ".safetensors":
+        save_random(path)
+    else:
+        torch.save(_network().state_dict(), path, _use_new_zipfile_serialization=suffix == ".pt")
+    data = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for length in np.linspace(0, len(data) - 1, 60).astype(int):
+        path.write_bytes(data[:length])
+        with pytest.raises(CheckpointError, match="one"):
+            load_checkpoint(path)
+    for _ in range(150):  # the head and the tail hold what is parsed
+        damaged = bytearray(data)
+        for position in rng.choice([-1, 1]) * rng.integers(0, 1500, size=3):
+            damaged[position] = int(rng.integers(0, 256))
+        path.write_bytes(damaged)
+        try:
+            load_checkpoint(path)
+        except CheckpointError as error:
+            assert str(path) in str(error)  # noqa: PT017
+
+
+class _MaliciousShell:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (f"touch {self.target}",)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
+def test_pickled_code_is_never_run(tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / "executed"
+    path = tmp_path / f"one{suffix}"
+    writers = [torch.save, lambda thing, to: to.write_bytes(pickle.dumps(thing))]
+    for write in writers:
+        for thing in (_MaliciousShell(target), {"state_dict": _MaliciousShell(target)}):
+            write(thing, path)
+            with pytest.raises(CheckpointError, match="one"):
+                load_checkpoint(path)
+            assert not target.exists()
+            assert CheckpointLibrary(tmp_path).entries()[0].problem is not None
+            assert not target.exists()
+
+
+def _with_metadata(path: Path, **changed: object) -> None:
+    """Writes a good file with other metadata; None leaves a field out, a string is written as it is."""
+    save_checkpoint(path, _network(), CheckpointMetadata("compact"))
+    metadata, tensors = _parts(path)
+    for name, value in changed.items():
+        if value is None:
+            del metadata[name]
+        else:
+            metadata[name] = value if isinstance(value, str) else json.dumps(value)
+    if "metadata_sha256" not in changed:  # so that each file has only the one fault that it is to be refused for
+        covered = sorted((name, value) for name, value in metadata.items() if name != "metadata_sha256")
+        metadata["metadata_sha256"] = hashlib.sha256(json.dumps(covered).encode()).hexdigest()
+    safetensors.torch.save_file(tensors, path, metadata=metadata)
+
+
+def _with_tensors(path: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
+    state = dict(_network().state_dict())
+    change(state)
+    if path.suffix == ".safetensors":
+        safetensors.torch.save_file(state, path)
+    else:
+        torch.save(state, path)
+
+
+def _replace(name: str, change: Callable[[Tensor], Tensor]) -> Callable[[dict[str, Tensor]], None]:
+    def replace(state: dict[str, Tensor]) -> None:
+        state[name] = change(state[name])
+
+    return replace
+
+
+def _filled(value: float) -> Callable[[dict[str, Tensor]], None]:
+    return lambda state: state["features.conv2.weight"].view(-1)[5].fill_(value)
+
+
+def _negative_variance(path: Path) -> None:
+    state = _network(batch_norm=True).state_dict()
+    state["features.norm2.running_var"].fill_(-1)
+    torch.save(state, path)
+
+
+def _wrong_storage_key(path: Path) -> None:
+    """A file of torch's old format, with its list of storages naming another one."""
+    torch.save(_network().state_dict(), path, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    key = str(re.findall(rb"\d{8,}", data)[-1], "ascii")  # the list stands last, before the numbers themselves
+    head, _, tail = data.rpartition(key.encode())
+    path.write_bytes(head + b"7" * len(key) + tail)
+
+
+BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "empty": (".safetensors", lambda path: path.write_bytes(b""), "no readable safetensors"),
+    "empty pt": (".pt", lambda path: path.write_bytes(b""), "no state dict"),
+    "text": (".safetensors", lambda path: path.write_text("weights"), "no readable safetensors"),
+    "text pt": (".pt", lambda path: path.write_text("weights"), "no state dict"),
+    "garbage": (".safetensors", lambda path: path.write_bytes(np.random.default_rng(0).bytes(9000)), "safetensors"),
+    "garbage pt": (".pt", lambda path: path.write_bytes(np.random.default_rng(0).bytes(9000)), "no state dict"),
+    "pickle": (".pt", lambda path: path.write_bytes(pickle.dumps({"a": 1})), "state dict"),
+    "whole model": (".pt", lambda path: torch.save(_network(), path), "not the whole model"),
+    "list": (".pt", lambda path: torch.save([1, 2], path), "holds no state dict"),
+    "number": (".pt", lambda path: torch.save(3, path), "holds no state dict"),
+    "tensor": (".pt", lambda path: torch.save(torch.zeros(3), path), "holds no state dict"),
+    "other values": (".pt", lambda path: torch.save({"a": "b"}, path), "holds no state dict"),
+    "no tensors": (".pt", lambda path: torch.save({}, path), "none at all"),
+    "NaN": (".safetensors", lambda path: _with_tensors(path, _filled(float("nan"))), r"conv2\.weight.*no numbers"),
+    "NaN pt": (".pt", lambda path: _with_tensors(path, _filled(float("nan"))), r"conv2\.weight.*no numbers"),
+    "infinite": (".pt", lambda path: _with_tensors(path, _filled(float("inf"))), r"conv2\.weight.*no numbers"),
+    "half": (".pt", lambda path: _with_tensors(path, _replace("head.bias", Tensor.half)), "save it as float32"),
+    "double": (".safetensors", lambda path: _with_tensors(path, _replace("head.bias", Tensor.double)), "float32"),
+    "complex": (".pt", lambda path: _with_tensors(path, _replace("head.bias", lambda v: v + 1j)), "float32"),
+    "shape": (".pt", lambda path: _with_tensors(path, _replace("head.weight", lambda v: v[:9])), "fits none"),
+    "transposed": (".pt", lambda path: _with_tensors(path, _replace("head.weight", Tensor.t)), "fits none"),
+    "one missing": (".pt", lambda path: _with_tensors(path, lambda s: s.pop("head.bias")), "7 tensors"),
+    "one more": (".pt", lambda path: _with_tensors(path, lambda s: s.update(x=torch.zeros(1))), "9 tensors"),
+    "sparse": (".pt", lambda path: _with_tensors(path, _replace("head.weight", Tensor.to_sparse)), "bad"),
+    "meta": (".pt", lambda path: _with_tensors(path, _replace("head.weight", lambda v: v.to("meta"))), "bad"),
+    "negative variance": (".pt", _negative_variance, "bad"),
+    "storage key": (".pt", _wrong_storage_key, "no state dict"),
+    "other network": (".pt", lambda path: torch.save(nn.Linear(3, 4).state_dict(), path), r"weight \(4, 3\)"),
+    "architecture": (".safetensors", lambda path: _with_metadata(path, architecture="resnet"), "metadata"),
+    "unknown architecture": (".safetensors", lambda path: _with_metadata(path, architecture=["resnet"]), "resnet"),
+    "unknown name": (
+        ".safetensors",
+        lambda path: _with_metadata(path, architecture='"resnet"'),
+        "compact, compact-wide, standard, standard-x3, mlp",
+    ),
+    "recipe": (
+        ".safetensors",
+        lambda path: _with_metadata(path, recipe="[1]"),
+        "recipe and provenance must be objects",
+    ),
+    "provenance": (".safetensors", lambda path: _with_metadata(path, provenance='"x"'), "must be objects"),
+    "trained on": (".safetensors", lambda path: _with_metadata(path, trained_on="[1]"), "trained_on must hold names"),
+    "wrong architecture": (".safetensors", lambda path: _with_metadata(path, architecture='"mlp"'), "do not fit"),
+    "newer version": (".safetensors", lambda path: _with_metadata(path, format_version="2"), "update the program"),
+    "no version": (".safetensors", lambda path: _with_metadata(path, format_version=None), "version None"),
+    "preprocessing": (".safetensors", lambda path: _with_metadata(path, preprocessing='"mnist-2"'), "mnist-2"),
+    "classes": (".safetensors", lambda path: _with_metadata(path, class_names=list("abcdefghij")), "needs what"),
+    "no checksum": (".safetensors", lambda path: _with_metadata(path, weights_sha256=None), "checksum"),
+    "metadata checksum": (".safetensors", lambda path: _with_metadata(path, metadata_sha256="0" * 64), "checksum"),
+    "checksum": (".safetensors", lambda path: _with_metadata(path, weights_sha256="0" * 64), "checksum"),
+    "field missing": (".safetensors", lambda path: _with_metadata(path, temperature=None), "unreadable metadata"),
+    "temperature 0": (".safetensors", lambda path: _with_metadata(path, temperature=0), "temperature 0"),
+    "temperature NaN": (".safetensors", lambda path: _with_metadata(path, temperature="NaN"), "temperature nan"),
+    "temperature text": (".safetensors", lambda path: _with_metadata(path, temperature='"warm"'), "metadata"),
+    "temperature tiny": (".safetensors", lambda path: _with_metadata(path, temperature=1e-50), "temperature"),
+    "temperature huge": (
+        ".safetensors",
+        lambda path: _with_metadata(path, temperature=10**400),
+        "temperature|metadata",
+    ),
+    "threshold": (".safetensors", lambda path: _with_metadata(path, refusal_threshold=1.5), "threshold 1.5"),
+    "deep": (".safetensors", lambda path: _with_metadata(path, recipe="[" * 100_000), "metadata"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_bad_files_are_listed_with_the_reason_and_the_rest_goes_on(
+    weights_folder: Path, save_random: Save, kind: str
+) -> None:
+    suffix, write, reason = BAD_FILES[kind]
+    bad = weights_folder / f"bad{suffix}"
+    write(bad)
+    save_random(weights_folder / "good.safetensors")
+    library = CheckpointLibrary(weights_folder)
+    entry, good = library.entries()
+    assert (entry.name, entry.path, entry.size) == ("bad", bad, bad.stat().st_size)
+    assert entry.problem is not None
+    assert str(bad) in entry.problem
+    with pytest.raises(CheckpointError, match=reason) as caught:
+        library.load("bad")
+    assert str(caught.value) == entry.problem
+    with pytest.raises(CheckpointError, match=reason):
+        load_checkpoint(bad)
+    assert good.problem is None
+    assert library.default_name() == "good"
+    assert library.load("good").parameters == 8_778
+
+
+def test_files_over_the_limit_are_not_read(
+    weights_folder: Path, save_random: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_random(weights_folder / "one.safetensors")
+    monkeypatch.setenv("DIGITCORE_MAX_CHECKPOINT_BYTES", str(path.stat().st_size))
+    assert load_checkpoint(path).parameters == 8_778
+    monkeypatch.setenv("DIGITCORE_MAX_CHECKPOINT_BYTES", str(path.stat().st_size - 1))
+    with pytest.raises(CheckpointError, match=r"one\.safetensors is larger than"):
+        load_checkpoint(path)
+    (entry,) = CheckpointLibrary(weights_folder).entries()
+    assert "larger than" in str(entry.problem)
+
+
+def test_missing_files_and_other_suffixes(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"gone\.safetensors cannot be opened: No such file"):
+        load_checkpoint(tmp_path / "gone.safetensors")
+    (tmp_path / "one.h5").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=r"one\.h5 does not end in"):
+        load_checkpoint(tmp_path / "one.h5")
+    (tmp_path / "folder.pt").mkdir()
+    with pytest.raises(CheckpointError, match=r"folder\.pt cannot be opened: Is a directory"):
+        load_checkpoint(tmp_path / "folder.pt")
+
+
+# --- a folder of them ------------------------------------------------------------------------------------------------
+
+
+def test_the_folder_is_listed_by_name(weights_folder: Path, save_random: Save) -> None:
+    for name in ("b", "a", "c"):
+        save_random(weights_folder / f"{name}.safetensors", architecture="mlp" if name == "b" else "compact")
+    for other in ("manifest.json", "notes.txt", ".hidden.safetensors", ".a.safetensors-x1y2"):
+        (weights_folder / other).write_bytes(b"no checkpoint")
+    (weights_folder / "folder.pt").mkdir()
+    (weights_folder / "dangling.pt").symlink_to(weights_folder / "gone.pt")
+    entries = CheckpointLibrary(weights_folder).entries()
+    assert [(entry.name, entry.parameters) for entry in entries] == [("a", 8_778), ("b", 101_770), ("c", 8_778)]
+    assert all(entry.problem is None and entry.metadata and entry.digest for entry in entries)
+
+
+def test_an_empty_or_missing_folder(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        library = CheckpointLibrary(folder)
+        assert library.entries() == []
+        with pytest.raises(CheckpointError, match=r"no usable checkpoint.*train compact"):
+            library.default_name()
+        with pytest.raises(CheckpointError, match=r"no checkpoint 'one' in .*There are: none"):
+            library.load("one")
+
+
+def test_the_default_is_world_or_compact_where_they_can_be_used(weights_folder: Path, save_random: Save) -> None:
+    library = CheckpointLibrary(weights_folder)
+    save_random(weights_folder / "aaa.safetensors")
+    assert library.default_name() == "aaa"
+    save_random(weights_folder / "compact.safetensors")
+    assert library.default_name() == "compact"
+    save_random(weights_folder / "world.safetensors", architecture="standard")
+    assert library.default_name() == "world"
+    (weights_folder / "world.safetensors").unlink()
+    (weights_folder / "compact.safetensors").write_bytes(b"broken")
+    assert library.default_name() == "aaa"
+
+
+def test_new_changed_and_deleted_files_are_noticed(weights_folder: Path, save_random: Save) -> None:
+    library = CheckpointLibrary(weights_folder)
+    path = save_random(weights_folder / "one.safetensors")
+    first = library.load("one")
+    assert library.load("one") is first  # not read again
+    save_random(path, seed=1)
+    second = library.load("one")
+    assert second.digest != first.digest
+    assert library.entries()[0].digest == second.digest
+    assert not torch.equal(_logits(second.network), _logits(first.network))
+    path.write_bytes(b"broken")
+    with pytest.raises(CheckpointError, match=r"one\.safetensors"):
+        library.load("one")
+    save_random(path)
+    assert library.load("one").digest == first.digest
+    save_random(weights_folder / "two.safetensors", seed=2)
+    assert [entry.name for entry in library.entries()] == ["one", "two"]
+    path.unlink()
+    assert [entry.name for entry in library.entries()] == ["two"]
+    with pytest.raises(CheckpointError, match="There are: two"):
+        library.load("one")
+
+
+@pytest.mark.parametrize("name", ["../one", "./one", "one.safetensors", "", ".", "one\0", "ONE", "*"])
+def test_names_are_never_paths(weights_folder: Path, save_random: Save, name: str) -> None:
+    save_random(weights_folder.parent / "one.safetensors")
+    save_random(weights_folder / "one.safetensors")
+    library = CheckpointLibrary(weights_folder)
+    with pytest.raises(CheckpointError, match="There is no checkpoint"):
+        library.load(name)
+    with pytest.raises(CheckpointError, match="There is no checkpoint"):
+        library.load(str(weights_folder / "one"))
+
+
+def test_of_two_files_with_one_name_the_first_usable_counts(weights_folder: Path, save_random: Save) -> None:
+    safetensors_file, pt = save_random(weights_folder / "one.safetensors"), weights_folder / "one.pt"
+    torch.save(_network(seed=5).state_dict(), pt)
+    library = CheckpointLibrary(weights_folder)
+    first, second = library.entries()
+    assert (first.path, first.problem) == (safetensors_file, None)
+    assert second.path == pt
+    assert second.problem == f"{pt} is hidden by one.safetensors: rename one of them."
+    assert library.load("one").path == safetensors_file
+    safetensors_file.write_bytes(b"broken")
+    first, second = library.entries()
+    assert first.problem is not None
+    assert second.problem is None
+    assert library.load("one").path == pt
+
+
+def test_many_checkpoints_are_all_usable(weights_folder: Path, save_random: Save) -> None:
+    for seed in range(20):  # more than a library keeps in memory
+        save_random(weights_folder / f"{seed}.safetensors", seed=seed)
+    library = CheckpointLibrary(weights_folder)
+    digests = {entry.name: entry.digest for entry in library.entries()}
+    for name, digest in digests.items():
+        assert library.load(name).digest == digest
+
+
+def test_threads_may_share_a_library_while_files_change(weights_folder: Path, save_random: Save) -> None:
+    path = save_random(weights_folder / "one.safetensors", seed=0)
+    other = save_random(weights_folder / "two.safetensors", seed=1)
+    contents = [path.read_bytes(), other.read_bytes()]
+    library = CheckpointLibrary(weights_folder)
+    expected = {load_checkpoint(path).digest, load_checkpoint(other).digest}
+    seen: set[str] = set()
+    problems: list[BaseException] = []
+    done = threading.Event()
+
+    def read() -> None:
+        try:
+            while not done.is_set():
+                seen.update({library.load("one").digest, library.load("two").digest})
+        except BaseException as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for i in range(30):
+        write_atomically(path, contents[i % 2])
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert seen == expected
+
+
+def test_the_shipped_checkpoint_says_what_it_was_trained_on() -> None:
+    checkpoint: Checkpoint = load_checkpoint("compact")
+    assert checkpoint.metadata.class_names == CLASS_NAMES
+    assert checkpoint.metadata.trained_on == ("mnist-train",)
+    assert checkpoint.metadata.recipe["name"] == "compact"
+    assert 0.2 < checkpoint.metadata.temperature < 5
+
+
+def test_loading_leaves_the_random_numbers_alone(tmp_path: Path, save_random: Save) -> None:
+    path = save_random(tmp_path / "one.safetensors")
+    before = torch.random.get_rng_state()
+    load_checkpoint(path)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_metadata_survives_in_order(tmp_path: Path, save_random: Save) -> None:
+    recipe = OrderedDict(z=1, a=[1.5, None, "ü"])
+    checkpoint = load_checkpoint(save_random(tmp_path / "one.safetensors", recipe=recipe))
+    assert list(checkpoint.metadata.recipe.items()) == [("z", 1), ("a", [1.5, None, "ü"])]
+
+
+# --- bringing one's own ----------------------------------------------------------------------------------------------
+
+
+def test_an_added_checkpoint_is_used_at_once(weights_folder: Path, save_random: Save, tmp_path: Path) -> None:
+    library = CheckpointLibrary(weights_folder)
+    data = save_random(tmp_path / "one.safetensors").read_bytes()
+    entry = library.add("mine-2.safetensors", data)
+    assert (entry.name, entry.problem) == ("mine-2", None)
+    assert (weights_folder / "mine-2.safetensors").read_bytes() == data
+    assert library.load("mine-2").digest == entry.digest
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../one.safetensors", "one.txt", ".one.safetensors", "a/b.pt", "", ".pt", "a\nb.pt", "x" * 120 + ".pt", "-one.pt"],
+)
+def test_names_that_are_no_names_are_refused(
+    weights_folder: Path, save_random: Save, tmp_path: Path, name: str
+) -> None:
+    data = save_random(tmp_path / "one.safetensors").read_bytes()
+    with pytest.raises(CheckpointError, match="is no name for a checkpoint"):
+        CheckpointLibrary(weights_folder).add(name, data)
+    assert not list(weights_folder.iterdir())
+
+
+def test_nothing_is_written_over_and_nothing_broken_is_added(
+    weights_folder: Path, save_random: Save, tmp_path: Path
+) -> None:
+    kept = save_random(weights_folder / "one.safetensors").read_bytes()
+    other = save_random(tmp_path / "other.safetensors", seed=1).read_bytes()
+    library = CheckpointLibrary(weights_folder)
+    for file_name in ("one.safetensors", "one.pt"):
+        with pytest.raises(CheckpointError, match=r"There is a checkpoint 'one' already|no state dict"):
+            library.add(file_name, other)
+    with pytest.raises(CheckpointError, match=r"^two\.safetensors is damaged"):
+        library.add("two.safetensors", other[:-1] + bytes([other[-1] ^ 1]))
+    assert [path.name for path in weights_folder.iterdir()] == ["one.safetensors"]
+    assert (weights_folder / "one.safetensors").read_bytes() == kept
+
+
+def test_a_changed_sidecar_is_noticed(weights_folder: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    path = weights_folder / "one.onnx"
+    export_network(load_checkpoint(WEIGHTS / "compact.safetensors"), path, file_format="onnx")
+    library = CheckpointLibrary(weights_folder)
+    (before,) = library.entries()
+    sidecar_path(path).write_text('{"scale": "unit", "ink": "dark"}')
+    (after,) = library.entries()
+    assert before.problem is after.problem is None
+    assert before.digest != after.digest
+    sidecar_path(path).write_text("no json")
+    assert "is no readable JSON" in str(library.entries()[0].problem)
+    other = library.add("two.onnx", path.read_bytes(), convention={"scale": "bytes", "ink": "bright"})
+    assert other.metadata is not None
+    assert other.metadata.provenance["input"] == {"scale": "bytes", "ink": "bright", "source": "sidecar"}

@@ -1,0 +1,420 @@
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+import torch
+
+from digitcore.data.datasets import DigitSet
+from digitcore.errors import CheckpointError
+from digitcore.imaging.preprocessing import normalize
+from digitcore.models import onnx as onnx_models
+from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, save_checkpoint
+from digitcore.models.classifier import DigitClassifier
+from digitcore.models.export import FORMATS, export_network
+from digitcore.models.library import CheckpointLibrary, load_checkpoint
+from tests.paths import WEIGHTS
+
+WHY = "ONNX files need packages that are not installed: pip install -r requirements-onnx.txt"
+onnx = pytest.importorskip("onnx", reason=WHY)
+pytest.importorskip("onnxruntime", reason=WHY)
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+SHIPPED = WEIGHTS / "compact.safetensors"
+FLOAT = TensorProto.FLOAT
+Message: TypeAlias = Any  # a part of a model
+
+
+@pytest.fixture(scope="session")
+def compact() -> Checkpoint:
+    return load_checkpoint(SHIPPED)
+
+
+@pytest.fixture(scope="session")
+def exported(compact: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "compact.onnx"
+    export_network(compact, path, file_format="onnx")
+    return path
+
+
+@pytest.fixture(scope="session")
+def digits(validation_digits: DigitSet) -> DigitSet:
+    return validation_digits.subset(np.arange(0, 5000, 10))
+
+
+def _logits(checkpoint: Checkpoint, digits: DigitSet) -> np.ndarray:
+    with torch.inference_mode():
+        return checkpoint.network(normalize(digits.images)).numpy()
+
+
+# --- what we export --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_exported_is_the_same_checkpoint(compact: Checkpoint, exported: Path, digits: DigitSet) -> None:
+    loaded = load_checkpoint(exported)
+    ours, theirs = loaded.metadata, compact.metadata
+    assert (ours.architecture, ours.preprocessing, loaded.name) == ("onnx", theirs.preprocessing, "compact")
+    assert (ours.temperature, ours.refusal_threshold) == (theirs.temperature, theirs.refusal_threshold)
+    assert ours.trained_on == theirs.trained_on == ("mnist-train",)
+    assert ours.provenance["input"] == {"scale": "normalised", "ink": "bright", "source": "declared"}
+    assert ours.provenance["output"] == "logits"
+    assert loaded.parameters == compact.parameters == 8_778
+    assert np.abs(_logits(loaded, digits) - _logits(compact, digits)).max() < 1e-4
+    calibrated = [DigitClassifier(checkpoint).logits(digits.images) for checkpoint in (loaded, compact)]
+    assert np.abs(calibrated[0] - calibrated[1]).max() < 1e-4
+    predictions = [DigitClassifier(checkpoint).predict(digits.images[3]) for checkpoint in (loaded, compact)]
+    assert predictions[0].accepted == predictions[1].accepted
+    assert np.allclose(predictions[0].probabilities, predictions[1].probabilities, atol=1e-5)
+
+
+def test_features_are_the_logits(exported: Path, digits: DigitSet) -> None:
+    loaded = load_checkpoint(exported)
+    features = DigitClassifier(loaded).features(digits.images)
+    assert np.array_equal(features, _logits(loaded, digits))
+    assert np.array_equal(loaded.network.forward_head(torch.from_numpy(features)).numpy(), features)
+
+
+def test_threads_share_a_network(exported: Path, digits: DigitSet) -> None:
+    loaded = load_checkpoint(exported)
+    parts = [digits.subset(np.arange(start, start + 20)) for start in range(0, 500, 20)]
+    with ThreadPoolExecutor(8) as threads:
+        logits = list(threads.map(lambda part: _logits(loaded, part), parts))
+    assert np.abs(np.concatenate(logits) - _logits(loaded, digits)).max() < 1e-4
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_it_is_converted_to_nothing(exported: Path, tmp_path: Path, file_format: str) -> None:
+    loaded = load_checkpoint(exported)
+    with pytest.raises(CheckpointError, match=r"compact\.onnx is an ONNX file already.*copy it as it is"):
+        export_network(loaded, tmp_path / "one", file_format=file_format)
+    with pytest.raises(CheckpointError, match=r"compact\.onnx is an ONNX file already"):
+        save_checkpoint(tmp_path / "one.safetensors", loaded.network, CheckpointMetadata("compact"))
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- input and output conventions ------------------------------------------------------------------------------------
+
+MEAN, STD = 0.1307, 0.3081
+CONVENTIONS = {  # what a file does to its input to have it normalised: times the first, plus the second
+    ("normalised", "bright"): (1, 0),
+    ("normalised", "dark"): (-1, (1 - 2 * MEAN) / STD),
+    ("unit", "bright"): (1 / STD, -MEAN / STD),
+    ("unit", "dark"): (-1 / STD, (1 - MEAN) / STD),
+    ("bytes", "bright"): (1 / STD / 255, -MEAN / STD),
+    ("bytes", "dark"): (-1 / STD / 255, (1 - MEAN) / STD),
+}
+
+
+def _foreign(exported: Path, scale: str = "normalised", ink: str = "bright", *, declared: bool = False) -> Message:
+    """The compact network as another framework would have it, taking its input in this convention."""
+    model = onnx.load(exported)
+    del model.metadata_props[:]
+    if declared:
+        helper.set_model_props(model, {"digitcore.scale": scale, "digitcore.ink": ink})
+    for number, (kind, value) in enumerate(zip(("Mul", "Add"), CONVENTIONS[scale, ink], strict=True)):
+        model.graph.initializer.append(numpy_helper.from_array(np.float32(value), f"{kind} by"))
+        taken = model.graph.input[0].name if number == 0 else "Mul done"
+        model.graph.node.insert(number, helper.make_node(kind, [taken, f"{kind} by"], [f"{kind} done"]))
+    for node in list(model.graph.node)[2:]:
+        node.input[:] = ["Add done" if name == model.graph.input[0].name else name for name in node.input]
+    return model
+
+
+@pytest.mark.parametrize(("scale", "ink"), CONVENTIONS)
+def test_the_input_convention_is_picked(
+    compact: Checkpoint, exported: Path, digits: DigitSet, tmp_path: Path, scale: str, ink: str
+) -> None:
+    path = tmp_path / "one.onnx"
+    onnx.save(_foreign(exported, scale, ink), path)
+    loaded = load_checkpoint(path)
+    picked = {"scale": scale, "ink": ink, "source": "picked on 500 validation digits"}
+    assert loaded.metadata == CheckpointMetadata("onnx", provenance={"input": picked, "output": "logits"})
+    assert np.abs(_logits(loaded, digits) - _logits(compact, digits)).max() < 1e-3
+
+
+def test_whole_bytes_are_whole_again() -> None:
+    images = np.arange(28 * 28, dtype=np.uint8).reshape(1, 28, 28)
+    batch = normalize(images)
+    for (scale, ink), (factor, shift) in CONVENTIONS.items():
+        converted = onnx_models.InputConvention(scale, ink).convert(batch)
+        assert converted.dtype == np.float32
+        assert np.allclose(converted * factor + shift, batch, atol=1e-5)
+    assert np.array_equal(onnx_models.InputConvention("bytes", "bright").convert(batch)[:, 0], images)
+    assert np.array_equal(onnx_models.InputConvention("bytes", "dark").convert(batch)[:, 0], 255 - images)
+    assert np.array_equal(onnx_models.InputConvention("normalised", "bright").convert(batch), batch)
+
+
+def test_what_is_declared_counts_more_than_what_would_be_picked(exported: Path, tmp_path: Path) -> None:
+    path = tmp_path / "one.onnx"
+    model = _foreign(exported, "unit", "dark", declared=True)
+    onnx.save(model, path)
+    assert load_checkpoint(path).metadata.provenance["input"] == {"scale": "unit", "ink": "dark", "source": "declared"}
+    helper.set_model_props(model, {"digitcore.scale": "bytes", "digitcore.ink": "bright"})
+    onnx.save(model, path)
+    wrong = {"scale": "bytes", "ink": "bright", "source": "declared"}
+    assert load_checkpoint(path).metadata.provenance["input"] == wrong
+
+
+def test_the_sidecar_counts_most(exported: Path, digits: DigitSet, tmp_path: Path) -> None:
+    path, sidecar = tmp_path / "one.onnx", tmp_path / "one.onnx.json"
+    path.write_bytes(exported.read_bytes())
+    before = load_checkpoint(path)
+    stamps = {onnx_models.sidecar_stamp(path)}
+    sidecar.write_text('{"scale": "unit", "ink": "bright"}')
+    stamps.add(onnx_models.sidecar_stamp(path))
+    after = load_checkpoint(path)
+    assert after.metadata.provenance["input"] == {"scale": "unit", "ink": "bright", "source": "sidecar"}
+    assert after.metadata.temperature == before.metadata.temperature
+    assert after.digest != before.digest
+    assert not np.allclose(_logits(after, digits), _logits(before, digits), atol=0.1)
+    sidecar.write_text('{"scale": "normalised", "ink": "bright"}')
+    stamps.add(onnx_models.sidecar_stamp(path))
+    assert load_checkpoint(path).digest == before.digest  # found otherwise, the same answers
+    assert len(stamps) == 3
+    assert [entry.path for entry in CheckpointLibrary(tmp_path).entries()] == [path]
+
+
+@pytest.mark.parametrize("name", ["temperature", "refusal_threshold"])
+def test_the_digest_covers_what_the_file_declares(exported: Path, tmp_path: Path, name: str) -> None:
+    model = onnx.load(exported)
+    entry = next(entry for entry in model.metadata_props if entry.key == f"digitcore.{name}")
+    entry.value = "0.25"
+    path = tmp_path / "one.onnx"
+    onnx.save(model, path)
+    loaded = load_checkpoint(path)
+    assert getattr(loaded.metadata, name) == 0.25
+    assert loaded.digest != load_checkpoint(exported).digest
+
+
+def test_probabilities_are_told_from_logits(
+    compact: Checkpoint, exported: Path, digits: DigitSet, tmp_path: Path
+) -> None:
+    model = _foreign(exported)
+    model.graph.node.append(helper.make_node("Softmax", [model.graph.output[0].name], ["probabilities"], axis=1))
+    model.graph.output[0].name = "probabilities"
+    onnx.save(model, tmp_path / "one.onnx")
+    loaded = load_checkpoint(tmp_path / "one.onnx")
+    assert loaded.metadata.provenance["output"] == "probabilities"
+    expected = torch.log_softmax(torch.from_numpy(_logits(compact, digits)), dim=1).numpy()
+    assert np.allclose(_logits(loaded, digits), expected, atol=1e-3)
+
+
+def test_one_digit_at_a_time(compact: Checkpoint, exported: Path, digits: DigitSet, tmp_path: Path) -> None:
+    model = _foreign(exported)
+    for place in (model.graph.input[0], model.graph.output[0]):
+        place.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, tmp_path / "one.onnx")
+    loaded = load_checkpoint(tmp_path / "one.onnx")
+    assert np.abs(_logits(loaded, digits) - _logits(compact, digits)).max() < 1e-4
+
+
+def test_of_several_outputs_the_first_that_fits_is_taken(
+    compact: Checkpoint, exported: Path, digits: DigitSet, tmp_path: Path
+) -> None:
+    model = _foreign(exported)
+    model.graph.node.append(helper.make_node("ArgMax", [model.graph.output[0].name], ["digit"], axis=1, keepdims=0))
+    model.graph.output.insert(0, helper.make_tensor_value_info("digit", TensorProto.INT64, ["N"]))
+    onnx.save(model, tmp_path / "one.onnx")
+    assert np.abs(_logits(load_checkpoint(tmp_path / "one.onnx"), digits) - _logits(compact, digits)).max() < 1e-4
+
+
+# --- files that cannot be used ---------------------------------------------------------------------------------------
+
+
+def _model(
+    *nodes: Message,
+    weights: np.ndarray | None = None,
+    takes: tuple[int, list[Any]] = (FLOAT, ["N", 1, 28, 28]),
+    gives: tuple[int, list[Any]] = (FLOAT, ["N", 10]),
+    more_inputs: tuple[Message, ...] = (),
+    constants: dict[str, np.ndarray] | None = None,
+) -> bytes:
+    """A linear network from `x` to `y`, followed by nodes, of which the last gives `z`."""
+    rng = np.random.default_rng(0)
+    known = {"w": rng.normal(size=(784, 10)).astype(np.float32) if weights is None else weights, **(constants or {})}
+    graph = helper.make_graph(
+        [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["y"]), *nodes],
+        "digits",
+        [helper.make_tensor_value_info("x", *takes), *more_inputs],
+        [helper.make_tensor_value_info("z" if nodes else "y", *gives)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in known.items()],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("elsewhere", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
+
+
+def _endless() -> bytes:
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["on"]), helper.make_node("Identity", ["value"], ["same"])],
+        "body",
+        [
+            helper.make_tensor_value_info("step", TensorProto.INT64, []),
+            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value", FLOAT, None),
+        ],
+        [helper.make_tensor_value_info("on", TensorProto.BOOL, []), helper.make_tensor_value_info("same", FLOAT, None)],
+    )
+    return _model(helper.make_node("Loop", ["", "true", "y"], ["z"], body=body), constants={"true": np.array(True)})
+
+
+def _giant(elements: int) -> bytes:
+    return _model(
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["y", "sum"], ["z"]),
+        constants={"shape": np.array([elements])},
+    )
+
+
+def _external(nested: bool) -> bytes:
+    """A model with weights in `secret`, a file that is there; with nested, in the branch of a condition."""
+    model = onnx.load_model_from_string(_model())
+    weights = model.graph.initializer[0]
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="secret")
+    if nested:
+        branch = helper.make_graph([], "branch", [], [helper.make_tensor_value_info("w", FLOAT, [784, 10])], [weights])
+        condition = helper.make_node("If", ["true"], ["w"], then_branch=branch, else_branch=branch)
+        model.graph.node.insert(0, condition)
+        model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array(True), "true"))
+    return model.SerializeToString()
+
+
+def _declaring(**properties: str) -> bytes:
+    model = onnx.load_model_from_string(_model())
+    helper.set_model_props(model, {f"digitcore.{name}": value for name, value in properties.items()})
+    return model.SerializeToString()
+
+
+def _batch_mean_taken_off() -> bytes:
+    mean = helper.make_node("ReduceMean", ["y"], ["mean"], axes=[0], keepdims=1)
+    return _model(mean, helper.make_node("Sub", ["y", "mean"], ["z"]))
+
+
+BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: b"", "cannot be run by onnxruntime"),
+    "text": (lambda: b"weights", "cannot be run by onnxruntime|no readable ONNX file"),
+    "random": (lambda: np.random.default_rng(0).bytes(9000), "no readable ONNX file"),
+    "truncated": (lambda: _model()[:20_000], "no readable ONNX file"),
+    "endless loop": (_endless, "took longer than 3 s"),
+    "giant tensor": (lambda: _giant(10**12), "cannot be run by onnxruntime|break down"),
+    "large tensor": (lambda: _giant(2 * 10**9), "cannot be run by onnxruntime|break down"),
+    "weights elsewhere": (lambda: _external(nested=False), "keeps weights in another file: export it with all"),
+    "nested weights elsewhere": (lambda: _external(nested=True), "keeps weights in another file: export it with all"),
+    "colour": (
+        lambda: _model(weights=np.ones((2352, 10), np.float32), takes=(FLOAT, ["N", 3, 28, 28])),
+        r"\(N, 3, 28, 28\): export it with one input, float32",
+    ),
+    "flat": (lambda: _model(takes=(FLOAT, ["N", 784])), r"takes x, tensor\(float\) of shape \(N, 784\)"),
+    "batches of three": (lambda: _model(takes=(FLOAT, [3, 1, 28, 28])), r"\(3, 1, 28, 28\).*N being free or 1"),
+    "double": (
+        lambda: _model(weights=np.ones((784, 10)), takes=(TensorProto.DOUBLE, ["N", 1, 28, 28]), gives=(11, ["N", 10])),
+        r"tensor\(double\).*export it with one input, float32",
+    ),
+    "half": (
+        lambda: _model(
+            weights=np.ones((784, 10), np.float16), takes=(TensorProto.FLOAT16, ["N", 1, 28, 28]), gives=(10, ["N", 10])
+        ),
+        r"tensor\(float16\).*export it with one input, float32",
+    ),
+    "two inputs": (
+        lambda: _model(
+            helper.make_node("Add", ["y", "mask"], ["z"]),
+            more_inputs=(helper.make_tensor_value_info("mask", FLOAT, ["N", 10]),),
+        ),
+        r"takes x, .*, mask, tensor\(float\) of shape \(N, 10\): export it with one input",
+    ),
+    "eleven classes": (
+        lambda: _model(weights=np.ones((784, 11), np.float32), gives=(FLOAT, ["N", 11])),
+        r"gives y, tensor\(float\) of shape \(N, 11\): export it with a float32 output of shape \(N, 10\)",
+    ),
+    "labels": (
+        lambda: _model(helper.make_node("ArgMax", ["y"], ["z"], axis=1), gives=(TensorProto.INT64, ["N", 1])),
+        r"gives z, tensor\(int64\)",
+    ),
+    "one digit of a batch": (
+        lambda: _model(
+            helper.make_node("Gather", ["y", "zero"], ["z"], axis=0), constants={"zero": np.array([0])}, gives=(1, None)
+        ),
+        r"gives z, .*export it with a float32 output",
+    ),
+    "NaN": (lambda: _model(weights=np.full((784, 10), np.nan, np.float32)), "values that are no numbers"),
+    "infinite": (lambda: _model(weights=np.full((784, 10), np.inf, np.float32)), "values that are no numbers"),
+    "custom operation": (
+        lambda: _model(helper.make_node("Cast2", ["y"], ["z"], domain="elsewhere")),
+        r"cannot be run by onnxruntime \(.*Cast2",
+    ),
+    "training mode": (_batch_mean_taken_off, "answers otherwise for a digit alone.*export it in evaluation mode"),
+    "unknown scale": (lambda: _declaring(scale="percent", ink="dark"), "scale must be one of normalised, unit, bytes"),
+    "no ink": (lambda: _declaring(scale="unit"), "and ink one of bright, dark"),
+    "temperature": (lambda: _declaring(temperature="0"), "temperature 0"),
+    "warm": (lambda: _declaring(temperature="warm"), "unreadable metadata"),
+    "threshold": (lambda: _declaring(refusal_threshold="2"), "threshold 2"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_bad_files_are_listed_with_the_reason(
+    weights_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
+    monkeypatch.setattr(onnx_models, "_SECONDS", 3 if kind == "endless loop" else 60)
+    write, reason = BAD_FILES[kind]
+    bad = weights_folder / "bad.onnx"
+    bad.write_bytes(write())
+    np.zeros((784, 10), np.float32).tofile(weights_folder / "secret")
+    monkeypatch.chdir(weights_folder)  # where a path in a model would lead to
+    (entry,) = CheckpointLibrary(weights_folder).entries()
+    assert entry.problem is not None
+    assert entry.problem.startswith(str(bad))
+    assert "\n" not in entry.problem
+    with pytest.raises(CheckpointError, match=reason):
+        raise CheckpointError(entry.problem)
+    assert capfd.readouterr() == ("", "")  # nothing but the reason
+
+
+@pytest.mark.parametrize("text", ["", "unit", "[]", '{"scale": "unit"}', '{"scale": [], "ink": "dark"}', "[" * 100_000])
+def test_a_bad_sidecar_is_named(exported: Path, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "one.onnx"
+    path.write_bytes(exported.read_bytes())
+    (tmp_path / "one.onnx.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"one\.onnx\.json (is no readable JSON|declares its input as)"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("import os; os.abort()", "SIGABRT"),
+        ("raise MemoryError", "MemoryError"),
+        ("raise SystemExit(3)", "exit status 3"),
+    ],
+)
+def test_what_breaks_down_does_so_elsewhere(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, reason: str
+) -> None:
+    probe = tmp_path / "probe.py"
+    probe.write_text(f"import sys; sys.stdin.buffer.read()\n{program}\n")
+    monkeypatch.setattr(onnx_models, "_PROBE", probe)
+    with pytest.raises(CheckpointError, match=rf"compact\.onnx made onnxruntime break down.*\({reason}\)"):
+        load_checkpoint(exported)
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_without_a_package_the_file_is_listed_with_what_to_install(
+    weights_folder: Path,
+    exported: Path,
+    save_random: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+) -> None:
+    (weights_folder / "foreign.onnx").write_bytes(exported.read_bytes())
+    save_random(weights_folder / "one.safetensors")
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    foreign, one = CheckpointLibrary(weights_folder).entries()
+    assert foreign.problem == (f"{foreign.path} needs onnxruntime and onnx: pip install -r requirements-onnx.txt")
+    assert one.problem is None

@@ -1,0 +1,542 @@
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+import digitcore
+import digitcore.training.loop
+from digitcore.data.datasets import DigitSet
+from digitcore.serving.cli import main
+from digitcore.settings import load_settings
+from tests.paths import ROOT
+
+Draw = Callable[..., NDArray[np.uint8]]
+Encode = Callable[..., bytes]
+Save = Callable[..., Path]
+
+
+SHIPPED = load_settings().weights_directory / "compact.safetensors"
+
+
+@pytest.fixture
+def seven(tmp_path: Path, draw: Draw, encode: Encode) -> Path:
+    path = tmp_path / "seven.png"
+    path.write_bytes(encode(draw(7)))
+    return path
+
+
+@pytest.fixture
+def blank(tmp_path: Path, encode: Encode) -> Path:
+    path = tmp_path / "paper.png"
+    path.write_bytes(encode(np.full((50, 50), 255, dtype=np.uint8)))
+    return path
+
+
+def _process(*arguments: str, standard_input: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "digitcore", *arguments],
+        input=standard_input,
+        capture_output=True,
+        cwd=ROOT,
+        timeout=120,
+    )
+
+
+# --- as a process ----------------------------------------------------------------------------------------------------
+
+
+def test_predict_as_a_process(seven: Path) -> None:
+    done = _process("predict", str(seven), "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    (answer,) = json.loads(done.stdout)
+    assert list(answer) == ["file", "prediction", "confidence", "probabilities", "accepted", "reason"]
+    expected = digitcore.load_classifier("world").predict(digitcore.imaging.preprocessing.read_image(seven))
+    assert (answer["file"], answer["prediction"]) == (str(seven), 7)
+    assert answer["confidence"] == pytest.approx(expected.confidence, abs=1e-6)
+    assert np.abs(answer["probabilities"] - expected.probabilities).max() < 1e-6
+    assert answer["accepted"] == expected.accepted
+
+
+def test_standard_input_as_a_process(seven: Path) -> None:
+    done = _process("predict", "-", standard_input=seven.read_bytes())
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"-: 7  ")
+
+
+def test_empty_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    assert main(["predict", "-"]) == 1
+    assert "standard input is empty" in capsys.readouterr().err
+
+
+WRONG_USAGE = [[], ["nosuch"], ["predict"], ["train", "nosuch"], ["evaluate", "--dataset", "nosuch"]]
+
+
+@pytest.mark.parametrize("variable", ["DIGITCORE_MAX_IMAGE_BYTES", "DIGITCORE_MAX_CHECKPOINT_BYTES"])
+def test_a_bad_setting_is_wrong_usage(
+    seven: Path, variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, "20MB")
+    assert main(["predict", str(seven)]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == f"error: {variable} must be a positive whole number, got '20MB'\n"
+
+
+@pytest.mark.parametrize("arguments", WRONG_USAGE, ids=" ".join)
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("usage: python -m digitcore")
+
+
+# --- predict ---------------------------------------------------------------------------------------------------------
+
+
+def test_predict_prints_a_line_a_picture(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(seven), str(seven)]) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert [line.split("  ")[0] for line in output.out.splitlines()] == [f"{seven}: 7"] * 2
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "notes.txt"
+    path.write_text("seven")
+    return path
+
+
+def test_predict_reads_numbers(draw: Draw, encode: Encode, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "number.png"
+    file.write_bytes(encode(np.hstack([draw(digit) for digit in (4, 7, 1)])))
+    assert main(["predict", "--number", "--json", str(file)]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert (answer["file"], answer["number"], len(answer["digits"])) == (str(file), "471", 3)
+    assert set(answer["digits"][0]) == {"box", "prediction", "confidence", "probabilities", "accepted", "reason"}
+    assert main(["predict", "--number", str(file)]) == 0
+    assert capsys.readouterr().out.startswith(f"{file}: 471  {answer['confidence']:.1%}")
+
+
+def test_the_others_are_answered_where_one_cannot_be_used(
+    seven: Path, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "missing.png"
+    assert main(["predict", "--json", *map(str, [text, seven, missing, tmp_path, seven])]) == 1
+    output = capsys.readouterr()
+    assert [answer["prediction"] for answer in json.loads(output.out)] == [7, 7]
+    lines = output.err.splitlines()
+    assert [line.startswith("error: ") for line in lines] == [True] * 3
+    for line, file in zip(lines, (text, missing, tmp_path), strict=True):
+        assert str(file) in line
+
+
+def test_an_error_names_the_file_however_short_its_name(
+    tmp_path: Path, encode: Encode, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    no_numbers = Image.fromarray(np.full((9, 9), np.nan, dtype=np.float32))
+    (tmp_path / "picture").write_bytes(encode(no_numbers, "TIFF"))  # a word of the message itself
+    assert main(["predict", "picture"]) == 1
+    assert capsys.readouterr().err.startswith("error: picture: The picture has pixels that are not numbers")
+
+
+def test_json_is_an_array_even_where_nothing_was_read(text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--json", str(text)]) == 1
+    output = capsys.readouterr()
+    assert json.loads(output.out) == []
+    assert f"{text} cannot be read as a picture" in output.err
+
+
+def test_a_refusal_is_an_answer(seven: Path, blank: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--json", str(blank), str(seven)]) == 0
+    refused, accepted = json.loads(capsys.readouterr().out)
+    assert (refused["accepted"], refused["reason"]) == (False, "blank: draw or choose a digit")
+    assert refused["prediction"] == int(np.argmax(refused["probabilities"]))
+    assert (accepted["accepted"], accepted["reason"]) == (True, None)
+    assert main(["predict", str(blank)]) == 0
+    assert capsys.readouterr().out.endswith("%  (blank: draw or choose a digit)\n")
+
+
+def test_doubt_is_shown(
+    weights_folder: Path, save_random: Save, seven: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_random(weights_folder / "one.safetensors", refusal_threshold=1.0)
+    assert main(["predict", str(seven)]) == 0  # the default where there is no "compact"
+    assert "(unsure: " in capsys.readouterr().out
+
+
+def test_calibrate_chooses_a_threshold_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "again.safetensors"
+    assert main(["calibrate", "baseline", "--output", str(output)]) == 0
+    assert "refused where the energy is below" in capsys.readouterr().out
+    before, after = (digitcore.load_classifier(each).checkpoint for each in ("baseline", output))
+    assert (before.metadata.refusal_score, after.metadata.refusal_score) == ("confidence", "energy")
+    assert before.digest != after.digest
+    assert main(["calibrate", "baseline", "--output", str(tmp_path / "again.pt")]) == 2
+
+
+@pytest.mark.parametrize("form", ["name", "path"])
+def test_the_checkpoint_can_be_chosen(
+    weights_folder: Path, save_random: Save, seven: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    path = save_random(weights_folder / "one.safetensors")
+    assert main(["predict", "--json", "--checkpoint", "one" if form == "name" else str(path), str(seven)]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    expected = digitcore.load_classifier(path).predict(digitcore.imaging.preprocessing.read_image(seven))
+    assert np.abs(answer["probabilities"] - expected.probabilities).max() < 1e-6
+
+
+@pytest.mark.parametrize(("chosen", "words"), [("nosuch", "There is no checkpoint 'nosuch'"), ("bad", "bad.pt")])
+def test_a_checkpoint_that_cannot_be_used(
+    weights_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str], chosen: str, words: str
+) -> None:
+    (weights_folder / "bad.pt").write_bytes(b"no weights")
+    for command in (
+        ["predict", "--checkpoint", chosen, str(seven)],
+        ["evaluate", chosen],
+    ):
+        assert main(command) == 1
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert words in output.err
+
+
+def test_no_checkpoint_at_all(weights_folder: Path, seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(seven)]) == 1
+    assert "no usable checkpoint" in capsys.readouterr().err
+    assert main(["evaluate", "--json"]) == 1
+    assert f"There is no checkpoint in {weights_folder}" in capsys.readouterr().err
+
+
+# --- evaluate --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_checkpoints(weights_folder: Path, save_random: Save) -> Path:
+    (weights_folder / "compact.safetensors").write_bytes(SHIPPED.read_bytes())
+    save_random(weights_folder / "random.safetensors")
+    return weights_folder
+
+
+def test_evaluate_as_json(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--dataset", "uci-digits", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["checkpoint"] for row in rows] == ["compact", "random"]
+    wanted = {"checkpoint", "dataset", "digits", "errors", "accuracy", "interval", "nll", "ece", "parameters"}
+    assert wanted <= set(rows[0])
+    digits = digitcore.load_digits("uci-digits")
+    evaluation = digitcore.evaluate(digitcore.load_classifier("compact"), digits)
+    assert (rows[0]["dataset"], rows[0]["digits"], rows[0]["errors"]) == ("uci-digits", 1797, evaluation.errors)
+    assert rows[0]["accuracy"] == 1 - evaluation.errors / 1797
+    assert rows[0]["errors"] < 100 < rows[1]["errors"]
+
+
+def test_evaluate_as_a_table_of_the_chosen_ones(
+    two_checkpoints: Path, validation_digits: DigitSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "random", "nosuch", "--dataset", "mnist-validation"]) == 1
+    output = capsys.readouterr()
+    head, row = output.out.splitlines()
+    assert head.split()[:4] == ["checkpoint", "dataset", "digits", "errors"]
+    assert row.split()[:3] == ["random", "mnist-validation", "5,000"]
+    assert "error: There is no checkpoint 'nosuch'" in output.err
+
+
+def test_evaluate_without_names_is_a_leaderboard(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Best first whatever the names; a file that cannot be used is listed and is no failure of the others."""
+    (two_checkpoints / "zzz.safetensors").write_bytes((two_checkpoints / "compact.safetensors").read_bytes())
+    (two_checkpoints / "aaa.pt").write_bytes(b"nothing")
+    assert main(["evaluate", "--dataset", "uci-digits"]) == 0
+    output = capsys.readouterr()
+    assert [line.split()[0] for line in output.out.splitlines()] == ["checkpoint", "compact", "zzz", "random"]
+    assert "not used: " in output.err
+    assert "aaa.pt" in output.err
+
+
+# --- compare ---------------------------------------------------------------------------------------------------------
+
+
+def test_compare_as_json_says_what_python_says(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "random", "compact", "--dataset", "uci-digits", "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    digits = digitcore.load_digits("uci-digits")
+    a, b = (digitcore.evaluate(digitcore.load_classifier(name), digits) for name in ("random", "compact"))
+    expected = digitcore.compare(a, b)
+    wanted = {"a", "b", "dataset", "digits", "both_right", "only_a", "only_b", "neither", "difference", "interval"}
+    assert wanted | {"mid_p", "verdict"} <= set(answer)
+    for name in wanted - {"interval"} | {"mid_p", "verdict"}:
+        assert answer[name] == getattr(expected, name), name
+    assert tuple(answer["interval"]) == expected.interval
+    assert answer["holm_p"] == expected.mid_p
+    assert answer["verdict"].startswith("compact is better")
+
+
+def test_compare_in_words(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "compact", "random", "--dataset", "uci-digits"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "compact against random on 1,797 digits of uci-digits"
+    assert lines[1].startswith("  compact is better: ")
+    assert "corrected" not in lines[-1]
+
+
+def test_compare_more_than_two(two_checkpoints: Path, save_random: Save, capsys: pytest.CaptureFixture[str]) -> None:
+    save_random(two_checkpoints / "other.safetensors", seed=1)
+    assert main(["compare", "compact", "random", "other", "--dataset", "uci-digits"]) == 0
+    text = capsys.readouterr().out
+    assert text.count(" against ") >= 3
+    assert text.count("corrected for the number of pairs") == 3
+    assert "Cochran's Q = " in text
+    assert main(["compare", "compact", "random", "other", "--dataset", "uci-digits", "--json"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert [(each["a"], each["b"]) for each in answers] == [
+        ("compact", "random"), ("compact", "other"), ("random", "other"),
+    ]  # fmt: skip
+
+
+def test_compare_writes_a_report(two_checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "new" / "report.html"
+    assert main(["compare", "compact", "random", "--dataset", "uci-digits", "--report", str(report)]) == 0
+    assert "compact is better" in report.read_text()
+    assert str(report) in capsys.readouterr().err
+    (tmp_path / "file").write_text("in the way")
+    blocked = tmp_path / "file" / "report.html"
+    assert main(["compare", "compact", "random", "--dataset", "uci-digits", "--report", str(blocked)]) == 1
+    assert "choose another place" in capsys.readouterr().err
+
+
+def test_compare_with_what_is_not_there(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "compact", "nosuch", "--dataset", "uci-digits"]) == 1
+    assert "error: There is no checkpoint 'nosuch'" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["compare", "compact"])
+    assert stopped.value.code == 2
+
+
+def test_a_kept_evaluation_needs_no_digits(
+    two_checkpoints: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "compact", "--dataset", "uci-digits", "--json"]) == 0
+    first = capsys.readouterr().out
+    kept = list((cache_folder / "evaluations").iterdir())
+    assert [path.name.split("--")[:2] for path in kept] == [["compact", "uci-digits"]]
+    monkeypatch.setattr(digitcore.evaluation.evaluation, "evaluate", None)
+    assert main(["evaluate", "compact", "--dataset", "uci-digits", "--json"]) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_missing_digits_are_an_error(
+    two_checkpoints: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "random", "--json"]) == 1
+    output = capsys.readouterr()
+    assert json.loads(output.out) == []
+    assert "python -m digitcore download" in output.err
+    assert str(data_folder) in output.err
+
+
+def test_a_cache_that_cannot_be_written_to_does_not_lose_the_figures(
+    two_checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in the way").write_text("")
+    monkeypatch.setenv("DIGITCORE_CACHE", str(tmp_path / "in the way"))
+    assert main(["evaluate", "compact", "--dataset", "uci-digits", "--json"]) in (0, 1)  # but no traceback
+
+
+def test_shipping_keeps_evaluations_and_brings_the_manifest_up(two_checkpoints: Path) -> None:
+    assert main(["evaluate", "--dataset", "mnist-validation", "--ship"]) == 0
+    assert sorted(path.name.split("--")[0] for path in (two_checkpoints / "evaluations").iterdir()) == [
+        "compact",
+        "random",
+    ]
+    manifest = json.loads((two_checkpoints / "manifest.json").read_text())
+    assert list(manifest) == ["compact", "random"]
+    assert manifest["compact"]["figures"]["mnist-validation"]["digits"] == 5_000
+    (two_checkpoints / "random.safetensors").unlink()
+    assert main(["evaluate", "--dataset", "mnist-validation", "--ship"]) == 0
+    assert list(json.loads((two_checkpoints / "manifest.json").read_text())) == ["compact"]
+
+
+# --- export, train, download -----------------------------------------------------------------------------------------
+
+
+def test_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "compact.pt"
+    assert main(["export", "compact", "--format", "state-dict", "--output", str(output)]) == 0
+    assert capsys.readouterr().out == f"{output}\n"
+    assert sum(value.numel() for value in torch.load(output, weights_only=True).values()) == 8_778
+
+
+def test_export_of_nothing_or_to_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "nosuch", "--format", "state-dict", "--output", str(tmp_path / "x.pt")]) == 1
+    assert "There is no checkpoint 'nosuch'" in capsys.readouterr().err
+    assert main(["export", "compact", "--format", "state-dict", "--output", str(tmp_path)]) == 1
+    assert f"{tmp_path} cannot be written" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", "compact", "--format", "tflite", "--output", str(tmp_path / "x")])
+
+
+def test_train_needs_the_training_digits(
+    weights_folder: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "quick"]) == 1
+    assert "python -m digitcore download" in capsys.readouterr().err
+    assert list(weights_folder.iterdir()) == []
+
+
+def test_train_writes_safetensors_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "quick", "--output", str(tmp_path / "x.pt")]) == 2
+    assert "must end in .safetensors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["a folder", "below a file"])
+def test_a_place_for_the_result_is_looked_for_before_training(
+    tmp_path: Path,
+    validation_digits: DigitSet,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+) -> None:
+    monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: validation_digits)
+    monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: validation_digits)
+    monkeypatch.setattr(digitcore.training.loop, "_Run", None)  # calling it would fail
+    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "file").write_text("in the way")
+    output = tmp_path / ("folder.safetensors" if place == "a folder" else "file/new.safetensors")
+    assert main(["train", "quick", "--output", str(output)]) == 1
+    assert f"error: {output} " in capsys.readouterr().err
+
+
+def test_train_on_a_few_digits(
+    tmp_path: Path,
+    validation_digits: DigitSet,
+    cache_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    few = validation_digits.subset(np.arange(0, 5_000, 20))
+    monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: few)  # MNIST takes a minute
+    monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: few)
+    output = tmp_path / "new.safetensors"
+    assert main(["train", "quick", "--seed", "3", "--output", str(output)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{output}\n"
+    assert "validation errors" in shown.err
+    assert digitcore.load_classifier(output).checkpoint.metadata.seed == 3
+    kept = sorted(path.name for path in (cache_folder / "training").iterdir())
+    assert kept == ["new-quick-3", "new-quick-3.csv"]  # and no state
+
+
+def test_a_device_that_is_not_there(
+    tmp_path: Path, validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: validation_digits)
+    monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: validation_digits)
+    for device in ("cuda:99", "nosuch"):
+        assert main(["train", "quick", "--device", device, "--output", str(tmp_path / "x.safetensors")]) == 1
+        assert f"The device {device!r} is not there" in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_is_named_before_training(
+    tmp_path: Path, validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: validation_digits)
+    monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: validation_digits)
+    monkeypatch.setattr(digitcore.training.loop, "_Run", None)  # calling it would fail
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("DIGITCORE_CACHE", str(tmp_path / "file"))
+    assert main(["train", "quick", "--output", str(tmp_path / "x.safetensors")]) == 1
+    shown = capsys.readouterr().err
+    assert f"{tmp_path / 'file' / 'training'}" in shown
+    assert "set DIGITCORE_CACHE" in shown
+
+
+def test_a_training_that_is_interrupted_says_how_to_go_on(
+    tmp_path: Path, validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = validation_digits.subset(np.arange(0, 5_000, 20))
+    monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: few)
+    monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: few)
+    output = tmp_path / "new.safetensors"
+
+    def stopped(results: Iterable[object]) -> None:
+        next(result for result in results if isinstance(result, digitcore.training.loop.EpochResult))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(digitcore.serving.cli, "_show_training", stopped)
+        assert main(["train", "quick", "--output", str(output)]) == 130
+    assert capsys.readouterr().err == "Go on with the same command and --resume.\nStopped.\n"
+    assert main(["train", "quick", "--output", str(output)]) == 1
+    assert "go on with --resume" in capsys.readouterr().err
+    assert main(["train", "quick", "--output", str(output), "--resume"]) == 0
+    assert "epoch 2/2" in capsys.readouterr().err
+    output.unlink()
+    assert main(["train", "quick", "--output", str(output), "--resume"]) == 0
+    assert "nothing to go on with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "quick", "--seed", "-1"],
+        ["train", "quick", "--seed", "1" * 23],
+        ["bench", "--drawings", "0"],
+        ["bench", "--recipe", "quick", "--runs", "-1"],
+    ],
+)
+def test_numbers_out_of_range_are_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "must be" in capsys.readouterr().err
+
+
+def test_answers_are_printed_as_they_come(
+    seven: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = digitcore.serving.cli.read_image
+
+    def interrupted(name: str) -> Image.Image:
+        if name == "second":
+            raise KeyboardInterrupt
+        return read(name)
+
+    monkeypatch.setattr(digitcore.serving.cli, "read_image", interrupted)
+    assert main(["predict", str(seven), "second"]) == 130
+    assert capsys.readouterr().out.startswith(f"{seven}: 7")
+
+
+def test_nobody_reads_the_results(seven: Path) -> None:
+    code = f"{sys.executable} -m digitcore predict {seven} {seven} {seven} | true"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, cwd=ROOT, timeout=120)
+    assert done.stderr == b""
+
+
+def test_interrupting_is_no_traceback(
+    seven: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(digitcore.serving.cli, "read_image", interrupted)
+    assert main(["predict", str(seven)]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+def test_file_names_beyond_ascii(seven: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", output)
+    odd = seven.rename(seven.with_name("sieben ÿ.png"))
+    assert main(["predict", str(odd), "--json"]) == 0
+    assert json.loads(output.getvalue())[0]["file"] == str(odd)
