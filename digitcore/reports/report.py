@@ -1,7 +1,7 @@
-"""Two checkpoints and their evaluations -> a report to hand on: one HTML file that needs nothing beside it.
+"""Comparison report: two checkpoints and their evaluations as one self-contained HTML file.
 
-It holds no script and no address of the network. What a checkpoint says of itself, its name included, may come from
-anybody: it is escaped wherever it appears.
+It contains no script and no web address. A checkpoint's name and metadata may come from anybody: they are escaped
+wherever they appear.
 """
 
 import shlex
@@ -33,15 +33,16 @@ from digitcore.imaging.png import digit_sheet
 from digitcore.imaging.preprocessing import PREPROCESSING
 from digitcore.models.checkpoints import Checkpoint
 from digitcore.reports.charts import Chart, confusion_difference, confusion_heatmap, per_digit_chart, specification
+from digitcore.text import printable
 
 __all__ = ["MOST_TILES", "comparison_report"]
 
 MOST_TILES = 120
-"""Digits that one gallery shows."""
+"""The most digits that one gallery shows."""
 
-_SHEET_COLUMNS = 12  # pictures beside each other on the sheet that a gallery's tiles are cut from
+_SHEET_COLUMNS = 12  # of the sheet of pictures that a gallery's tiles are cut from
 _GREY = "#8a8a8a"
-_LOOK = {  # of the charts: no ground of their own, and the ink of the text around them
+_CHART_CONFIG = {  # transparent, in the colour of the text around the charts
     "aria": False,
     "background": "transparent",
     "view": {"stroke": None},
@@ -61,20 +62,20 @@ _LOOK = {  # of the charts: no ground of their own, and the ink of the text arou
 
 @dataclass(frozen=True)
 class _Gallery:
-    """Digits of one outcome."""
+    """The digits with one outcome."""
 
     outcome: Outcome
     count: int
     digits: list[dict[Hashable, Any]]
-    """The first `MOST_TILES` of them: `id`, `label`, `disputed`, and `answer_` and `confidence_` of `a` and `b`."""
+    """The first `MOST_TILES`: `id`, `label`, `disputed`, `answer_a`, `answer_b`, `confidence_a` and `confidence_b`."""
     sheet: str | None
-    """Their pictures on one PNG, as a data address; None where they are not here."""
+    """Their pictures on one PNG, as a data URL; None where the pictures are not on this machine."""
 
 
 def comparison_report(
     a: Checkpoint, b: Checkpoint, evaluation_a: Evaluation, evaluation_b: Evaluation, *, pictures: DigitSet | None
 ) -> str:
-    """The report, an HTML document, of checkpoint A against checkpoint B; without pictures it lists ids.
+    """The HTML document that compares checkpoint A with checkpoint B; without pictures it lists ids.
 
     Raises:
         ValueError: the evaluations are not of the same digits, or these are not among the pictures.
@@ -84,7 +85,7 @@ def comparison_report(
     ):
         raise ValueError(f"pictures must be those of {evaluation_a.dataset}, got {len(pictures):,} of {pictures.name}")
     names = _names(a, b)
-    first = replace(evaluation_a, checkpoint=names[0])  # an evaluation keeps the name of its day
+    first = replace(evaluation_a, checkpoint=names[0])  # a file may have been renamed since its evaluation
     second = replace(evaluation_b, checkpoint=names[1])
     per_digit = compare_per_digit(first, second)
     return _render(
@@ -98,7 +99,7 @@ def comparison_report(
         sheet_columns=_SHEET_COLUMNS,
         significance_level=SIGNIFICANCE_LEVEL,
         calibration_bins=CALIBRATION_BINS,
-        made=datetime.now(UTC),
+        created=datetime.now(UTC),
         torch=torch.__version__,
         preprocessing=PREPROCESSING,
         command=_command(a, b, first.dataset),
@@ -106,14 +107,14 @@ def comparison_report(
 
 
 def _names(a: Checkpoint, b: Checkpoint) -> tuple[str, str]:
-    """What the report calls them: by their names, unless these are the same."""
-    name_a, name_b = _printable(a.name), _printable(b.name)
+    """The names in the report, told apart where they are the same."""
+    name_a, name_b = printable(a.name), printable(b.name)
     return (name_a, name_b) if name_a != name_b else (f"{name_a} (A)", f"{name_b} (B)")
 
 
 def _command(a: Checkpoint, b: Checkpoint, dataset: str) -> str:
-    """What makes the report again."""
-    names = (_printable(a.name), _printable(b.name))
+    """The command that makes the report again."""
+    names = (printable(a.name), printable(b.name))
     return shlex.join(["python", "-m", "digitcore", "compare", *names, "--dataset", dataset, "--report", "report.html"])
 
 
@@ -126,40 +127,35 @@ def _warnings(checkpoint: Checkpoint, evaluation: Evaluation) -> Iterator[str]:
 
 
 def _figures(checkpoint: Checkpoint, evaluation: Evaluation) -> dict[str, str]:
-    """What the table says of one checkpoint, by the name of the row."""
+    """The column of one checkpoint in the table, by row name."""
     summary, metadata = summarize(evaluation), checkpoint.metadata
     low, high = summary.interval
     return {
         "Errors": f"{summary.errors:,}",
         "Accuracy": f"{summary.accuracy:.2%}",
-        "95 % interval": f"{low:.2%} to {high:.2%}",
+        "95% interval": f"{low:.2%} to {high:.2%}",
         "Log loss": f"{summary.nll:.4f} nats",
         "Calibration error": f"{summary.ece:.4f}",
         "Parameters": f"{checkpoint.parameters:,}",
-        "Architecture": _said(metadata.architecture),
-        "Recipe": _said(metadata.recipe.get("name")),
-        "Seed": _said(metadata.seed),
-        "Trained on": _said(", ".join(metadata.trained_on) or None),
-        "Finished": _moment(metadata.provenance.get("finished")),
+        "Architecture": _value(metadata.architecture),
+        "Recipe": _value(metadata.recipe.get("name")),
+        "Seed": _value(metadata.seed),
+        "Trained on": _value(", ".join(metadata.trained_on) or None),
+        "Finished": _minute(metadata.provenance.get("finished")),
         "SHA-256": Markup('<code title="{}">{}…</code>').format(checkpoint.digest, checkpoint.digest[:12]),
     }
 
 
-def _said(value: object) -> str:
-    return "does not say" if value is None else _printable(str(value))
+def _value(value: object) -> str:
+    return "unknown" if value is None else printable(str(value))
 
 
-def _moment(written: object) -> str:
-    """An ISO time without its seconds; anything else as it is."""
+def _minute(timestamp: object) -> str:
+    """An ISO timestamp without its seconds; anything else unchanged."""
     try:
-        return f"{datetime.fromisoformat(str(written)):%Y-%m-%d %H:%M %Z}"
+        return f"{datetime.fromisoformat(str(timestamp)):%Y-%m-%d %H:%M %Z}"
     except ValueError:
-        return _said(written)
-
-
-def _printable(text: str) -> str:
-    """Text without the characters that cannot be seen or encoded, or that turn the text after them around."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+        return _value(timestamp)
 
 
 def _charts(a: Evaluation, b: Evaluation, per_digit: pd.DataFrame) -> dict[str, Markup]:
@@ -174,32 +170,34 @@ def _charts(a: Evaluation, b: Evaluation, per_digit: pd.DataFrame) -> dict[str, 
 
 
 def _draw(chart: Chart) -> Markup:
-    """The chart as SVG, spoken as its description."""
-    made = specification(chart) | {"config": _LOOK}
-    svg = vl_convert.vegalite_to_svg(made)
-    return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(made["description"], Markup(svg))
+    """The chart as SVG, with its description for screen readers."""
+    vega_lite = specification(chart) | {"config": _CHART_CONFIG}
+    svg = Markup(vl_convert.vegalite_to_svg(vega_lite))
+    return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(vega_lite["description"], svg)
 
 
 def _galleries(a: Evaluation, b: Evaluation, pictures: DigitSet | None) -> list[_Gallery]:
     table = _answers(a, b)
-    sorting: dict[Outcome, str] = {"only A": "apart", "only B": "apart", "neither": "loss"}
-    made = []
-    for outcome, by in sorting.items():
-        found = table[table["outcome"] == outcome].sort_values(by, ascending=False, kind="stable")
-        first = found.head(MOST_TILES)
-        sheet = None
-        if pictures is not None and len(first) > 0:
-            row_of = {int(id_): row for row, id_ in enumerate(pictures.ids)}
-            sheet = digit_sheet(pictures.images[[row_of[id_] for id_ in first["id"]]], columns=_SHEET_COLUMNS)
-        made.append(_Gallery(outcome, len(found), first.to_dict("records"), sheet))
-    return made
+    sort_columns: dict[Outcome, str] = {"only A": "distance", "only B": "distance", "neither": "loss"}
+    galleries = []
+    for outcome, column in sort_columns.items():
+        rows = table[table["outcome"] == outcome].sort_values(column, ascending=False, kind="stable")
+        first_rows = rows.head(MOST_TILES)
+        sheet = None if pictures is None or rows.empty else _sheet(pictures, first_rows["id"].tolist())
+        galleries.append(_Gallery(outcome, len(rows), first_rows.to_dict("records"), sheet))
+    return galleries
+
+
+def _sheet(pictures: DigitSet, ids: list[int]) -> str:
+    row_of_id = {int(id_): row for row, id_ in enumerate(pictures.ids)}
+    return digit_sheet(pictures.images[[row_of_id[id_] for id_ in ids]], columns=_SHEET_COLUMNS)
 
 
 def _answers(a: Evaluation, b: Evaluation) -> pd.DataFrame:
-    """One row a digit: those of `_Gallery.digits`, `outcome`, `apart` (distance of the two probabilities of the label,
-    in [0, 1]) and `loss` (summed, in nats).
+    """One row per digit: the columns of `_Gallery.digits`, `outcome`, `distance` (between the two probabilities of the
+    label, in [0, 1]) and `loss` (summed, in nats).
     """
-    table_a, table_b = (digit_table(each.ids, each.labels, each.logits) for each in (a, b))
+    table_a, table_b = (digit_table(evaluation.ids, evaluation.labels, evaluation.logits) for evaluation in (a, b))
     return table_a[["id"]].assign(
         label=a.labels,
         disputed=table_a["id"].isin(disputed_ids(a.dataset)),
@@ -208,7 +206,7 @@ def _answers(a: Evaluation, b: Evaluation) -> pd.DataFrame:
         confidence_a=table_a["confidence"],
         confidence_b=table_b["confidence"],
         outcome=outcomes(a, b),
-        apart=np.abs(np.exp(-table_a["loss"]) - np.exp(-table_b["loss"])),
+        distance=np.abs(np.exp(-table_a["loss"]) - np.exp(-table_b["loss"])),
         loss=table_a["loss"] + table_b["loss"],
     )
 
@@ -225,7 +223,7 @@ def _render(**context: object) -> str:
         "count": lambda number: f"{number:,}",
         "percent": lambda share: f"{share:.2%}",
         "points": lambda share: f"{100 * share:+.2f}".replace("-", "\N{MINUS SIGN}"),
-        "confidence": lambda share: f"{min(share, 0.999):.1%}",  # nothing is 100 % sure
+        "confidence": lambda share: f"{min(share, 0.999):.1%}",  # never 100%
         "p": lambda p: f"{p:.2g}" if p >= 0.0001 else "< 0.0001",
     }
     return environment.get_template("report.html").render(context)

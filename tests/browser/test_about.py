@@ -38,7 +38,7 @@ def test_a_stranger_is_shown_as_it_is(page: Page, server: str, weights: Path) ->
     page.get_by_role("button", name="About this checkpoint").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text(f"{name}.pt: 101,770 parameters")
-    expect(dialog).to_contain_text("What it was trained on is not said")
+    expect(dialog).to_contain_text("does not say what it was trained on")
     expect(dialog.locator("img, em, .katex, a")).to_have_count(0)
     (weights / f"{name}.pt").unlink()
 

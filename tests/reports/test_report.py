@@ -129,7 +129,7 @@ def test_the_verdict_and_its_numbers(page: Element) -> None:
     assert _text(page.find(".//p[@class='verdict']")) == comparison.verdict
     low, high = (f"{100 * end:+.2f}" for end in comparison.interval)
     assert [[_text(part) for part in fact] for fact in page.findall(".//dl/div")] == [
-        ["Difference in accuracy", f"{100 * comparison.difference:+.2f} points", f"95 % interval {low} to {high}"],
+        ["Difference in accuracy", f"{100 * comparison.difference:+.2f} points", f"95% interval {low} to {high}"],
         ["Mid-p value", "< 0.0001", "McNemar, two-sided"],
         ["Digits", f"{COUNT:,}", "mnist-test"],
         ["Same answer", f"{comparison.agreement / COUNT:.2%}", f"to {comparison.agreement:,} digits"],
@@ -142,13 +142,13 @@ def test_the_two_checkpoints_side_by_side(page: Element) -> None:
     summaries = [summarize(EVALUATION_A), summarize(EVALUATION_B)]
     assert rows["Errors"] == ["200", "130"]
     assert rows["Accuracy"] == ["95.00%", "96.75%"]
-    assert rows["95 % interval"] == [f"{each.interval[0]:.2%} to {each.interval[1]:.2%}" for each in summaries]
+    assert rows["95% interval"] == [f"{each.interval[0]:.2%} to {each.interval[1]:.2%}" for each in summaries]
     assert rows["Log loss"] == [f"{each.nll:.4f} nats" for each in summaries]
     assert rows["Calibration error"] == [f"{each.ece:.4f}" for each in summaries]
     assert rows["Parameters"] == [f"{A.parameters:,}"] * 2
     said = {"Architecture": "compact", "Recipe": "made-up", "Seed": "3", "Trained on": "mnist-train"}
     assert {name: rows[name] for name in said} == {name: [value] * 2 for name, value in said.items()}
-    assert rows["Finished"] == ["does not say"] * 2
+    assert rows["Finished"] == ["unknown"] * 2
     assert rows["SHA-256"] == [f"{checkpoint.digest[:12]}…" for checkpoint in (A, B)]
     assert [code.get("title") for code in page.findall(".//table//code")] == [A.digest, B.digest]
 
@@ -161,7 +161,7 @@ def test_the_four_outcomes(page: Element) -> None:
         [
             "A wrong",
             f"{comparison.only_b}only B",
-            f"{comparison.neither}neither, {comparison.alike_wrong} of them alike",
+            f"{comparison.neither}neither, {comparison.alike_wrong} with the same answer",
         ],
     ]
 
@@ -291,7 +291,7 @@ def test_identical_checkpoints_of_one_name(pictures: DigitSet) -> None:
     assert _text(page.find(".//h1")) == "first (A) against first (B) on mnist-test"
     assert _text(page.find(".//p[@class='verdict']")).startswith("Cannot tell: both are wrong on the same digits, 200")
     facts = [_text(fact) for fact in page.findall(".//dl/div/dd")]
-    assert facts[:3] == ["+0.00 points", "95 % interval \N{MINUS SIGN}0.10 to +0.10", "1"]
+    assert facts[:3] == ["+0.00 points", "95% interval \N{MINUS SIGN}0.10 to +0.10", "1"]
     assert facts[-2:] == ["100.00%", "to 4,000 digits"]
     assert [_text(heading) for heading in page.iter("h3")] == [
         "Only first (A) is right: 0",
@@ -314,7 +314,7 @@ def test_what_a_checkpoint_says_of_itself_is_only_text(pictures: DigitSet) -> No
     rows = {row[0]: row[1:] for row in _cells(page.find(".//table"))}
     assert rows["Recipe"] == [HOSTILE, "['\\ud800']"]
     assert rows["Trained on"] == [HOSTILE, "</table>"]
-    assert rows["Finished"] == [HOSTILE, "does not say"]
+    assert rows["Finished"] == [HOSTILE, "unknown"]
     assert rows["Seed"] == ["3", HOSTILE]
     charts = page.findall(".//div[@class='chart']")
     assert any((text.text or "").startswith("<img src=x") for text in charts[1].iter("text"))

@@ -1,0 +1,80 @@
+"""`plain` against a CommonMark parser: whatever the text, and wherever it stands, it is shown as it is."""
+
+import html
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from digitcore.text import plain
+
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+PLACES = [
+    ("{}", "<p>{}</p>"),
+    ("Two\n{}", "<p>Two\n{}</p>"),
+    ("# {}", "<h1>{}</h1>"),
+    ("- {}", "<ul>\n<li>{}</li>\n</ul>"),
+    ("**{}**: 3", "<p><strong>{}</strong>: 3</p>"),
+    ("a, {}, b ({})", "<p>a, {0}, b ({0})</p>"),
+    ("| a | b |\n| --- | --- |\n| {} | b |", "<td>{}</td>\n<td>b</td>\n</tr>\n</tbody>\n</table>"),
+]
+MARKUP = st.text(alphabet=r"""ab1_*`~\<>[](){}|!#+-=.:&;$"'/@ é²""", max_size=12)
+
+
+@pytest.mark.parametrize(("markdown", "expected"), PLACES)
+@given(text=st.text(max_size=40) | MARKUP)
+@example("#")
+@example("a #")
+@example("---")
+@example("1) a")
+@example("1234567890. a")
+@example("&amp; &#35; & &")
+@example("a__b _c_ d_")
+@example(r"\|")
+@example("_Ⅷ_")
+@example("<!-- a -->")
+@example(":-")
+def test_text_is_shown_as_it_is(markdown: str, expected: str, text: str) -> None:
+    line = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
+    rendered = MARKDOWN.render(markdown.replace("{}", plain(line or "-")))
+    shown = html.escape(line or "-").replace("&#x27;", "'")
+    assert rendered.strip().endswith(expected.replace("{}", "{0}").format(shown))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "world-compact.safetensors",
+        "28x28 pixels",
+        "x86_64",
+        "torch 2.13.0+cpu, numpy 2.4.6",
+        "MNIST as it is: what it is worth",
+        "at 12:30 (#3)!",
+        "R&D & so on",
+        "snake_case_name",
+    ],
+)
+def test_what_markdown_leaves_alone_is_not_escaped(text: str) -> None:
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        (":material/home: :red[x] ::a", r"\:material/home: \:red\[x\] :\:a"),
+        ("$x$", r"\$x\$"),
+        (":smile: :+1: :100:", r"\:smile: \:+1: \:100:"),
+        ("https://a.b www.a.b WWW.a.b mailto:a", r"https\://a.b www\.a.b WWW\.a.b mailto\:a"),
+    ],
+)
+def test_what_github_and_streamlit_add_is_escaped(text: str, escaped: str) -> None:
+    """Directives, formulas, emoji and addresses."""
+    assert plain(text) == escaped
+
+
+def test_it_is_one_line_of_characters_that_can_be_seen() -> None:
+    text = plain("a\n\n# b\u202e\u200b\x00")
+    assert text == "a # b" + "\N{REPLACEMENT CHARACTER}" * 3
+    assert not re.search(r"\s{2}", text)
