@@ -135,13 +135,14 @@ def _accuracy(evaluation: Evaluation) -> str:
 def _weaknesses(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     for evaluation in evaluations:
         table = class_table(evaluation.labels, evaluation.logits)
-        worst = next(table.nsmallest(1, "recall").itertuples())
+        worst = table.loc[table["recall"].idxmin()]
+        low, high = 1 - worst["recall_high"], 1 - worst["recall_low"]
         pairs = confused_pairs(confusion_matrix(evaluation.labels, evaluation.logits)).head(_MOST_CONFUSIONS)
         confusions = [f"{row.true} read as {row.predicted} ({row.count:,})" for row in pairs.itertuples()]
         if confusions:
             yield (
-                f"{evaluation.dataset}: highest error rate for {worst.digit}, {worst.errors:,} of {worst.support:,} "
-                f"({1 - worst.recall_high:.1%} to {1 - worst.recall_low:.1%}); most frequent: {', '.join(confusions)}."
+                f"{evaluation.dataset}: highest error rate for {worst['digit']:.0f}, {worst['errors']:,.0f} of "
+                f"{worst['support']:,.0f} ({low:.1%} to {high:.1%}); most frequent: {', '.join(confusions)}."
             )
         else:
             yield f"{evaluation.dataset}: no errors."
