@@ -135,7 +135,7 @@ def _accuracy(evaluation: Evaluation) -> str:
 def _weaknesses(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     for evaluation in evaluations:
         table = class_table(evaluation.labels, evaluation.logits)
-        worst = table.loc[table["recall"].idxmin()]
+        worst = table.iloc[int(table["recall"].argmin())]
         low, high = 1 - worst["recall_high"], 1 - worst["recall_low"]
         pairs = confused_pairs(confusion_matrix(evaluation.labels, evaluation.logits)).head(_MOST_CONFUSIONS)
         confusions = [f"{row.true} read as {row.predicted} ({row.count:,})" for row in pairs.itertuples()]
