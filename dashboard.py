@@ -11,8 +11,10 @@ _ICON = """<svg viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#2
 
 if __name__ == "__main__":
     from pages.shared.about import about_button
-    from pages.shared.panels import checkpoint_picker, dataset_picker, error_box
+    from pages.shared.error_box import error_box
+    from pages.shared.pickers import checkpoint_picker, dataset_picker
     from pages.shared.state import CHECKPOINT
+    from pages.shared.templates import load_styles
 
     st.set_page_config(page_title="Digit workbench", page_icon=_ICON, layout="wide")
     page = st.navigation(
@@ -24,6 +26,7 @@ if __name__ == "__main__":
             st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         ]
     )
+    load_styles()
     with error_box():
         with st.sidebar:
             checkpoint_picker()

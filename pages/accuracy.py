@@ -7,8 +7,16 @@ from digitcore.data.datasets import disputed_ids
 from digitcore.evaluation.evaluation import Evaluation, summarize
 from digitcore.evaluation.metrics import brier_loss, outcomes_at
 from digitcore.models.classifier import DigitClassifier
-from pages.shared import resources
-from pages.shared.panels import figures_row, picked_evaluation
+from pages.parts.accuracy.figures import (
+    cached_class_table,
+    cached_milliseconds,
+    confidence_specification,
+    coverage_specification,
+    reliability_specification,
+)
+from pages.shared.evaluations import cached_summary
+from pages.shared.metric_row import metric_row
+from pages.shared.pickers import picked_evaluation
 from pages.shared.state import show_errors
 
 _THRESHOLDS = [0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999]
@@ -16,12 +24,12 @@ _THRESHOLDS = [0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.9
 
 def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
     """The figures that stand for the checkpoint."""
-    summary = resources.summarized(evaluation.fingerprint, evaluation)
+    summary = cached_summary(evaluation)
     checkpoint = classifier.checkpoint
     low, high = summary.interval
     st.markdown(
         f"**{checkpoint.name}** is right on **{summary.accuracy:.2%}** of {summary.digits:,} digits of "
-        f"{evaluation.dataset} (95 % Wilson interval {low:.2%} to {high:.2%}): **{summary.errors} errors**."
+        f"{evaluation.dataset} (95% Wilson interval {low:.2%} to {high:.2%}): **{summary.errors} errors**."
     )
     figures = {
         "Log loss": (f"{summary.nll:.4f}", "In nats: minus the logarithm of the label's probability, averaged."),
@@ -31,10 +39,10 @@ def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
                               "equally wide bins of confidence."),
         "Parameters": (f"{checkpoint.parameters:,}", "Trainable values."),
         "File": (f"{checkpoint.path.stat().st_size / 1000:.0f} kB" if checkpoint.path else "-", "Size on disk."),
-        "Time": (f"{resources.time_per_digit(checkpoint.name, checkpoint.digest):.2f} ms", "One digit through the "
+        "Time": (f"{cached_milliseconds(classifier):.2f} ms", "One digit through the "
                  "network on one core of this machine, median of 21 runs."),
     }  # fmt: skip
-    figures_row(figures)
+    metric_row(figures)
     if st.button(f"See the {summary.errors} errors", icon=":material/image_search:"):
         show_errors()
 
@@ -50,7 +58,7 @@ def disputed(evaluation: Evaluation) -> None:
         st.markdown(
             f"Of 100 suspicious test digits, each judged by five people, {len(ids)} have no majority for the given "
             f"label. Without them: {without.errors} errors in {without.digits:,}, {without.accuracy:.2%} right "
-            f"(95 % interval {low:.2%} to {high:.2%}). Their ids: {', '.join(map(str, sorted(ids)))}."
+            f"(95% interval {low:.2%} to {high:.2%}). Their ids: {', '.join(map(str, sorted(ids)))}."
         )
         st.caption("Source: Northcutt, Athalye and Mueller 2021, cleanlab/label-errors.")
         if st.button("See them", key="see-disputed"):
@@ -60,18 +68,18 @@ def disputed(evaluation: Evaluation) -> None:
 def per_digit(evaluation: Evaluation) -> None:
     """A row a class; a row that is picked leads to its errors."""
     st.subheader("Digit by digit", anchor=False)
-    st.caption("Per cent, with 95 % Wilson intervals. Click a column's head to sort; pick a row to see its errors.")
-    table = resources.class_table(evaluation.fingerprint, evaluation)
-    shown = table[["digit", "support", "errors"]].copy()
+    st.caption("Per cent, with 95% Wilson intervals. Click a column's head to sort; pick a row to see its errors.")
+    table = cached_class_table(evaluation)
+    percentages = table[["digit", "support", "errors"]].copy()
     for name in ("precision", "recall", "f1"):
-        shown[name] = 100 * table[name]
-        shown[f"{name} interval"] = [
+        percentages[name] = 100 * table[name]
+        percentages[f"{name} interval"] = [
             _interval(low, high) for low, high in table[[f"{name}_low", f"{name}_high"]].to_numpy()
         ]
     percent = {name: st.column_config.NumberColumn(format="%.2f") for name in ("precision", "recall", "f1")}
-    narrow = {f"{name} interval": st.column_config.TextColumn("95 %") for name in ("precision", "recall", "f1")}
+    narrow = {f"{name} interval": st.column_config.TextColumn("95%") for name in ("precision", "recall", "f1")}
     picked = st.dataframe(
-        shown, hide_index=True, column_config=percent | narrow, on_select="rerun", selection_mode="single-row",
+        percentages, hide_index=True, column_config=percent | narrow, on_select="rerun", selection_mode="single-row",
         key=f"classes-{evaluation.fingerprint}",
     )  # fmt: skip
     if picked.selection.rows:
@@ -88,10 +96,10 @@ def calibration(evaluation: Evaluation) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.caption("Accuracy against confidence in 15 equally wide bins; on the dashed line both agree.")
-        st.vega_lite_chart(resources.reliability_diagram(evaluation.fingerprint, evaluation))
+        st.vega_lite_chart(reliability_specification(evaluation))
     with right:
         st.caption("How many right and wrong answers were given with which confidence.")
-        st.vega_lite_chart(resources.confidence_histogram(evaluation.fingerprint, evaluation))
+        st.vega_lite_chart(confidence_specification(evaluation))
 
 
 @st.fragment
@@ -115,7 +123,7 @@ def coverage(evaluation: Evaluation) -> None:
     refused = len(evaluation) - answered
     if st.button(f"See the {refused:,} refused", icon=":material/image_search:", disabled=refused == 0):
         show_errors(show="all digits", confidence=(0.0, threshold))
-    st.vega_lite_chart(resources.coverage_chart(evaluation.fingerprint, share, evaluation))
+    st.vega_lite_chart(coverage_specification(evaluation, share))
 
 
 st.title("Accuracy", anchor=False)

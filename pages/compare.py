@@ -5,7 +5,7 @@ import streamlit as st
 from pages.parts.compare.leaderboard import leaderboard_view
 from pages.parts.compare.pair import pair_view
 from pages.parts.compare.several import several_view
-from pages.shared.panels import error_box
+from pages.shared.error_box import error_box
 from pages.shared.state import LEADERBOARD, PAIR, SEVERAL, VIEW
 
 _VIEWS = {LEADERBOARD: leaderboard_view, PAIR: pair_view, SEVERAL: several_view}

@@ -8,14 +8,16 @@ from digitcore.data.datasets import DigitSet
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
 from digitcore.reports.charts import ALL
-from pages.shared import resources
+from pages.parts.confusion.heatmap import heatmap_specification
 from pages.shared.digit_gallery import digit_gallery
 from pages.shared.digit_panel import digit_panel
-from pages.shared.panels import picked_evaluation, picked_pictures
+from pages.shared.evaluations import cached_confusion, cached_digit_table
+from pages.shared.pickers import picked_evaluation, picked_pictures
 from pages.shared.state import ANY, DIGIT, PREDICTED, TRUE
 
 _DIGITS = [str(digit) for digit in range(10)]
 _CHART = "confusion-chart"
+_NUMBERS = {"counts": "Counts", "row": "% of true", "column": "% of predicted"}
 
 
 @st.fragment
@@ -27,31 +29,29 @@ def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: Digit
     with left:
         _chart(evaluation)
     with right:
-        rows = _rows_of_cell(resources.digit_table(evaluation.fingerprint, evaluation))
+        rows = _rows_of_cell(cached_digit_table(evaluation))
         digit_gallery(rows, evaluation, pictures, key="confusion-gallery")
         digit_panel(classifier, evaluation, pictures)
-    _exports(*resources.confusion(evaluation.fingerprint, evaluation))
+    _exports(*cached_confusion(evaluation))
 
 
 def _chart(evaluation: Evaluation) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         normalised = st.segmented_control(
-            "Numbers", ["counts", "row", "column"], default="counts", required=True, key="numbers",
-            bind="query-params", label_visibility="collapsed",
-            format_func={"counts": "Counts", "row": "% of true", "column": "% of predicted"}.get,
+            "Numbers", list(_NUMBERS), default="counts", required=True, key="numbers", bind="query-params",
+            label_visibility="collapsed", format_func=_NUMBERS.__getitem__,
         )  # fmt: skip
         with st.popover("Show", icon=":material/tune:"):
             diagonal = st.toggle("Right answers coloured too", key="diagonal", bind="query-params")
             logarithmic = st.toggle("Logarithmic colour", key="log", bind="query-params")
             by_confusion = st.toggle("Often confused digits side by side", key="order", bind="query-params")
-    chart = resources.confusion_heatmap(
-        evaluation.fingerprint,
+    chart = heatmap_specification(
+        evaluation,
         by_confusion=by_confusion,
         normalised=None if normalised == "counts" else normalised,
         logarithmic=logarithmic,
         diagonal=diagonal,
         selected=(_as_cell(st.session_state.get(TRUE)), _as_cell(st.session_state.get(PREDICTED))),
-        _evaluation=evaluation,
     )
     st.vega_lite_chart(chart, key=_CHART, on_select=_take_selection)
 
@@ -93,13 +93,13 @@ def _rows_of_cell(table: pd.DataFrame) -> pd.DataFrame:
 
 def _exports(matrix: np.ndarray, pairs: pd.DataFrame) -> None:
     with st.expander("Most confused pairs", icon=":material/format_list_numbered:"):
-        shown = pairs.assign(**{name: 100 * pairs[name] for name in ("share", "low", "high")})
+        percentages = pairs.assign(**{name: 100 * pairs[name] for name in ("share", "low", "high")})
         per_cent = {
             name: st.column_config.NumberColumn(label, format="%.2f")
             for name, label in {"share": "% of true", "low": "from", "high": "to"}.items()
         }
-        st.dataframe(shown, hide_index=True, column_config=per_cent, height=260)
-        st.caption("from, to: the 95 % Wilson interval of the share.")
+        st.dataframe(percentages, hide_index=True, column_config=per_cent, height=260)
+        st.caption("from, to: the 95% Wilson interval of the share.")
     with st.container(horizontal=True, gap="small"):
         table = pd.DataFrame(matrix, index=pd.Index(_DIGITS, name="true \\ predicted"), columns=_DIGITS)
         st.download_button("Matrix", table.to_csv(), "confusion-matrix.csv", icon=":material/download:")

@@ -7,19 +7,16 @@ from PIL import Image
 
 from digitcore.imaging.preprocessing import DigitImage, for_display, read_image
 from digitcore.models.numbers import read_number_if_several
-from pages.parts.draw.canvas import DEFAULT_BRUSH, SIDE, drawing_canvas, earlier_drawings, put_on_canvas
+from digitcore.text import plain
+from pages.parts.draw.answer import answer_panel, nothing_yet_panel, number_panel
+from pages.parts.draw.canvas import DEFAULT_BRUSH, drawing_canvas, earlier_drawings
 from pages.parts.draw.details import details_panel
+from pages.parts.draw.explanations import sample_digits
 from pages.parts.draw.read import Read, as_number, as_one_digit
-from pages.shared import resources
-from pages.shared.panels import (
-    answer_panel,
-    error_box,
-    nothing_yet_panel,
-    number_panel,
-    picked_classifier,
-    plain,
-)
-from pages.shared.state import Picture, drawing, keep_picture, picture
+from pages.shared.drawing import SIDE, current_drawing, put_on_canvas
+from pages.shared.error_box import error_box
+from pages.shared.pickers import picked_classifier
+from pages.shared.state import Picture, keep_picture, picture
 
 _SOURCES = {
     "Draw": ":material/draw: Draw",
@@ -29,7 +26,7 @@ _SOURCES = {
 _INVITATIONS = {
     "Draw": "Draw a digit from 0 to 9, or a number, of any size, anywhere.",
     "Upload": "Choose a picture of a digit or a number: a scan, a photograph, a screenshot.",
-    "Camera": "Hold a digit into the camera, large and well lit.",
+    "Camera": "Hold a digit up to the camera, large and well lit.",
 }
 _ONE_DIGIT = "one-digit"
 
@@ -45,32 +42,34 @@ def draw_and_answer() -> None:
         )  # fmt: skip
         image = _drawn() if source == "Draw" else _pictured(source)
     with right:
-        read = None if image is None else _read_aloud(image)
+        read = None if image is None else _answer(image, drawn=source == "Draw")
         if image is None:
             nothing_yet_panel(_INVITATIONS[source])
         if read is not None and source == "Draw":
-            drawing().answer = "".join(str(each.prediction.digit) for each in read.digits)
+            current_drawing().answer = "".join(str(digit.prediction.digit) for digit in read.digits)
     if source == "Draw":
         _tools()
         earlier_drawings()
     details_panel(read)
 
 
-def _read_aloud(image: DigitImage) -> Read | None:
-    """What is read on a picture, shown; None where the picture cannot be used."""
+def _answer(image: DigitImage, *, drawn: bool) -> Read | None:
+    """Reads a picture and shows the answer; None where the picture cannot be used."""
+    read = None
     with error_box():
-        prediction = picked_classifier().predict(image)
-        number = read_number_if_several(picked_classifier(), image, prediction)
+        classifier = picked_classifier()
+        prediction = classifier.predict(image)
+        number = read_number_if_several(classifier, image, prediction)
+        name, strokes = classifier.checkpoint.name, current_drawing().strokes_in_picture if drawn else None
         if number is not None and not st.session_state.get(_ONE_DIGIT):
-            number_panel(number)
+            number_panel(number, checkpoint=name, strokes=strokes)
             read = as_number(image, number)
         else:
-            answer_panel(prediction)
+            answer_panel(prediction, checkpoint=name, strokes=strokes)
             read = as_one_digit(image, prediction)
         if number is not None:
             st.toggle("Read as one digit", key=_ONE_DIGIT)
-        return read
-    return None
+    return read
 
 
 def _drawn() -> NDArray[np.uint8] | None:
@@ -87,7 +86,7 @@ def _tools() -> None:
         with st.popover("Sample digits", icon=":material/apps:"):
             st.caption("From MNIST's validation digits. Draw over one to see what changes the answer.")
             with st.container(horizontal=True, gap="small", width=360):
-                for digit, ink in enumerate(resources.sample_digits()):
+                for digit, ink in enumerate(sample_digits()):
                     _sample(digit, ink)
 
 
@@ -100,23 +99,24 @@ def _sample(digit: int, ink: NDArray[np.uint8]) -> None:
 def _pictured(source: str) -> DigitImage | None:
     """The last picture uploaded or taken; it stays until there is another."""
     if source == "Upload":
-        given = st.file_uploader("Picture", key="upload", label_visibility="collapsed")
+        file = st.file_uploader("Picture", key="upload", label_visibility="collapsed")
     else:
-        given = st.camera_input("Photograph", key="camera", label_visibility="collapsed")
-    if given is not None:
-        keep_picture(source, Picture(given.name, given.getvalue()))
-    kept = picture(source)
-    return None if kept is None else _read(kept)
+        file = st.camera_input("Photograph", key="camera", label_visibility="collapsed")
+    if file is not None:
+        keep_picture(source, Picture(file.name, file.getvalue()))
+    last = picture(source)
+    return None if last is None else _shown(last)
 
 
-def _read(kept: Picture) -> Image.Image | None:
+def _shown(last: Picture) -> Image.Image | None:
+    """Shows a picture; None where it cannot be used."""
+    image = None
     with error_box():
-        image = read_image(kept.data, name=kept.name)
-        shown = for_display(image, longest=SIDE)
-        st.image(shown, width=shown.shape[1], alt="the picture to be read")
-        st.caption(plain(kept.name))
-        return image
-    return None
+        image = read_image(last.data, name=last.name)
+        pixels = for_display(image, longest=SIDE)
+        st.image(pixels, width=pixels.shape[1], alt="the picture to be read")
+        st.caption(plain(last.name))
+    return image
 
 
 st.title("Draw a digit", anchor=False)

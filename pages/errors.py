@@ -12,10 +12,11 @@ from digitcore.errors import AnnotationError
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
 from digitcore.serving.annotations import Annotation
-from pages.shared import resources
 from pages.shared.digit_gallery import digit_gallery
 from pages.shared.digit_panel import digit_panel
-from pages.shared.panels import picked_evaluation, picked_pictures
+from pages.shared.evaluations import cached_digit_table
+from pages.shared.pickers import picked_evaluation, picked_pictures
+from pages.shared.resources import annotations
 from pages.shared.state import ANY, DIGIT, PREDICTED, TRUE
 
 _DIGITS = [str(digit) for digit in range(10)]
@@ -31,7 +32,7 @@ _SORTS = {
 @st.fragment
 def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
     """One fragment: filters, gallery and the picked digit."""
-    rows = _sorted(_filtered(resources.digit_table(evaluation.fingerprint, evaluation), evaluation.dataset))
+    rows = _sorted(_filtered(cached_digit_table(evaluation), evaluation.dataset))
     left, right = st.columns([3, 2], gap="medium")
     with left:
         digit_gallery(rows, evaluation, pictures, key="errors-gallery")
@@ -56,7 +57,7 @@ def _filtered(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     if show == "errors":
         inside &= ~table["right"]
     elif show == "starred":
-        inside &= table["id"].isin([digit for digit, said in _annotations(dataset).items() if said.starred])
+        inside &= table["id"].isin([digit for digit, annotation in _annotations(dataset).items() if annotation.starred])
     if true != ANY:
         inside &= table["true"] == int(true)
     if predicted != ANY:
@@ -92,7 +93,7 @@ def _step(ids: list[int], here: int | None, by: int) -> None:
 
 def _annotations(dataset: str) -> dict[int, Annotation]:
     try:
-        return resources.annotations().all_of(dataset)
+        return annotations().all_of(dataset)
     except AnnotationError as error:
         st.error(str(error), icon=":material/error:")
         return {}
@@ -113,23 +114,24 @@ def _exports(rows: pd.DataFrame, evaluation: Evaluation, pictures: DigitSet | No
 
 
 def _csv(rows: pd.DataFrame, dataset: str) -> str:
-    said = _annotations(dataset)
-    annotated = [said.get(digit, Annotation()) for digit in rows["id"]]
+    known = _annotations(dataset)
+    row_annotations = [known.get(digit, Annotation()) for digit in rows["id"]]
     return rows.assign(
         disputed=rows["id"].isin(list(disputed_ids(dataset))),
-        starred=[each.starred for each in annotated],
-        note=[each.note for each in annotated],
+        starred=[annotation.starred for annotation in row_annotations],
+        note=[annotation.note for annotation in row_annotations],
     ).to_csv(index=False)
 
 
 def _zip(rows: pd.DataFrame, pictures: DigitSet) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for row in rows.itertuples():
+    buffer = io.BytesIO()
+    positions, answers = rows.index.to_numpy(), rows[["id", "true", "predicted"]].to_numpy()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for position, (digit, true, predicted) in zip(positions, answers, strict=True):
             png = io.BytesIO()
-            Image.fromarray(pictures.images[row.Index]).save(png, format="PNG")
-            archive.writestr(f"{row.id:05d}-true-{row.true}-read-{row.predicted}.png", png.getvalue())
-    return packed.getvalue()
+            Image.fromarray(pictures.images[position]).save(png, format="PNG")
+            archive.writestr(f"{digit:05d}-true-{true}-read-{predicted}.png", png.getvalue())
+    return buffer.getvalue()
 
 
 st.title("Misclassified digits", anchor=False)

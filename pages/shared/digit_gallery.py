@@ -1,6 +1,6 @@
 """The gallery of rows of `metrics.digit_table`, shared by the pages that show digits of an evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import pandas as pd
 import streamlit as st
@@ -8,22 +8,45 @@ import streamlit as st
 from digitcore.data.datasets import DigitSet, disputed_ids
 from digitcore.evaluation.evaluation import Evaluation
 from pages.shared.gallery import MOST_TILES, Tile, gallery, tile_sheet
-from pages.shared.panels import percent
 from pages.shared.state import DIGIT
+from pages.shared.words import percent
 
 
 def digit_gallery(rows: pd.DataFrame, evaluation: Evaluation, pictures: DigitSet | None, *, key: str) -> None:
     """At most `MOST_TILES` of these rows, in their order; a click picks the digit. Without pictures, a table."""
     st.caption(_count(rows, pictures))
+    columns = ["id", "true", "predicted", "confidence"]
+    _tiles_or_table(rows, columns, _tile, evaluation.dataset, pictures, key=key)
+
+
+def answers_gallery(
+    rows: pd.DataFrame, answers: list[str], dataset: str, pictures: DigitSet | None, *, key: str
+) -> None:
+    """The same for rows with `id`, `true` and several answers, in these columns."""
+    st.caption(_count(rows, pictures) + ("" if rows.empty else " Under each: its label → the answers."))
+    _tiles_or_table(rows, ["id", "true", *answers], _answers_tile, dataset, pictures, key=key)
+
+
+def _tiles_or_table(
+    rows: pd.DataFrame,
+    columns: list[str],
+    tile: Callable[..., Tile],
+    dataset: str,
+    pictures: DigitSet | None,
+    *,
+    key: str,
+) -> None:
+    """The first rows as a gallery, `tile` being given the values of these columns; without pictures, as a table."""
     if rows.empty:
         return
-    shown = rows.iloc[:MOST_TILES]
+    first = rows.iloc[:MOST_TILES]
     if pictures is None:
-        st.dataframe(shown[["id", "true", "predicted", "confidence"]], hide_index=True, height=260)
+        st.dataframe(first[columns], hide_index=True, height=260)
         return
-    disputed = disputed_ids(evaluation.dataset)
-    tiles = [_tile(row, disputed=int(row.id) in disputed) for row in shown.itertuples()]
-    sheet = tile_sheet(pictures.images[shown.index.to_numpy()])
+    disputed = disputed_ids(dataset)
+    values = zip(*(first[column].tolist() for column in columns), strict=True)
+    tiles = [tile(digit, *answers, disputed=digit in disputed) for digit, *answers in values]
+    sheet = tile_sheet(pictures.images[first.index.to_numpy()])
     gallery(tiles, sheet, picked=st.session_state.get(DIGIT), picks=DIGIT, key=key)
 
 
@@ -36,36 +59,15 @@ def _count(rows: pd.DataFrame, pictures: DigitSet | None) -> str:
     return words + ("." if pictures is None else ". Arrow keys walk from one to the next; a dashed frame: disputed.")
 
 
-def answers_gallery(
-    rows: pd.DataFrame, answers: list[str], dataset: str, pictures: DigitSet | None, *, key: str
-) -> None:
-    """The same for rows with `id`, `true` and several answers, in these columns."""
-    st.caption(_count(rows, pictures) + ("" if rows.empty else " Under each: its label → the answers."))
-    if rows.empty:
-        return
-    shown = rows.iloc[:MOST_TILES]
-    if pictures is None:
-        st.dataframe(shown[["id", "true", *answers]], hide_index=True, height=260)
-        return
-    disputed = disputed_ids(dataset)
-    given = shown[answers].astype(str).to_numpy()
-    tiles = [
-        _answers_tile(int(row.id), int(row.true), said, disputed=int(row.id) in disputed)
-        for row, said in zip(shown.itertuples(), given, strict=True)
-    ]
-    sheet = tile_sheet(pictures.images[shown.index.to_numpy()])
-    gallery(tiles, sheet, picked=st.session_state.get(DIGIT), picks=DIGIT, key=key)
+def _tile(digit: int, true: int, predicted: int, confidence: float, *, disputed: bool) -> Tile:
+    answer = str(true) if true == predicted else f"{true}→{predicted}"
+    alt = f"digit {digit}: {true} read as {predicted}, {percent(confidence)} sure"
+    caption = f"{answer}  {int(100 * confidence)}%"  # rounded down: none is certain
+    return Tile(digit, caption, alt + (", label disputed" if disputed else ""), disputed)
 
 
-def _answers_tile(digit: int, true: int, said: Sequence[str], *, disputed: bool) -> Tile:
-    caption = f"{true}→{'|'.join(said) if len(set(said)) > 1 else said[0]}"
-    alt = f"digit {digit}: {true} read as {', '.join(said)}" + (", label disputed" if disputed else "")
+def _answers_tile(digit: int, true: int, *answers: int, disputed: bool) -> Tile:
+    words = [str(answer) for answer in answers]
+    caption = f"{true}→{'|'.join(words) if len(set(words)) > 1 else words[0]}"
+    alt = f"digit {digit}: {true} read as {', '.join(words)}" + (", label disputed" if disputed else "")
     return Tile(digit, caption, alt, disputed)
-
-
-def _tile(row, *, disputed: bool) -> Tile:  # noqa: ANN001  # itertuples' rows have no type
-    confidence = percent(row.confidence)
-    caption = str(row.true) if row.right else f"{row.true}→{row.predicted}"
-    alt = f"digit {row.id}: {row.true} read as {row.predicted}, {confidence} sure"
-    shown = f"{caption}  {int(100 * row.confidence)}%"  # rounded down: none is certain
-    return Tile(int(row.id), shown, alt + (", label disputed" if disputed else ""), disputed)

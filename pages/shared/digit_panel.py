@@ -9,11 +9,14 @@ from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.votes import ask_all
 from digitcore.serving.annotations import Annotation
-from pages.parts.draw.canvas import put_on_canvas
-from pages.shared import resources
-from pages.shared.panels import error_box, evaluated_panel, percent, plain
+from digitcore.text import plain
+from pages.shared.answer import evaluated_panel
+from pages.shared.drawing import put_on_canvas
+from pages.shared.error_box import error_box
+from pages.shared.resources import annotations, checkpoint_library, named_classifier
 from pages.shared.similar import similar_row
 from pages.shared.state import DIGIT
+from pages.shared.words import percent
 
 _MOST_CHECKPOINTS = 12
 _MOST_SIMILAR = 5
@@ -38,7 +41,12 @@ def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: D
         f"**Digit {evaluation.ids[row]}** of {evaluation.dataset}, read by {plain(classifier.checkpoint.name)}"
         + (" :orange-badge[disputed label]" if disputed else "")
     )
-    evaluated_panel(probabilities, label=label, image=None if pictures is None else pictures.images[row])
+    evaluated_panel(
+        probabilities,
+        checkpoint=classifier.checkpoint.name,
+        label=label,
+        image=None if pictures is None else pictures.images[row],
+    )
     if pictures is not None:
         if st.button("Open on the canvas", icon=":material/draw:", key="to-canvas"):
             put_on_canvas(pictures.images[row])
@@ -46,25 +54,27 @@ def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: D
             st.switch_page("pages/draw.py", query_params={})
         _other_checkpoints(classifier, pictures, row)
         itself = (pictures.name, int(pictures.ids[row]))
-        similar_row(classifier, pictures.images[row], count=_MOST_SIMILAR, but=itself)
+        similar_row(classifier, pictures.images[row], count=_MOST_SIMILAR, exclude=itself)
     with error_box():
         _annotate(evaluation.dataset, int(evaluation.ids[row]))
 
 
 def _other_checkpoints(classifier: DigitClassifier, pictures: DigitSet, row: int) -> None:
-    names = resources.checkpoint_library().usable_names()
+    names = checkpoint_library().usable_names()
     others = [name for name in names if name != classifier.checkpoint.name][:_MOST_CHECKPOINTS]
     if not others:
         return
-    opinions = ask_all(map(resources.classifier, others), pictures.images[row])
-    lines = [f"{plain(each.checkpoint)}: **{each.digit}**, {percent(each.confidence)} sure" for each in opinions]
+    opinions = ask_all(map(named_classifier, others), pictures.images[row])
+    lines = [
+        f"{plain(opinion.checkpoint)}: **{opinion.digit}**, {percent(opinion.confidence)} sure" for opinion in opinions
+    ]
     st.caption("What other checkpoints say")
     st.markdown("  \n".join(lines))
 
 
 def _annotate(dataset: str, digit: int) -> None:
     """Star and note; kept at once, for everybody."""
-    store = resources.annotations()
+    store = annotations()
     known = store.all_of(dataset).get(digit, Annotation())
     starred = st.toggle("Star", known.starred, key=f"star-{dataset}-{digit}")
     note = st.text_area("Note", known.note, key=f"note-{dataset}-{digit}", max_chars=2000, height=68)

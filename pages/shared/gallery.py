@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.components.v2.types import ComponentRenderer
 
 from digitcore.imaging.png import digit_sheet
 
@@ -49,7 +50,7 @@ def gallery(tiles: list[Tile], sheet: str, *, picked: int | None, picks: str, ke
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _component():  # noqa: ANN202  # Streamlit does not export the type
+def _component() -> ComponentRenderer:
     return st.components.v2.component(
         "digit_gallery",
         html='<div class="gallery" role="group" aria-label="Digits"></div>',

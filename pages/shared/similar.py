@@ -1,53 +1,46 @@
-"""Where a drawing lies among the digits of the data: the most similar ones, and the confusion cell it falls into."""
+"""The digits of the data that look most like a picture to a network."""
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from digitcore.data.datasets import DigitSet, is_available, load_digits
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.explanation import nearest_rows
-from pages.parts.draw.read import ReadDigit
-from pages.shared import resources
-from pages.shared.panels import percent, picked_classifier, picked_dataset, pictures_row
-from pages.shared.state import show_cell
+from pages.shared.cache_keys import HASH_FUNCS
+from pages.shared.pictures import pictures_row
+from pages.shared.resources import cached_digits
 
-_MOST = 12
-
-
-def similar_panel(digit: ReadDigit) -> None:
-    """The digits most like the network's input, and the cell that a drawing meant as another digit falls into."""
-    classifier = picked_classifier()
-    similar_row(classifier, digit.prediction.model_input, count=_MOST)
-    meant = st.pills("I drew a", range(10), key="meant", persist_state="session")
-    if meant is not None:
-        _cell(classifier, meant, digit.prediction.digit)
+_REFERENCE_DIGITS = 10_000
 
 
 def similar_row(
-    classifier: DigitClassifier, image: NDArray[np.uint8], *, count: int, but: tuple[str, int] | None = None
+    classifier: DigitClassifier, image: NDArray[np.uint8], *, count: int, exclude: tuple[str, int] | None = None
 ) -> None:
     """The training digits that look most like a model input (28, 28) to a network, with their labels.
 
-    `but` is the set and the id of the digit that the picture is, which is most like itself.
+    `exclude` is the set and the id of a digit to leave out: the one that the picture is, which is most like itself.
     """
-    reference = resources.reference_digits()
-    features = resources.reference_features(classifier.checkpoint.name, classifier.checkpoint.digest, reference.name)
+    reference = _reference_digits()
+    features = _cached_features(classifier, reference)
     rows, _ = nearest_rows(classifier, image, reference_features=features, count=count + 1)
-    if but is not None and but[0] == reference.name:
-        rows = rows[reference.ids[rows] != but[1]]
+    if exclude is not None and exclude[0] == reference.name:
+        rows = rows[reference.ids[rows] != exclude[1]]
     st.caption(f"To this network most similar, among {len(reference):,} digits of {reference.name}, with their labels")
-    pictures_row((reference.images[near], str(reference.labels[near])) for near in rows[:count])
+    pictures_row((reference.images[row], str(reference.labels[row])) for row in rows[:count])
 
 
-def _cell(classifier: DigitClassifier, meant: int, read: int) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        name, dataset = classifier.checkpoint.name, picked_dataset()
-        known = resources.known_evaluation(name, classifier.checkpoint.digest, dataset)
-        words = f"A {meant} read as {read}"
-        if known is not None:
-            matrix, _ = resources.confusion(known.fingerprint, known)
-            count, total = int(matrix[meant, read]), int(matrix[meant].sum())
-            words += f": {count:,} of the {total:,} in {dataset} ({percent(count / total)})" if total else ""
-        st.markdown(f"{words}.", width="content")
-        if st.button("See them", icon=":material/grid_on:", key="to-cell"):
-            show_cell(meant, read)
+def _reference_digits() -> DigitSet:
+    """Training digits; validation digits where there are no others."""
+    return _first_training_digits() if is_available("mnist-train") else cached_digits("mnist-validation")
+
+
+@st.cache_resource(max_entries=1, show_spinner="Reading the training digits ...")
+def _first_training_digits() -> DigitSet:
+    return load_digits("mnist-train").subset(np.arange(_REFERENCE_DIGITS))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Looking at the training digits ...", hash_funcs=HASH_FUNCS)
+def _cached_features(classifier: DigitClassifier, reference: DigitSet) -> NDArray[np.float32]:
+    """Features (N, F) of the reference digits. Nothing may write to them."""
+    return classifier.features(reference.images)

@@ -1,50 +1,8 @@
-"""What a visitor has made, kept over reruns and visits to other pages. Widgets keep their own values."""
+"""What a visitor has picked and uploaded, kept over reruns and visits to other pages."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
-
-
-@dataclass
-class Drawing:
-    """The drawing canvas of one visitor."""
-
-    objects: list[dict[str, Any]] = field(default_factory=list)
-    """What is on it, as the canvas describes it."""
-    picture: NDArray[np.uint8] | None = None
-    """The same as pixels (H, W, 4); None while nothing is on it."""
-    past: list[list[dict[str, Any]]] = field(default_factory=list)
-    """What was on it before each change, oldest first."""
-    placed: list[dict[str, Any]] = field(default_factory=list)
-    """What the canvas was last told to show; strokes have come over it since."""
-    revision: int = 0
-    """Grows each time the canvas is told to show something."""
-    sent: bytes | None = None
-    """The last PNG that came from the canvas; it comes again with every rerun."""
-    awaited: bool = False
-    """Whether the next PNG answers what the canvas was told to show, rather than a stroke."""
-    answer: str = ""
-    """What was last said about it."""
-    earlier: list["Sketch"] = field(default_factory=list)
-    """Drawings that were on the canvas before, the last one first."""
-    sheet: str = ""
-    """Their thumbnails, as the gallery takes them."""
-
-
-@dataclass
-class Sketch:
-    """A drawing that is no longer on the canvas."""
-
-    id: int
-    objects: list[dict[str, Any]]
-    png: bytes
-    """Its pixels, as `Drawing.picture` had them."""
-    thumbnail: NDArray[np.uint8]
-    """The same, small and grey: (56, 56)."""
-    answer: str
 
 
 @dataclass
@@ -55,20 +13,14 @@ class Picture:
     data: bytes
 
 
-def drawing() -> Drawing:
-    """The drawing of the visitor whose page this is."""
-    found: Drawing = st.session_state.setdefault("drawing", Drawing())
-    return found
-
-
 def picture(source: str) -> Picture | None:
     """The last picture from this source in this visit."""
     return st.session_state.get(f"picture-{source}")
 
 
-def keep_picture(source: str, kept: Picture) -> None:
+def keep_picture(source: str, last: Picture) -> None:
     """Keeps a picture as the last one from this source."""
-    st.session_state[f"picture-{source}"] = kept
+    st.session_state[f"picture-{source}"] = last
 
 
 ANY = "any"

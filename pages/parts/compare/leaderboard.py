@@ -1,23 +1,32 @@
 """All checkpoints in order, what they cost, and how to bring one's own."""
 
 import base64
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from digitcore.data.datasets import is_available
 from digitcore.errors import DigitcoreError
-from digitcore.evaluation.evaluation import load_or_evaluate
+from digitcore.evaluation.evaluation import Summary, load_or_evaluate
 from digitcore.evaluation.leaderboard import ELSEWHERE, Standing, efficient_frontier
 from digitcore.models.checkpoints import SUFFIXES
 from digitcore.models.onnx import INKS, SCALES
 from digitcore.models.timing import known_milliseconds, milliseconds_per_digit
 from digitcore.settings import load_settings
-from pages.shared import resources
+from digitcore.text import plain
+from pages.parts.compare.comparisons import cost_specification
 from pages.shared.about import about_button
-from pages.shared.panels import error_box, input_of, picked_dataset, plain
+from pages.shared.error_box import error_box
+from pages.shared.evaluations import standings
+from pages.shared.pickers import picked_dataset
+from pages.shared.progress import report_on
+from pages.shared.resources import checkpoint_library, named_classifier
 from pages.shared.state import CHECKPOINT, compare_several, compare_two, show_errors
+from pages.shared.templates import render
+from pages.shared.words import input_convention
 
 _COSTS = {"parameters": "parameters", "milliseconds": "milliseconds per digit on one core"}
 _TICKED, _FAILURES, _UPLOADS, _ADDED = "ticked-checkpoints", "failed-evaluations", "uploads", "added-checkpoint"
@@ -34,19 +43,19 @@ def leaderboard_view() -> None:
     dataset = picked_dataset()
     if dataset == "mnist-test":
         st.caption("The test set is for reporting: to choose between checkpoints, pick mnist-validation.")
-    standings = resources.standings(dataset)
-    if not standings:
+    everybody = standings(dataset)
+    if not everybody:
         st.info("There is no checkpoint yet: train one (`python -m digitcore train quick`), or add one below.")
     _show_news()
-    _evaluate_missing(standings, dataset)
+    _evaluate_missing(everybody, dataset)
     wanted = st.text_input(
         "Filter", placeholder="Filter by name, recipe or architecture", key="filter", bind="query-params",
         label_visibility="collapsed", icon=":material/search:",
     )  # fmt: skip
-    shown = [standing for standing in standings if wanted.lower() in _words(standing)]
-    _table(shown, dataset)
+    rows = [standing for standing in everybody if wanted.lower() in _words(standing)]
+    _table(rows, dataset)
     _unusable()
-    _cost(shown)
+    _cost(rows)
     _add(dataset)
 
 
@@ -67,7 +76,7 @@ def _evaluate_missing(standings: list[Standing], dataset: str) -> None:
     if not missing:
         return
     checkpoints = len({checkpoint for checkpoint, _ in missing})
-    words = f"{checkpoints} checkpoints have" if checkpoints > 1 else f"{missing[0][0]} has"
+    words = f"{checkpoints} checkpoints have" if checkpoints > 1 else f"{plain(missing[0][0])} has"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{words} figures missing.", width="content")
         begin = st.button("Evaluate", icon=":material/play_arrow:")
@@ -78,7 +87,7 @@ def _evaluate_missing(standings: list[Standing], dataset: str) -> None:
     bar = st.progress(0.0)
     for i, (checkpoint, name) in enumerate(missing):  # a click anywhere ends this
         words = f"{checkpoint} on {name}: {i + 1} of {len(missing)}"
-        _evaluate(checkpoint, name, lambda done, i=i, words=words: bar.progress((i + done) / len(missing), words))
+        _evaluate(checkpoint, name, report_on(bar, words, start=i / len(missing), end=(i + 1) / len(missing)))
     st.rerun()
 
 
@@ -88,10 +97,10 @@ def _is_known(standing: Standing, name: str, dataset: str) -> bool:
     return name in standing.elsewhere
 
 
-def _evaluate(checkpoint: str, dataset: str, progress) -> bool:  # noqa: ANN001  # of float
+def _evaluate(checkpoint: str, dataset: str, progress: Callable[[float], None]) -> bool:
     """Whether it could be done; else the reason is kept for the next run of the page."""
     try:
-        classifier = resources.classifier(checkpoint)
+        classifier = named_classifier(checkpoint)
         load_or_evaluate(classifier, dataset, progress=progress)
         if known_milliseconds(classifier.checkpoint.digest) is None:
             milliseconds_per_digit(classifier)
@@ -115,23 +124,17 @@ def _table(standings: list[Standing], dataset: str) -> None:
             st.info("No checkpoint has such a name, recipe or architecture.")
         return
     figures = _figures(standings)
-    shown = figures.assign(bar=_bars(standings))
-    order = [
-        "checkpoint",
-        "errors",
-        "bar",
-        "accuracy",
-        *[c for c in figures if c not in ("checkpoint", "errors", "accuracy")],
-    ]
+    table = figures.copy()
+    table.insert(2, "bar", pd.Series(_interval_pictures(standings), index=figures.index, dtype=object))
     names = [standing.entry.name for standing in standings]
     ticked = st.session_state.get(_TICKED, [])
     key = f"standings-{hash((dataset, *names))}"  # ticks belong to places, which change with the order
     picked = st.dataframe(
-        shown[order], hide_index=True, on_select="rerun", selection_mode="multi-row", key=key,
-        column_config=_columns(), height=min(38 + 35 * len(shown), 560), placeholder="",
+        table, hide_index=True, on_select="rerun", selection_mode="multi-row", key=key,
+        column_config=_columns(), height=min(38 + 35 * len(table), 560), placeholder="",
         selection_default={"selection": {"rows": [names.index(name) for name in ticked if name in names]}},
     )  # fmt: skip
-    hidden = [name for name in ticked if name not in names and name in resources.checkpoint_library().usable_names()]
+    hidden = [name for name in ticked if name not in names and name in checkpoint_library().usable_names()]
     names = hidden + [names[row] for row in picked.selection.rows]
     st.session_state[_TICKED] = names
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -181,7 +184,7 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
             "kB": entry.size / 1000,
             "recipe": metadata.recipe.get("name", ""),
             "architecture": metadata.architecture,
-            "input": input_of(metadata),
+            "input": input_convention(metadata),
             "trained on": ", ".join(metadata.trained_on) + (" (these digits!)" if standing.seen else ""),
             "finished": str(metadata.provenance.get("finished", ""))[:10],
         }
@@ -189,13 +192,13 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _columns() -> dict[str, object]:
+def _columns() -> dict[str, ColumnConfig]:
     number = st.column_config.NumberColumn
     return {
         "checkpoint": st.column_config.TextColumn(pinned=True),
         "errors": number(format="%,d", width="small"),
         "bar": st.column_config.ImageColumn(
-            "95 % interval", help="Of the share of errors, on a logarithmic scale: further right is better.", width=150
+            "95% interval", help="Of the share of errors, on a logarithmic scale: further right is better.", width=150
         ),
         "accuracy": number("accuracy, %", format="%.2f"),
         "low": number("accuracy from", format="%.2f", width="small"),
@@ -210,38 +213,36 @@ def _columns() -> dict[str, object]:
     }
 
 
-def _bars(standings: list[Standing]) -> list[str | None]:
-    """A small picture of each interval, as a data address."""
-    shares = [
-        (1 - s.summary.interval[1], 1 - s.summary.accuracy, 1 - s.summary.interval[0]) if s.summary else None
-        for s in standings
-    ]
-    known = [each for each in shares if each is not None]
-    if not known:
+def _interval_pictures(standings: list[Standing]) -> list[str | None]:
+    """A small picture of each interval, on a logarithmic scale of the share of errors, as a data address."""
+    summaries = [standing.summary for standing in standings if standing.summary is not None]
+    if not summaries:
         return [None] * len(standings)
-    best = np.log(max(min(low for low, _, _ in known), 1e-6))
-    worst = np.log(max(max(high for _, _, high in known), 2e-6))
+    best = np.log(max(min(1 - summary.interval[1] for summary in summaries), 1e-6))
+    worst = np.log(max(max(1 - summary.interval[0] for summary in summaries), 2e-6))
 
-    def place(share: float) -> float:
-        return 4 + (_BAR_WIDTH - 8) * (worst - np.log(max(share, 1e-6))) / max(worst - best, 1e-9)
+    def place(accuracy: float) -> float:
+        share = (worst - np.log(max(1 - accuracy, 1e-6))) / max(worst - best, 1e-9)
+        return float(np.clip(4 + (_BAR_WIDTH - 8) * share, 2, _BAR_WIDTH - 2))
 
-    return [
-        None if each is None else _bar(*(float(np.clip(place(s), 2, _BAR_WIDTH - 2)) for s in each)) for each in shares
-    ]
+    return [None if standing.summary is None else _bar(standing.summary, place) for standing in standings]
 
 
-def _bar(high: float, middle: float, low: float) -> str:
-    half = _BAR_HEIGHT // 2
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_BAR_WIDTH}" height="{_BAR_HEIGHT}">'
-        f'<rect x="{low:.1f}" y="{half - 3}" width="{max(high - low, 1):.1f}" height="6" rx="3" fill="#2f74c8" '
-        f'fill-opacity=".45"/><circle cx="{middle:.1f}" cy="{half}" r="4" fill="#2f74c8"/></svg>'
+def _bar(summary: Summary, place: Callable[[float], float]) -> str:
+    low, high = summary.interval
+    svg = render(
+        "interval.svg",
+        width=_BAR_WIDTH,
+        height=_BAR_HEIGHT,
+        left=place(low),
+        middle=place(summary.accuracy),
+        right=place(high),
     )
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def _unusable() -> None:
-    problems = [entry for entry in resources.checkpoint_library().entries() if entry.problem is not None]
+    problems = [entry for entry in checkpoint_library().entries() if entry.problem is not None]
     if problems:
         with st.expander(f"{len(problems)} that cannot be used", icon=":material/warning:"):
             for entry in problems:
@@ -249,33 +250,36 @@ def _unusable() -> None:
 
 
 def _cost(standings: list[Standing]) -> None:
-    known = [standing for standing in standings if standing.summary is not None]
-    if len(known) < 2:
+    rows = [_cost_row(standing, standing.summary) for standing in standings if standing.summary is not None]
+    if len(rows) < 2:
         return
     st.subheader("Errors against cost", anchor=False)
     cost = st.segmented_control(
         "Cost", list(_COSTS), default="parameters", required=True, key="cost", bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
-    table = pd.DataFrame(
-        {
-            "checkpoint": [standing.entry.name for standing in known],
-            "errors": [standing.summary.errors for standing in known],
-            "low": [(1 - standing.summary.interval[1]) * standing.summary.digits for standing in known],
-            "high": [(1 - standing.summary.interval[0]) * standing.summary.digits for standing in known],
-            "parameters": [standing.entry.parameters for standing in known],
-            "milliseconds": [standing.milliseconds for standing in known],
-        }
-    ).dropna(subset=[cost])
+    table = pd.DataFrame(rows).dropna(subset=[cost])
     if table.empty:
         st.caption("No times are known yet: press Evaluate.")
         return
     table["efficient"] = efficient_frontier(table[cost].to_numpy(float), table["errors"].to_numpy(float))
     st.vega_lite_chart(
-        resources.cost_chart(table, cost=cost, title=_COSTS[cost], selected=st.session_state.get(CHECKPOINT)),
+        cost_specification(table, cost=cost, title=_COSTS[cost], selected=st.session_state.get(CHECKPOINT)),
         key="cost-chart", on_select=_take_selection
     )  # fmt: skip
     st.caption("A click picks the checkpoint for every page. Dashed: no other is both better and cheaper.")
+
+
+def _cost_row(standing: Standing, summary: Summary) -> dict[str, object]:
+    low, high = summary.interval
+    return {
+        "checkpoint": standing.entry.name,
+        "errors": summary.errors,
+        "low": (1 - high) * summary.digits,
+        "high": (1 - low) * summary.digits,
+        "parameters": standing.entry.parameters,
+        "milliseconds": standing.milliseconds,
+    }
 
 
 def _take_selection() -> None:
@@ -305,11 +309,11 @@ def _add(dataset: str) -> None:
             return
         is_declared = uploaded.name.endswith(".onnx") and scale != _FIND_OUT
         with error_box():
-            entry = resources.checkpoint_library().add(
+            entry = checkpoint_library().add(
                 uploaded.name, uploaded.getvalue(), convention={"scale": scale, "ink": ink} if is_declared else None
             )
             st.session_state[_UPLOADS] = count + 1
-            bar = st.progress(0.0, f"Evaluating {plain(entry.name)} on {dataset} ...")
-            if _evaluate(entry.name, dataset, bar.progress):
+            report = report_on(st.progress(0.0), f"Evaluating {entry.name} on {dataset} ...")
+            if _evaluate(entry.name, dataset, report):
                 st.session_state[_ADDED] = entry.name
             st.rerun()

@@ -4,14 +4,26 @@ import pandas as pd
 import streamlit as st
 
 from digitcore.data.datasets import DigitSet
-from digitcore.evaluation.comparison import OUTCOMES, Comparison
-from digitcore.evaluation.evaluation import Evaluation
+from digitcore.evaluation.comparison import Comparison
 from digitcore.models.classifier import DigitClassifier
 from digitcore.reports.charts import ALL
-from pages.shared import resources
+from digitcore.text import plain
+from pages.parts.compare.comparisons import (
+    Pair,
+    answers_specification,
+    cached_answers,
+    cached_comparison,
+    cached_per_digit,
+    difference_specification,
+    per_digit_specification,
+)
 from pages.shared.digit_gallery import answers_gallery
 from pages.shared.digit_panel import digit_panel
-from pages.shared.panels import error_box, figures_row, picked_dataset, picked_pictures, plain, warn_of_training
+from pages.shared.error_box import error_box
+from pages.shared.evaluations import evaluation_of
+from pages.shared.metric_row import metric_row
+from pages.shared.pickers import picked_dataset, picked_pictures, warn_of_training
+from pages.shared.resources import checkpoint_library, named_classifier
 from pages.shared.state import ANY, CHECKPOINT, DIGIT, EITHER, NEED_TWO, OUTCOME, SAYS_A, SAYS_B, TRUE, A, B
 
 _DIGITS = [str(digit) for digit in range(10)]
@@ -30,7 +42,7 @@ _HEATMAP = "pair-heatmap"
 
 def pair_view() -> None:
     """Two checkpoints on the picked digits."""
-    names = resources.checkpoint_library().usable_names()
+    names = checkpoint_library().usable_names()
     if len(names) < 2:
         st.info(NEED_TWO)
         return
@@ -38,10 +50,10 @@ def pair_view() -> None:
     if a is None or b is None or a == b:
         st.info("Pick two different checkpoints.")
         return
-    classifiers = resources.classifier(a), resources.classifier(b)
+    classifiers = named_classifier(a), named_classifier(b)
     warn_of_training(classifiers)
-    evaluations = tuple(resources.evaluation(each, picked_dataset()) for each in classifiers)
-    _explore(classifiers, evaluations, picked_pictures())
+    pair = Pair(*(evaluation_of(classifier, picked_dataset()) for classifier in classifiers))
+    _explore(classifiers, pair, picked_pictures())
 
 
 def _pick_two(names: list[str]) -> tuple[str | None, str | None]:
@@ -49,8 +61,8 @@ def _pick_two(names: list[str]) -> tuple[str | None, str | None]:
 
     The pickers are not bound to the address, since that would leave out what equals a default, and defaults vary.
     """
-    given = [name for name in (st.query_params.get(A), st.query_params.get(B)) if name is not None]
-    unknown = [name for name in given if name not in names]
+    wanted = [name for name in (st.query_params.get(A), st.query_params.get(B)) if name is not None]
+    unknown = [name for name in wanted if name not in names]
     if unknown:
         st.warning(f"There is no checkpoint {plain(', '.join(unknown))}.", icon=":material/warning:")
     for key in (A, B):
@@ -82,23 +94,22 @@ def _swap() -> None:
 @st.fragment
 def _explore(
     classifiers: tuple[DigitClassifier, DigitClassifier],
-    evaluations: tuple[Evaluation, Evaluation],
+    pair: Pair,
     pictures: DigitSet | None,
 ) -> None:
     """One fragment: verdict, tiles, charts, the digits behind them."""
-    keys = resources.keys(*evaluations)
-    comparison, per_digit = resources.compared(keys, *evaluations)
+    comparison = cached_comparison(pair)
     _headline(comparison)
     _tiles(comparison)
     left, right = st.columns([11, 10], gap="medium")
     with right:
-        rows = _filtered(resources.pair_table(keys, *evaluations))
+        rows = _filtered(cached_answers(pair))
     with left:
-        _charts(keys, evaluations, per_digit)
+        _charts(pair)
     with right:
-        answers_gallery(rows, ["a", "b"], evaluations[0].dataset, pictures, key="pair-gallery")
-        digit_panel(classifiers[0], evaluations[0], pictures)
-    _report(classifiers, evaluations, pictures)
+        answers_gallery(rows, ["a", "b"], pair.a.dataset, pictures, key="pair-gallery")
+        digit_panel(classifiers[0], pair.a, pictures)
+    _report(classifiers, pair, pictures)
 
 
 def _headline(comparison: Comparison) -> None:
@@ -109,21 +120,24 @@ def _headline(comparison: Comparison) -> None:
         plain(comparison.b): (f"{comparison.errors_b:,} errors", "Checkpoint B."),
         "Difference in accuracy": (
             f"{100 * comparison.difference:+.2f} points ({100 * low:+.2f} to {100 * high:+.2f})",
-            "B less A, in percentage points, with Tango's 95 % score interval for paired shares. "
+            "B less A, in percentage points, with Tango's 95% score interval for paired shares. "
             "The test decides; at the edge the interval may say otherwise.",
         ),
         "Chance alone": (f"p = {comparison.mid_p:.2g}", "Exact McNemar test, two-sided mid-p: how often two equally "
                          "good checkpoints would differ as much on these digits. Below 0.05, one is called better."),
         "Same answer": (f"{comparison.agreement / comparison.digits:.2%}", "Digits to which both answer alike."),
     }  # fmt: skip
-    figures_row(figures)
+    metric_row(figures)
 
 
 def _tiles(comparison: Comparison) -> None:
-    counts = dict(
-        zip(OUTCOMES, (comparison.both_right, comparison.only_a, comparison.only_b, comparison.neither), strict=True)
-    )
-    counts[_ALIKE] = comparison.alike_wrong
+    counts = {
+        "both right": comparison.both_right,
+        "only A": comparison.only_a,
+        "only B": comparison.only_b,
+        "neither": comparison.neither,
+        _ALIKE: comparison.alike_wrong,
+    }
     with st.container(horizontal=True, gap="small"):
         for outcome, words in _TILES.items():
             st.button(
@@ -141,7 +155,7 @@ def _filtered(table: pd.DataFrame) -> pd.DataFrame:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         show = st.selectbox("Show", _SHOW, index=_SHOW.index(_DIFFER), key=OUTCOME, bind="query-params", width=125)
         pickers = {TRUE: "True", SAYS_A: "A says", SAYS_B: "B says", EITHER: "Either says"}
-        said = {
+        answers = {
             key: st.selectbox(label, [ANY, *_DIGITS], key=key, bind="query-params", width=88)
             for key, label in pickers.items()
         }
@@ -155,34 +169,34 @@ def _filtered(table: pd.DataFrame) -> pd.DataFrame:
     else:
         inside = table["outcome"] == show
     for key, column in ((TRUE, "true"), (SAYS_A, "a"), (SAYS_B, "b")):
-        if said[key] != ANY:
-            inside &= table[column] == int(said[key])
-    if said[EITHER] != ANY:
-        inside &= (table["a"] == int(said[EITHER])) | (table["b"] == int(said[EITHER]))
+        if answers[key] != ANY:
+            inside &= table[column] == int(answers[key])
+    if answers[EITHER] != ANY:
+        inside &= (table["a"] == int(answers[EITHER])) | (table["b"] == int(answers[EITHER]))
     return table[inside]
 
 
-def _charts(keys: resources.Keys, evaluations: tuple[Evaluation, Evaluation], per_digit: pd.DataFrame) -> None:
-    shown = st.segmented_control(
+def _charts(pair: Pair) -> None:
+    chart = st.segmented_control(
         "Chart", [_ANSWERS, _ERRORS, _BY_DIGIT], default=_ANSWERS, required=True, key="chart", bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
-    if shown == _ANSWERS:
-        selected = tuple(ALL if st.session_state[key] == ANY else st.session_state[key] for key in (SAYS_A, SAYS_B))
+    if chart == _ANSWERS:
+        says_a, says_b = (
+            ALL if st.session_state[key] == ANY else str(st.session_state[key]) for key in (SAYS_A, SAYS_B)
+        )
         st.vega_lite_chart(
-            resources.answer_heatmap(keys, selected, *evaluations), key=f"{_HEATMAP}-answers",
-            on_select=_take_answers
+            answers_specification(pair, (says_a, says_b)), key=f"{_HEATMAP}-answers", on_select=_take_answers
         )  # fmt: skip
-    elif shown == _ERRORS:
+    elif chart == _ERRORS:
         st.vega_lite_chart(
-            resources.difference_heatmap(keys, *evaluations), key=f"{_HEATMAP}-errors",
-            on_select=_take_errors
+            difference_specification(pair), key=f"{_HEATMAP}-errors", on_select=_take_errors
         )  # fmt: skip
         st.caption("Errors that B makes more often (+, orange) or less often (-, blue) than A.")
     else:
-        st.vega_lite_chart(resources.per_digit_chart(keys, *evaluations))
+        st.vega_lite_chart(per_digit_specification(pair))
         st.caption("A diamond: told apart on this digit, after Holm's correction for ten digits.")
-        _per_digit_table(per_digit)
+        _per_digit_table(cached_per_digit(pair))
 
 
 def _per_digit_table(table: pd.DataFrame) -> None:
@@ -223,19 +237,19 @@ def _take_digit() -> None:
 
 def _report(
     classifiers: tuple[DigitClassifier, DigitClassifier],
-    evaluations: tuple[Evaluation, Evaluation],
+    pair: Pair,
     pictures: DigitSet | None,
 ) -> None:
-    a, b = (each.checkpoint for each in classifiers)
+    a, b = (classifier.checkpoint for classifier in classifiers)
 
-    def made() -> str:
+    def report() -> str:
         from digitcore.reports.report import comparison_report  # here: it takes a second to import
 
-        return comparison_report(a, b, *evaluations, pictures=pictures)
+        return comparison_report(a, b, *pair, pictures=pictures)
 
     with error_box():
         st.download_button(
-            "Report (HTML)", made,
-            f"{a.name}-against-{b.name}-{evaluations[0].dataset}.html", "text/html", icon=":material/description:",
+            "Report (HTML)", report,
+            f"{a.name}-against-{b.name}-{pair.a.dataset}.html", "text/html", icon=":material/description:",
             help="One file with all figures, charts and galleries, to keep or to send.",
         )  # fmt: skip

@@ -7,11 +7,14 @@ import pandas as pd
 import streamlit as st
 
 from digitcore.evaluation.comparison import SIGNIFICANCE_LEVEL, cochran_q, compare, frequency
-from digitcore.evaluation.evaluation import Evaluation, summarize
-from pages.shared import resources
+from digitcore.evaluation.evaluation import Evaluation
+from digitcore.text import plain
+from pages.parts.compare.comparisons import cached_average, cached_pairs, pairs_specification
 from pages.shared.digit_gallery import answers_gallery
 from pages.shared.digit_panel import digit_panel
-from pages.shared.panels import picked_dataset, picked_pictures, plain, warn_of_training
+from pages.shared.evaluations import cached_summary, evaluation_of, standings
+from pages.shared.pickers import picked_dataset, picked_pictures, warn_of_training
+from pages.shared.resources import named_classifier
 from pages.shared.state import CHOSEN, DIGIT, NEED_TWO, compare_two
 
 _MOST = 20
@@ -21,8 +24,7 @@ _COMMON = "common"
 
 def several_view() -> None:
     """Several checkpoints on the picked digits."""
-    standings = resources.standings(picked_dataset())
-    names = [standing.entry.name for standing in standings]
+    names = [standing.entry.name for standing in standings(picked_dataset())]
     if len(names) < 2:
         st.info(NEED_TWO)
         return
@@ -36,9 +38,9 @@ def several_view() -> None:
     if len(chosen) < 2:
         st.info("Pick two checkpoints or more.")
         return
-    classifiers = [resources.classifier(name) for name in chosen]
+    classifiers = [named_classifier(name) for name in chosen]
     warn_of_training(classifiers)
-    evaluations = [resources.evaluation(each, picked_dataset()) for each in classifiers]
+    evaluations = [evaluation_of(classifier, picked_dataset()) for classifier in classifiers]
     left, right = st.columns([11, 10], gap="large")
     with left:
         _pairs(evaluations)
@@ -53,8 +55,8 @@ def _pairs(evaluations: Sequence[Evaluation]) -> None:
     words = "They are not all equally good" if overall.p < SIGNIFICANCE_LEVEL else "They may all be equally good"
     words += f": chance alone would do as much {frequency(overall.p)}"
     st.markdown(f"{words} (Cochran's Q = {overall.statistic:.1f}, {overall.degrees_of_freedom} degrees of freedom).")
-    table, chart = resources.pairs(resources.keys(*evaluations), evaluations)
-    st.vega_lite_chart(chart, key="pairs", on_select=_open_pair)
+    table = cached_pairs(evaluations)
+    st.vega_lite_chart(pairs_specification(evaluations), key="pairs", on_select=_open_pair)
     st.caption(
         "Filled: told apart (exact McNemar test, mid-p below 0.05 after Holm's correction for "
         f"{len(table)} {'pairs' if len(table) > 1 else 'pair'}). Click a cell for the two alone, without correction."
@@ -80,12 +82,12 @@ def _open_pair() -> None:
 
 def _average(evaluations: Sequence[Evaluation]) -> None:
     st.subheader("Their average as one classifier", anchor=False)
-    average = resources.average(resources.keys(*evaluations), evaluations)
-    best = min(evaluations, key=lambda each: (each.errors, summarize(each).nll))
+    average = cached_average(evaluations)
+    best = min(evaluations, key=lambda evaluation: (evaluation.errors, cached_summary(evaluation).nll))
     st.markdown(f"Against its best member: **{plain(compare(best, average).verdict)}**.")
     rows = []
-    for evaluation in (average, *sorted(evaluations, key=lambda each: each.errors)):
-        summary = summarize(evaluation)
+    for evaluation in (average, *sorted(evaluations, key=lambda evaluation: evaluation.errors)):
+        summary = cached_summary(evaluation)
         low, high = summary.interval
         rows.append(
             (
@@ -96,7 +98,7 @@ def _average(evaluations: Sequence[Evaluation]) -> None:
                 100 * summary.ece,
             )
         )
-    table = pd.DataFrame(rows, columns=["checkpoint", "errors", "accuracy (95 %)", "log loss", "calibration error, %"])
+    table = pd.DataFrame(rows, columns=["checkpoint", "errors", "accuracy (95%)", "log loss", "calibration error, %"])
     st.dataframe(
         table, hide_index=True,
         column_config={
@@ -121,7 +123,7 @@ def _common_errors(evaluations: Sequence[Evaluation]) -> None:
         "one wrong": count == len(evaluations) - 1,
         "some wrong": count < len(evaluations),
     }
-    shown = st.segmented_control(
+    group = st.segmented_control(
         "Digits", list(groups), default="all wrong", required=True, key=_COMMON, bind="query-params",
         label_visibility="collapsed", on_change=_forget_digit,
     )  # fmt: skip
@@ -134,10 +136,10 @@ def _common_errors(evaluations: Sequence[Evaluation]) -> None:
     pictures = picked_pictures()
     left, side = st.columns([11, 10], gap="large")
     with left:
-        answers_gallery(rows[groups[shown]], names, evaluations[0].dataset, pictures, key="common-gallery")
+        answers_gallery(rows[groups[group]], names, evaluations[0].dataset, pictures, key="common-gallery")
         st.caption("Answers stand in the order of the checkpoints above.")
     with side:
-        digit_panel(resources.classifier(evaluations[0].checkpoint), evaluations[0], pictures)
+        digit_panel(named_classifier(evaluations[0].checkpoint), evaluations[0], pictures)
 
 
 def _forget_digit() -> None:

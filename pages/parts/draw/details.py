@@ -6,11 +6,11 @@ import streamlit as st
 
 from pages.parts.draw.read import Read, ReadDigit
 from pages.parts.draw.reproduce import reproduce_number_panel, reproduce_panel
+from pages.parts.draw.similar import similar_panel
 from pages.parts.draw.stages import xray_panel
 from pages.parts.draw.votes import opinions_panel
 from pages.parts.draw.why import why_panel
-from pages.shared.panels import error_box
-from pages.shared.similar import similar_panel
+from pages.shared.error_box import error_box
 
 _WHICH = "which-digit"
 _REPRODUCE = "Reproduce"
@@ -52,9 +52,9 @@ def details_panel(read: Read | None) -> None:
 def _which(read: Read) -> int:
     """The position of the digit to look at, which stays when strokes are added."""
     st.session_state[_WHICH] = min(st.session_state.get(_WHICH, 0), len(read.digits) - 1)
-    digits = [f"{each.prediction.digit}{_UNSEEN * i}" for i, each in enumerate(read.digits)]
-    which: int = st.pills(
-        "Digit", range(len(digits)), required=True, key=_WHICH, format_func=digits.__getitem__,
+    labels = [f"{digit.prediction.digit}{_UNSEEN * i}" for i, digit in enumerate(read.digits)]
+    which = st.pills(
+        "Digit", range(len(labels)), required=True, key=_WHICH, format_func=labels.__getitem__,
         label_visibility="collapsed",
     )  # fmt: skip
-    return which
+    return which or 0

@@ -10,29 +10,30 @@ from PIL import Image
 from digitcore.imaging.preprocessing import DigitImage
 from digitcore.models.numbers import NumberReading
 from digitcore.serving.snippets import command_line, curl_command, python_code
+from digitcore.text import plain
 from pages.parts.draw.read import ReadDigit
-from pages.shared.panels import picked_classifier, plain
+from pages.shared.pickers import picked_classifier
 from pages.shared.state import Picture, picture
 
 
 def reproduce_panel(digit: ReadDigit) -> None:
     """Download and snippets for the picked checkpoint and one digit."""
     prediction = digit.prediction
-    _reproduce(digit.image, said=str(prediction.digit), confidence=prediction.confidence, number=False)
+    _reproduce(digit.image, answer=str(prediction.digit), confidence=prediction.confidence, number=False)
 
 
 def reproduce_number_panel(image: DigitImage, reading: NumberReading) -> None:
     """The same for all the digits on a picture."""
-    _reproduce(image, said=reading.number, confidence=reading.confidence, number=True)
+    _reproduce(image, answer=reading.number, confidence=reading.confidence, number=True)
 
 
-def _reproduce(image: DigitImage, *, said: str, confidence: float, number: bool) -> None:
+def _reproduce(image: DigitImage, *, answer: str, confidence: float, number: bool) -> None:
     checkpoint = picked_classifier().checkpoint
-    file = _file(image, called="number" if number else "digit")
+    file = _file(image, stem="number" if number else "digit")
     st.download_button(file.name, file.data, file.name, icon=":material/download:", on_click="ignore")
     st.caption(
         f"The picture that was read. On it **{plain(checkpoint.name)}**, SHA-256 `{checkpoint.digest}`, "
-        f"answers {said} with a confidence of {confidence:.6f}:"
+        f"answers {answer} with a confidence of {confidence:.6f}:"
     )
     st.code(
         curl_command(checkpoint, file=file.name, address=st.context.url or "http://localhost:8501", number=number),
@@ -44,13 +45,13 @@ def _reproduce(image: DigitImage, *, said: str, confidence: float, number: bool)
     st.code(python_code(checkpoint, file=file.name, number=number), "python")
 
 
-def _file(image: DigitImage, *, called: str) -> Picture:
+def _file(image: DigitImage, *, stem: str) -> Picture:
     """The file as it was given; of a drawing a PNG with the same pixels."""
     if isinstance(image, np.ndarray):
         png = io.BytesIO()
         Image.fromarray(image).save(png, format="PNG")
-        return Picture(f"{called}.png", png.getvalue())
-    given = picture(st.session_state["source"])
-    assert given is not None  # or there were no picture
-    suffix = PurePath(given.name).suffix
-    return Picture(f"{called}{suffix if suffix[1:].isalnum() else ''}", given.data)
+        return Picture(f"{stem}.png", png.getvalue())
+    uploaded = picture(st.session_state["source"])
+    assert uploaded is not None  # or there were no picture
+    suffix = PurePath(uploaded.name).suffix
+    return Picture(f"{stem}{suffix if suffix[1:].isalnum() else ''}", uploaded.data)

@@ -11,11 +11,12 @@ from digitcore.imaging.canvas_json import cut_out, is_stroke
 from digitcore.imaging.png import overlay
 from digitcore.models.classifier import DigitClassifier, Prediction
 from digitcore.models.explanation import has_gradients, without_each
-from pages.parts.draw.canvas import SIDE
+from pages.parts.draw.answer import other_answer
+from pages.parts.draw.explanations import attribution_maps, change_towards, rendered_layers
 from pages.parts.draw.read import MARGIN, ReadDigit
-from pages.shared import resources
-from pages.shared.panels import picked_classifier, pictures_row, said
-from pages.shared.state import drawing
+from pages.shared.drawing import SIDE, current_drawing
+from pages.shared.pickers import picked_classifier
+from pages.shared.pictures import pictures_row
 
 _PIECES = 4  # of the only stroke of a drawing
 _MOST_OBJECTS = 60  # on the canvas
@@ -34,14 +35,14 @@ def why_panel(digit: ReadDigit) -> None:
 
 
 def _strokes(classifier: DigitClassifier, digit: ReadDigit) -> None:
-    objects = drawing().objects
+    objects = current_drawing().objects
     layers = _layers(digit, objects[:_MOST_OBJECTS], pieces=1)
     if len(objects) > _MOST_OBJECTS or len(layers) > _MOST_STROKES:
         st.caption(f"More than {_MOST_STROKES} strokes: what each carried is not looked at.")
         return
     alone = len(layers) == 1
     if alone:
-        layers = _layers(digit, [each for each in objects if is_stroke(each)], pieces=_PIECES)
+        layers = _layers(digit, [stroke for stroke in objects if is_stroke(stroke)], pieces=_PIECES)
     if len(layers) < 2:
         return
     without = without_each(classifier, layers)
@@ -57,9 +58,9 @@ def _layers(digit: ReadDigit, objects: list[dict[str, Any]], *, pieces: int) -> 
     """The ink (H, W) of each stroke of a digit, or of each piece of it."""
     layers = [
         layer
-        for described in objects
-        for layer in resources.drawn_layers(
-            json.dumps(described), side=SIDE, pieces=pieces if is_stroke(described) else 1
+        for canvas_object in objects
+        for layer in rendered_layers(
+            json.dumps(canvas_object), side=SIDE, pieces=pieces if is_stroke(canvas_object) else 1
         )
     ]
     if digit.found is None:
@@ -71,19 +72,17 @@ def _layers(digit: ReadDigit, objects: list[dict[str, Any]], *, pieces: int) -> 
 def _left_out(layers: list[NDArray[np.uint8]], i: int) -> NDArray[np.uint8]:
     """The drawing in grey, and the layer that is left out coloured."""
     step = -(-max(layers[i].shape) // _SHOWN)
-    every = np.max(layers, axis=0)[::step, ::step]
-    return overlay(every, -layers[i][::step, ::step].astype(np.float32))
+    drawing = np.max(layers, axis=0)[::step, ::step]
+    return overlay(drawing, -layers[i][::step, ::step].astype(np.float32))
 
 
 def _carried(without: Prediction | None, prediction: Prediction) -> str:
-    return "nothing left" if without is None else said(without.digit, without.confidence, prediction)
+    return "nothing left" if without is None else other_answer(without.digit, without.confidence, prediction)
 
 
 def _looked(classifier: DigitClassifier, prediction: Prediction) -> None:
     digit = prediction.digit
-    maps = resources.attributions(
-        classifier.checkpoint.name, classifier.checkpoint.digest, prediction.model_input, digit
-    )
+    maps = attribution_maps(classifier, prediction.model_input, digit)
     st.caption(f"Where the network looked: blue speaks for {digit}, orange against it")
     pictures_row(
         ((overlay(prediction.model_input, values), words) for words, values in maps.items()), longest=112, name="maps"
@@ -98,9 +97,7 @@ def _why_not(classifier: DigitClassifier, prediction: Prediction) -> None:
     runner_up = max(others, key=lambda other: prediction.probabilities[other])
     picked = st.pills("Why not a", others, key=f"why-not-{digit}")
     towards = runner_up if picked is None else picked
-    change = resources.smallest_change(
-        classifier.checkpoint.name, classifier.checkpoint.digest, prediction.model_input, towards
-    )
+    change = change_towards(classifier, prediction.model_input, towards)
     if change is None:
         st.markdown(f"No small change was found that makes it a **{towards}**.")
         return

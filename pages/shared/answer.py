@@ -1,0 +1,53 @@
+"""An answer on the page: the digit, how sure the network is, what it saw, and the ten probabilities."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pages.shared.pictures import InlinePicture, inline_picture
+from pages.shared.templates import show_template
+from pages.shared.words import percent
+
+PICTURE_SIDE = 168
+"""Pixels, of the picture beside an answer: 6 to each of the 28."""
+
+
+def show_answer(
+    probabilities: NDArray[np.float32],
+    *,
+    checkpoint: str,
+    words: str,
+    picture: InlinePicture | None,
+    headline: str = "",
+    strokes: int | None = None,
+) -> None:
+    """The answer that ten probabilities stand for.
+
+    `words` say how sure it is; a `headline` comes first, and the digit then stands back. The page says to whoever
+    reads its source which checkpoint answers, and how many strokes of a drawing it has seen.
+    """
+    show_template(
+        "answer.html",
+        probabilities=[float(probability) for probability in probabilities],
+        digit=int(probabilities.argmax()),
+        checkpoint=checkpoint,
+        words=words,
+        picture=picture,
+        headline=headline,
+        strokes=strokes,
+    )
+
+
+def evaluated_panel(
+    probabilities: NDArray[np.float32], *, checkpoint: str, label: int, image: NDArray[np.uint8] | None
+) -> None:
+    """The answer for a digit whose label is known, with its picture (28, 28) where that is on this machine."""
+    digit = int(probabilities.argmax())
+    verdict = "right" if digit == label else f"wrong: it is a {label}"
+    picture = None if image is None else input_picture(image, caption=f"labelled {label}")
+    words = f"{verdict}, {percent(float(probabilities[digit]))} sure"
+    show_answer(probabilities, checkpoint=checkpoint, words=words, picture=picture)
+
+
+def input_picture(image: NDArray[np.uint8], *, caption: str) -> InlinePicture:
+    """A model input (28, 28) as it stands beside an answer."""
+    return inline_picture(image, longest=PICTURE_SIDE, caption=caption, alt=f"28 by 28 pixels, {caption}")

@@ -1,0 +1,32 @@
+"""How the caches of the pages tell their arguments apart: for `hash_funcs` of Streamlit's caches.
+
+Streamlit would hash every array of an argument; these keys say the same with a digest that is known already.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from digitcore.data.datasets import DigitSet
+from digitcore.evaluation.evaluation import Evaluation
+from digitcore.models.checkpoints import Checkpoint
+from digitcore.models.classifier import DigitClassifier
+from digitcore.models.library import CheckpointEntry
+
+
+def _evaluation_key(evaluation: Evaluation) -> tuple[object, ...]:
+    """Its name belongs to it, since it is shown; its ids too, since `Evaluation.without` keeps the fingerprint."""
+    return evaluation.checkpoint, evaluation.dataset, evaluation.fingerprint, evaluation.ids
+
+
+def _checkpoint_key(checkpoint: Checkpoint | CheckpointEntry) -> tuple[object, ...]:
+    return checkpoint.name, checkpoint.digest
+
+
+HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {
+    Checkpoint: _checkpoint_key,
+    CheckpointEntry: _checkpoint_key,
+    DigitClassifier: lambda classifier: _checkpoint_key(classifier.checkpoint),
+    DigitSet: lambda digits: (digits.name, digits.digest),
+    Evaluation: _evaluation_key,
+}
+"""What stands for arguments of these types."""

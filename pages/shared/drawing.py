@@ -1,0 +1,155 @@
+"""The drawing of one visitor: what is on the canvas, what was on it before, and digits put on it."""
+
+import base64
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from pages.shared.gallery import tile_sheet
+
+SIDE = 336
+"""Of the canvas, in pixels: 12 to each of the 28, and no wider than the narrowest phone's page."""
+_UNDO_STEPS = 100
+_MOST_EARLIER = 12
+_THUMBNAIL_SIDE = 56
+
+
+@dataclass
+class Sketch:
+    """A drawing that is no longer on the canvas."""
+
+    id: int
+    objects: list[dict[str, Any]]
+    png: bytes
+    """Its pixels, as `Drawing.picture` had them."""
+    thumbnail: NDArray[np.uint8]
+    """The same, small and grey: (56, 56)."""
+    answer: str
+
+
+@dataclass
+class Drawing:
+    """The drawing canvas of one visitor."""
+
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    """What is on it, as the canvas describes it."""
+    picture: NDArray[np.uint8] | None = None
+    """The same as pixels (H, W, 4); None while nothing is on it."""
+    past: list[list[dict[str, Any]]] = field(default_factory=list)
+    """What was on it before each change, oldest first."""
+    placed: list[dict[str, Any]] = field(default_factory=list)
+    """What the canvas was last told to show; strokes have come over it since."""
+    revision: int = 0
+    """Grows each time the canvas is told to show something."""
+    sent: bytes | None = None
+    """The last PNG that came from the canvas; it comes again with every rerun."""
+    awaited: bool = False
+    """Whether the next PNG answers what the canvas was told to show, rather than a stroke."""
+    answer: str = ""
+    """What it was last read as."""
+    earlier: list[Sketch] = field(default_factory=list)
+    """Drawings that were on the canvas before, the last one first."""
+    sheet: str = ""
+    """Their thumbnails, as the gallery takes them."""
+
+    @property
+    def strokes_in_picture(self) -> int | None:
+        """How many objects `picture` shows; None until the canvas has sent the pixels of what it was told to show."""
+        return None if self.awaited else len(self.objects)
+
+    def place(self, objects: list[dict[str, Any]]) -> None:
+        """Tells the canvas what to show, without a change to what is known of it."""
+        self.placed = objects
+        self.revision += 1
+
+    def show(self, objects: list[dict[str, Any]]) -> None:
+        """Tells the canvas what to show; it answers with the pixels in a moment."""
+        self.place(objects)
+        self.objects, self.awaited = objects, True
+        if not objects:
+            self.picture = None
+
+    def receive(self, png: bytes, objects: list[dict[str, Any]], pixels: NDArray[np.uint8] | None) -> None:
+        """Takes over what the canvas sent and had not sent before."""
+        if not self.awaited:
+            self._remember()
+        self.sent, self.awaited = png, False
+        self.objects = objects
+        self.picture = pixels if objects else None
+
+    def undo(self) -> None:
+        """Shows what was on the canvas before the last change."""
+        if self.past:
+            self.show(self.past.pop())
+
+    def clear(self) -> None:
+        """Empties the canvas; what was on it is kept with the earlier drawings, and can be undone."""
+        self.keep_earlier()
+        self._remember()
+        self.show([])
+
+    def replace_by_digit(self, ink: NDArray[np.uint8]) -> None:
+        """Shows a digit (28, 28) instead, each of its pixels a square; it can be drawn over."""
+        enlarged = ink.repeat(SIDE // 28, axis=0).repeat(SIDE // 28, axis=1)  # (SIDE, SIDE)
+        black = np.zeros_like(enlarged)
+        source = base64.b64encode(_png(np.dstack([black, black, black, enlarged]))).decode()
+        origin = {"left": 0, "top": 0, "originX": "left", "originY": "top"}
+        self.keep_earlier()
+        self._remember()
+        self.show([{"type": "Image", "src": f"data:image/png;base64,{source}", **origin}])
+        white = 255 - enlarged
+        self.picture = np.dstack([white, white, white, np.full_like(white, 255)])
+
+    def bring_back(self, sketch: Sketch) -> None:
+        """Shows an earlier drawing instead."""
+        self.keep_earlier()
+        self._remember()
+        self.show(sketch.objects)
+        self.picture = np.asarray(Image.open(io.BytesIO(sketch.png)))
+        sketch.id = self._new_id()  # or a second click on it would be none: the gallery reports changes
+
+    def keep_earlier(self) -> None:
+        """Puts what is on the canvas, which is about to go, with the earlier drawings, unless it is there already."""
+        if self.picture is None or not self.objects:
+            return
+        thumbnail = _thumbnail(self.picture)
+        if any(np.array_equal(thumbnail, sketch.thumbnail) for sketch in self.earlier):
+            return
+        sketch = Sketch(self._new_id(), self.objects, _png(self.picture), thumbnail, self.answer)
+        self.earlier = [sketch, *self.earlier][:_MOST_EARLIER]
+        self.sheet = tile_sheet(np.stack([sketch.thumbnail for sketch in self.earlier]))
+
+    def _remember(self) -> None:
+        self.past = [*self.past, self.objects][-_UNDO_STEPS:]
+
+    def _new_id(self) -> int:
+        return 1 + max((sketch.id for sketch in self.earlier), default=0)
+
+
+def current_drawing() -> Drawing:
+    """The drawing of the visitor whose page this is."""
+    drawing: Drawing = st.session_state.setdefault("drawing", Drawing())
+    return drawing
+
+
+def put_on_canvas(ink: NDArray[np.uint8]) -> None:
+    """Replaces what is on the visitor's canvas by a digit (28, 28); for callbacks."""
+    current_drawing().replace_by_digit(ink)
+
+
+def _thumbnail(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels (SIDE, SIDE, 4), small and grey."""
+    grey = picture[:, :, :3].mean(axis=2).reshape(_THUMBNAIL_SIDE, SIDE // _THUMBNAIL_SIDE, _THUMBNAIL_SIDE, -1)
+    thumbnail: NDArray[np.uint8] = grey.mean(axis=(1, 3)).astype(np.uint8)
+    return thumbnail
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()

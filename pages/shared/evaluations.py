@@ -1,0 +1,98 @@
+"""Evaluations of checkpoints, and what is computed from one of them for more than one page.
+
+Nothing may write to what comes back: all visitors share it.
+"""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from digitcore.evaluation.evaluation import (
+    Evaluation,
+    Summary,
+    evaluation_folders,
+    find_evaluation,
+    load_or_evaluate,
+    summarize,
+)
+from digitcore.evaluation.leaderboard import Standing, leaderboard
+from digitcore.evaluation.manifest import SHIPPED_ON
+from digitcore.evaluation.metrics import confused_pairs, confusion_matrix, digit_table
+from digitcore.models.checkpoints import Checkpoint
+from digitcore.models.classifier import DigitClassifier
+from digitcore.models.library import CheckpointEntry
+from digitcore.models.timing import timing_folder
+from digitcore.reports.cards import model_card
+from pages.shared.cache_keys import HASH_FUNCS
+from pages.shared.progress import report_on
+from pages.shared.resources import checkpoint_library
+
+
+def evaluation_of(classifier: DigitClassifier, dataset: str) -> Evaluation:
+    """The known evaluation, or a new one behind a progress bar.
+
+    Raises:
+        DatasetError: there is none, and the digits are missing or damaged.
+    """
+    checkpoint = classifier.checkpoint
+    known = known_evaluation(checkpoint, dataset)
+    if known is not None:
+        return known
+    bar = st.progress(0.0)
+    report = report_on(bar, f"Evaluating {checkpoint.name} on {dataset} ...")
+    evaluation = load_or_evaluate(classifier, dataset, progress=report)
+    bar.empty()
+    known_evaluation.clear(checkpoint, dataset)
+    return evaluation
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def known_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
+    """The evaluation that was made before, or None."""
+    return find_evaluation(checkpoint, dataset)
+
+
+def known_summary(name: str, dataset: str) -> Summary | None:
+    """Figures of the checkpoint of this name, where they are known."""
+    evaluation = known_evaluation(checkpoint_library().load(name), dataset)
+    return None if evaluation is None else cached_summary(evaluation)
+
+
+def card_of(name: str) -> str:
+    """The model card of the checkpoint of this name, in Markdown, with the evaluations that are known."""
+    checkpoint = checkpoint_library().load(name)
+    evaluations = [known_evaluation(checkpoint, dataset) for dataset in SHIPPED_ON]
+    return model_card(checkpoint, [evaluation for evaluation in evaluations if evaluation is not None])
+
+
+def standings(dataset: str) -> list[Standing]:
+    """The leaderboard on a set of digits, as the folders are now."""
+    folders = (*evaluation_folders(), timing_folder())
+    changed = tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders)
+    return _cached_standings(checkpoint_library().entries(), dataset, changed)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _cached_standings(entries: list[CheckpointEntry], dataset: str, changed: tuple[int, ...]) -> list[Standing]:
+    """`leaderboard`; `changed` is when the folders that it reads changed last."""
+    return leaderboard(entries, dataset)
+
+
+@st.cache_data(max_entries=200, show_spinner=False, hash_funcs=HASH_FUNCS)
+def cached_summary(evaluation: Evaluation) -> Summary:
+    """`summarize` of an evaluation."""
+    return summarize(evaluation)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def cached_digit_table(evaluation: Evaluation) -> pd.DataFrame:
+    """`digit_table` of an evaluation."""
+    return digit_table(evaluation.ids, evaluation.labels, evaluation.logits)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def cached_confusion(evaluation: Evaluation) -> tuple[NDArray[np.int64], pd.DataFrame]:
+    """`confusion_matrix` and `confused_pairs` of an evaluation."""
+    matrix = confusion_matrix(evaluation.labels, evaluation.logits)
+    return matrix, confused_pairs(matrix)

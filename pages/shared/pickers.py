@@ -1,0 +1,115 @@
+"""The sidebar's pickers, whose choices hold on every page and in the address, and what is picked."""
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from digitcore.data.datasets import DigitSet, download_mnist
+from digitcore.evaluation.evaluation import Evaluation
+from digitcore.models.classifier import DigitClassifier
+from digitcore.models.library import CheckpointEntry
+from digitcore.text import plain
+from pages.shared.evaluations import evaluation_of, known_summary
+from pages.shared.progress import report_on
+from pages.shared.resources import checkpoint_library, digits_if_available, named_classifier
+from pages.shared.state import CHECKPOINT, DATASET, forget_digit
+from pages.shared.words import input_convention
+
+_DATASETS = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits")
+
+
+def checkpoint_picker() -> None:
+    """The picker of a checkpoint, with its figures; names the files that cannot be used."""
+    entries = checkpoint_library().entries()
+    usable = [entry.name for entry in entries if entry.problem is None]
+    if usable:
+        start = usable.index(checkpoint_library().default_name())
+        st.selectbox("Checkpoint", usable, index=start, key=CHECKPOINT, bind="query-params")
+        _describe(next(entry for entry in entries if entry.name == st.session_state[CHECKPOINT]))
+    else:
+        st.warning(f"No usable checkpoint in {checkpoint_library().directory}.", icon=":material/warning:")
+    unusable = [entry for entry in entries if entry.problem is not None]
+    if unusable:
+        with st.expander(f"{len(unusable)} unusable", icon=":material/warning:"):
+            for entry in unusable:
+                st.caption(f"**{plain(entry.path.name)}**: {plain(str(entry.problem))}")
+
+
+def dataset_picker() -> None:
+    """The picker of a set of digits."""
+    st.selectbox("Digits", _DATASETS, key=DATASET, bind="query-params", on_change=forget_digit)
+
+
+def picked_dataset() -> str:
+    """The set of digits that the sidebar names."""
+    dataset: str = st.session_state[DATASET]
+    return dataset
+
+
+def picked_classifier() -> DigitClassifier:
+    """The checkpoint that the sidebar names.
+
+    Raises:
+        CheckpointError: none is usable.
+    """
+    return named_classifier(st.session_state.get(CHECKPOINT) or checkpoint_library().default_name())
+
+
+def picked_evaluation() -> tuple[DigitClassifier, Evaluation]:
+    """The picked checkpoint on the picked digits; warns where it has seen them in training.
+
+    Raises:
+        DigitcoreError: no checkpoint is usable, or the digits are missing and have never been evaluated.
+    """
+    classifier = picked_classifier()
+    warn_of_training([classifier])
+    return classifier, evaluation_of(classifier, picked_dataset())
+
+
+def picked_pictures() -> DigitSet | None:
+    """The pictures of the picked digits, or None and a way to get them."""
+    dataset = picked_dataset()
+    digits = digits_if_available(dataset)
+    if digits is None and not dataset.startswith("mnist"):
+        st.info("The pictures of these digits are not on this machine.", icon=":material/image_not_supported:")
+    elif digits is None:
+        st.info(
+            "The pictures of MNIST are not on this machine; every figure is there all the same. "
+            "The download takes 12 MB and is verified.",
+            icon=":material/image_not_supported:",
+        )
+        if st.button("Download MNIST", icon=":material/download:", key="download-mnist"):
+            _download()
+    return digits
+
+
+def _download() -> None:
+    report = report_on(st.progress(0.0), "Downloading MNIST ...")
+    for share in download_mnist():
+        report(share)
+    st.rerun()
+
+
+def warn_of_training(classifiers: Iterable[DigitClassifier]) -> None:
+    """Names those of these checkpoints that have seen the picked digits in training, and those that do not say."""
+    trained_on = {classifier.checkpoint.name: classifier.checkpoint.metadata.trained_on for classifier in classifiers}
+    seen = [name for name, datasets in trained_on.items() if picked_dataset() in datasets]
+    silent = [name for name, datasets in trained_on.items() if not datasets]
+    if seen:
+        st.warning(f"Trained on these digits: {plain(', '.join(seen))}. Figures on them say little.")
+    if silent:
+        st.caption(f":material/info: What it was trained on is not said by: {plain(', '.join(silent))}.")
+
+
+def _describe(entry: CheckpointEntry) -> None:
+    lines = [f"{entry.parameters:,} parameters"]
+    if entry.metadata is not None and input_convention(entry.metadata):
+        lines.append(f"input: {input_convention(entry.metadata)}")
+    summary = known_summary(entry.name, "mnist-test")
+    if summary is not None:
+        low, high = summary.interval
+        lines.append(
+            f"{summary.errors} errors in {summary.digits:,} MNIST test digits: {summary.accuracy:.2%} right "
+            f"(95% interval {low:.2%} to {high:.2%})"
+        )
+    st.caption("  \n".join(lines))

@@ -1,0 +1,22 @@
+"""Figures in words."""
+
+from digitcore.models.checkpoints import CheckpointMetadata
+
+
+def percent(share: float) -> str:
+    """A share as a percentage; never "100%" or "0%" of something that is not certain.
+
+    >>> percent(0.98), percent(0.9999), percent(0.0001)
+    ('98.0%', '>99.9%', '<0.1%')
+    """
+    if share >= 0.9995:
+        return ">99.9%"
+    return "<0.1%" if share < 0.0005 else f"{share:.1%}"
+
+
+def input_convention(metadata: CheckpointMetadata) -> str:
+    """Which pixels an ONNX file expects, and how that is known; empty for checkpoints of our own networks."""
+    convention = metadata.provenance.get("input")
+    if metadata.architecture != "onnx" or not convention:
+        return ""
+    return f"{convention['scale']}, {convention['ink']} ink, {convention['source']}"
