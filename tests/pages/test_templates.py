@@ -1,0 +1,40 @@
+"""The templates: whatever a checkpoint, a file or a number is called, it is shown as it is."""
+
+import re
+
+import numpy as np
+import pytest
+
+from digitcore.imaging.shape import Gauge, Reading
+from pages.shared.pictures import inline_picture
+from pages.shared.templates import render
+
+MARKUP = "<img src=x onerror=\"alert(1)\"> & 'b' </span>"
+ESCAPED = "&lt;img src=x onerror=&#34;alert(1)&#34;&gt; &amp; &#39;b&#39; &lt;/span&gt;"
+PICTURE = inline_picture(np.zeros((28, 28), dtype=np.uint8), longest=56, caption=MARKUP)
+GAUGE = Gauge(name=MARKUP, show=MARKUP, low=MARKUP, high=MARKUP, if_low="", if_high="")
+VOTE = {"digit": 7, "confidence": 0.5, "errors": MARKUP, "differs": True, "picked": True, "notes": MARKUP}
+VALUES: dict[str, dict[str, object]] = {
+    "answer.html": {
+        "probabilities": [0.1] * 10, "digit": 0, "checkpoint": MARKUP, "words": MARKUP, "headline": MARKUP,
+        "picture": PICTURE, "strokes": None,
+    },
+    "number.html": {
+        "number": MARKUP, "accepted": True, "checkpoint": MARKUP, "words": MARKUP, "picture": PICTURE,
+        "boxes": [{"left": 0.0, "top": 0.0, "width": 50.0, "height": 50.0}], "strokes": 2,
+        "digits": [{"digit": 7, "accepted": True, "picture": PICTURE}],
+    },
+    "nothing_yet.html": {"words": MARKUP, "class_names": [MARKUP]},
+    "pictures.html": {"pictures": [PICTURE], "name": MARKUP},
+    "stages.html": {"stages": [PICTURE]},
+    "gauges.html": {"readings": [Reading(gauge=GAUGE, value=1.0, percentile=20.0)]},
+    "votes.html": {"rows": [{"checkpoint": MARKUP, **VOTE}, {"checkpoint": MARKUP, **VOTE, "picked": False}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("template", VALUES)
+def test_markup_is_shown_as_it_is(template: str) -> None:
+    text = render(template, **VALUES[template])
+    assert ESCAPED in text
+    assert 'onerror="' not in text
+    assert len(re.findall("<img", text)) == len(re.findall(r'<img alt="', text)), "of our own pictures only"
