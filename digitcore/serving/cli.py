@@ -41,10 +41,10 @@ from digitcore.models.refusal import REFUSAL_SCORES
 from digitcore.reports.cards import write_cards
 from digitcore.serving.answers import digit_answer, number_answer
 from digitcore.settings import load_settings
-from digitcore.training.benchmark import TrainingRun, describe_runs, measure_training
+from digitcore.training.benchmark import TrainingRun, benchmark_recipe, describe_runs
 from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold
 from digitcore.training.distributed import is_first_process
-from digitcore.training.ensembling import join
+from digitcore.training.ensembling import build_ensemble
 from digitcore.training.loop import EpochResult, StepResult, train
 from digitcore.training.material import load_material
 from digitcore.training.recipes import load_recipe, recipe_names
@@ -401,7 +401,7 @@ def _join(options: argparse.Namespace) -> int:
     """
     if not _is_ours(options.output):
         return 2
-    join(options.members, validation=load_digits("mnist-validation"), output=options.output)
+    build_ensemble(options.members, validation=load_digits("mnist-validation"), output=options.output)
     print(options.output)
     return 0
 
@@ -486,7 +486,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _bench_training(options: argparse.Namespace) -> int:
     runs: list[TrainingRun] = []
-    for run in measure_training(load_recipe(options.recipe), runs=options.runs):
+    for run in benchmark_recipe(load_recipe(options.recipe), runs=options.runs):
         runs.append(run)
         if not options.json:
             print(f"seed {run.seed}: {describe_runs([run])}", flush=True)

@@ -1,4 +1,4 @@
-"""Several processes that train one network together, as `torchrun` starts them; alone is the common case."""
+"""Distributed training: several processes, started by `torchrun`, that train one network together."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,24 +9,24 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed
 
-__all__ = ["Processes", "is_first_process", "joined_processes", "local_device"]
+__all__ = ["ProcessGroup", "is_first_process", "local_device", "process_group"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Processes:
-    """The place of this process in a run. All hold the same weights; only the first, of rank 0, writes files."""
+class ProcessGroup:
+    """The processes of a run as one of them sees it: all hold the same weights, only rank 0 writes files."""
 
     rank: int = 0
     count: int = 1
 
-    def share(self, rows: Tensor) -> Tensor:
-        """Every `count`-th of rows (N, ...), from `rank` on, so that each process gets of every kind."""
+    def shard(self, rows: Tensor) -> Tensor:
+        """Every `count`-th of rows (N, ...), from `rank` on, so that each process gets rows of every kind."""
         return rows[self.rank :: self.count]
 
     def average(self, tensors: Sequence[Tensor], *, weight: float) -> None:
-        """Puts into tensors their mean over all processes. The weights of all processes add up to 1."""
+        """Replaces tensors by their weighted mean over all processes, whose weights add up to 1."""
         if self.count == 1:
             return
         mean = torch.cat([tensor.detach().flatten() for tensor in tensors]) * weight
@@ -36,8 +36,8 @@ class Processes:
             for tensor, part in zip(tensors, parts, strict=True):
                 tensor.copy_(part.view(tensor.shape))
 
-    def from_first(self, value: T) -> T:
-        """What the first process calls this with."""
+    def broadcast(self, value: T) -> T:
+        """The value of the first process."""
         if self.count == 1:
             return value
         values = [value]
@@ -51,26 +51,26 @@ def is_first_process() -> bool:
 
 
 @contextmanager
-def joined_processes(device: torch.device) -> Iterator[Processes]:
-    """The processes that torchrun's environment variables name, connected by NCCL on GPUs and by gloo on processors.
+def process_group(device: torch.device) -> Iterator[ProcessGroup]:
+    """Connects the processes that torchrun's environment variables name, by NCCL on GPUs and by gloo on processors.
 
-    Inside itself it is the same connection: one process connects once.
+    Nested calls share one connection.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield Processes()
+        yield ProcessGroup()
     elif distributed.is_initialized():
-        yield Processes(distributed.get_rank(), count)
+        yield ProcessGroup(distributed.get_rank(), count)
     else:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         try:
-            yield Processes(distributed.get_rank(), count)
+            yield ProcessGroup(distributed.get_rank(), count)
         finally:
             distributed.destroy_process_group()
 
 
 def local_device(name: str) -> str:
-    """The name of a device, "auto" and "cuda" being a GPU for each process of this machine."""
+    """The name of a device; "auto" and "cuda" become this process's own GPU of the machine."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return f"cuda:{os.environ['LOCAL_RANK']}" if name == "cuda" and "LOCAL_RANK" in os.environ else name

@@ -1,4 +1,4 @@
-"""Several trained networks -> one checkpoint that answers with the mean of their calibrated logits."""
+"""Ensembles: several trained networks as one checkpoint that answers with the mean of their calibrated logits."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,35 +9,27 @@ import torch
 from digitcore.data.datasets import DigitSet
 from digitcore.errors import TrainingError
 from digitcore.models.architectures import Ensemble, architecture_names
-from digitcore.models.checkpoints import CheckpointMetadata, save_checkpoint
+from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, save_checkpoint
 from digitcore.models.classifier import DigitClassifier
 from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold, fit_temperature
 from digitcore.training.distillation import load_source_checkpoint
 from digitcore.training.provenance import git_commit, surroundings
 
-__all__ = ["join"]
+__all__ = ["build_ensemble"]
 
 
-def join(names: Sequence[str], *, validation: DigitSet, output: Path) -> None:
-    """Joins the checkpoints of these names under weights/, or at these paths, and writes the checkpoint `output`.
+def build_ensemble(names: Sequence[str], *, validation: DigitSet, output: Path) -> None:
+    """Builds an ensemble of the checkpoints with these names, or at these paths, and writes the checkpoint `output`.
 
     Temperature and refusal threshold are fitted on the validation digits.
 
     Raises:
-        TrainingError: a member cannot be used, has seen the validation digits or is named twice, or no network is made
-            of such members.
+        TrainingError: a member cannot be used, has seen the validation digits or is named twice, or no architecture has
+            such members.
         CheckpointError: output cannot be written.
     """
     members = [load_source_checkpoint(name, role="member", held_out=validation.name) for name in names]
-    if len({member.digest for member in members}) < len(members):
-        raise TrainingError(f"Of {', '.join(names)} two are the same: name each member once.")
-    kinds = {member.metadata.architecture for member in members}
-    architecture = f"{'+'.join(sorted(kinds))}-x{len(members)}"
-    if architecture not in architecture_names():
-        known = [name for name in architecture_names() if "-x" in name]
-        raise TrainingError(
-            f"No network is made of {len(members)} times {' and '.join(sorted(kinds))}: known are {', '.join(known)}."
-        )
+    architecture = _ensemble_architecture(members)
     network = Ensemble(
         [member.network for member in members], temperatures=[member.metadata.temperature for member in members]
     )
@@ -56,3 +48,16 @@ def join(names: Sequence[str], *, validation: DigitSet, output: Path) -> None:
         },
     )
     save_checkpoint(output, network, metadata)
+
+
+def _ensemble_architecture(members: Sequence[Checkpoint]) -> str:
+    if len({member.digest for member in members}) < len(members):
+        raise TrainingError(
+            f"Of {', '.join(member.name for member in members)} two are the same: name each member once."
+        )
+    kinds = " and ".join(sorted({member.metadata.architecture for member in members}))
+    architecture = f"{kinds.replace(' and ', '+')}-x{len(members)}"
+    if architecture not in architecture_names():
+        known = [name for name in architecture_names() if "-x" in name]
+        raise TrainingError(f"No network is made of {len(members)} times {kinds}: known are {', '.join(known)}.")
+    return architecture

@@ -1,17 +1,17 @@
-"""The figures of a training run as an event file, for `tensorboard --logdir` to draw."""
+"""TensorBoard event files of training runs."""
 
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["Board"]
+__all__ = ["TensorBoardLog"]
 
 
-class Board:
-    """A folder with the event file of one run."""
+class TensorBoardLog:
+    """A folder with the event file of one run, for `tensorboard --logdir`."""
 
     def __init__(self, folder: Path, history: Sequence[Mapping[str, float]]) -> None:
-        """Begins with the figures of the epochs that are finished; what an earlier run left there is removed."""
+        """Replaces the event file of an earlier run, and starts with the figures of the finished epochs."""
         from tensorboardX.event_file_writer import EventsWriter  # half a second to import
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -22,7 +22,7 @@ class Board:
             self.add(figures)
 
     def add(self, figures: Mapping[str, float]) -> None:
-        """Writes the figures of an epoch, by name; "epoch" is the step that they are drawn at."""
+        """Writes the figures of an epoch by name; the figure "epoch" is the step."""
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import scalar
 
@@ -32,5 +32,5 @@ class Board:
         self._writer.flush()
 
     def close(self) -> None:
-        """Ends the file."""
+        """Closes the file."""
         self._writer.close()

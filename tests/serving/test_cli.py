@@ -410,7 +410,7 @@ def test_a_place_for_the_result_is_looked_for_before_training(
 ) -> None:
     monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: validation_digits)
     monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: validation_digits)
-    monkeypatch.setattr(digitcore.training.loop, "_Run", None)  # calling it would fail
+    monkeypatch.setattr(digitcore.training.loop, "_Trainer", None)  # calling it would fail
     (tmp_path / "folder.safetensors").mkdir()
     (tmp_path / "file").write_text("in the way")
     output = tmp_path / ("folder.safetensors" if place == "a folder" else "file/new.safetensors")
@@ -453,7 +453,7 @@ def test_a_cache_that_cannot_be_written_is_named_before_training(
 ) -> None:
     monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: validation_digits)
     monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: validation_digits)
-    monkeypatch.setattr(digitcore.training.loop, "_Run", None)  # calling it would fail
+    monkeypatch.setattr(digitcore.training.loop, "_Trainer", None)  # calling it would fail
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("DIGITCORE_CACHE", str(tmp_path / "file"))
     assert main(["train", "quick", "--output", str(tmp_path / "x.safetensors")]) == 1

@@ -10,7 +10,7 @@ import pytest
 import digitcore
 from digitcore.data.datasets import DigitSet
 from digitcore.serving.cli import main
-from digitcore.training.benchmark import TrainingRun, describe_runs, measure_training
+from digitcore.training.benchmark import TrainingRun, benchmark_recipe, describe_runs
 from digitcore.training.recipes import load_recipe
 
 TINY = replace(load_recipe("quick"), epochs=2, batch_size=32)
@@ -28,19 +28,19 @@ def _few(digits: DigitSet) -> dict[str, DigitSet]:
 @pytest.mark.needs_mnist
 def test_each_run_is_a_seed_and_ends_as_train_does(validation_digits: DigitSet) -> None:
     sets = _few(validation_digits)
-    runs = list(measure_training(TINY, runs=2, load=sets.__getitem__, load_training=lambda names: sets[names[0]]))
+    runs = list(benchmark_recipe(TINY, runs=2, load=sets.__getitem__, load_training=lambda names: sets[names[0]]))
     assert [run.seed for run in runs] == [0, 1]
     for run in runs:
         assert run.test_errors == run.validation_errors > 3  # the same digits; two epochs are too few
         assert run.seconds_to_goal is None
         assert run.seconds > run.yardstick > 0
-    again = next(measure_training(TINY, runs=1, load=sets.__getitem__, load_training=lambda names: sets[names[0]]))
+    again = next(benchmark_recipe(TINY, runs=1, load=sets.__getitem__, load_training=lambda names: sets[names[0]]))
     assert again.validation_errors == runs[0].validation_errors
 
 
 def test_the_goal_is_99_percent(validation_digits: DigitSet) -> None:
     sets = _few(validation_digits)
-    (run,) = measure_training(
+    (run,) = benchmark_recipe(
         replace(TINY, epochs=25, average_decay=0.9),
         runs=1,
         load=sets.__getitem__,
@@ -54,12 +54,12 @@ def test_the_goal_is_99_percent(validation_digits: DigitSet) -> None:
 def test_in_words() -> None:
     runs = [TrainingRun(0, 10.0, 12.0, 40, 80, 0.001), TrainingRun(1, 14.0, 16.0, 45, 90, 0.002)]
     words = describe_runs(runs)
-    assert words.startswith("99 % in 2 of 2 after 12.0 s (8500 x the yardstick), finished after 14.0 s")
+    assert words.startswith("99% in 2 of 2 after 12.0 s (8500 x the yardstick), finished after 14.0 s")
     assert words.endswith("42.5 validation errors, 85.0 test errors")
     slow = [runs[0], replace(runs[1], seconds_to_goal=None, test_errors=None)]
-    assert describe_runs(slow).startswith("99 % in 1 of 2 after 10.0 s (10000 x the yardstick), finished")
+    assert describe_runs(slow).startswith("99% in 1 of 2 after 10.0 s (10000 x the yardstick), finished")
     never = replace(runs[0], seconds_to_goal=None)
-    assert describe_runs([never]).startswith("99 % in 0 of 1, finished")
+    assert describe_runs([never]).startswith("99% in 0 of 1, finished")
     assert "test" not in describe_runs([slow[1]])
 
 
@@ -68,11 +68,11 @@ def test_on_the_command_line(
 ) -> None:
     sets = _few(validation_digits)
     measured = list(
-        measure_training(
+        benchmark_recipe(
             replace(TINY, epochs=1), runs=2, load=sets.__getitem__, load_training=lambda names: sets[names[0]]
         )
     )
-    monkeypatch.setattr(digitcore.serving.cli, "measure_training", lambda recipe, runs: iter(measured[:runs]))
+    monkeypatch.setattr(digitcore.serving.cli, "benchmark_recipe", lambda recipe, runs: iter(measured[:runs]))
     assert main(["bench", "--recipe", "quick", "--runs", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[0] for line in lines] == ["seed 0", "seed 1", "mean of 2"]

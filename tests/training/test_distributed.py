@@ -14,7 +14,7 @@ from digitcore.data.datasets import load_digits
 from digitcore.errors import TrainingError
 from digitcore.models.library import load_checkpoint
 from digitcore.training.augmentation import Augmentation
-from digitcore.training.distributed import Processes, is_first_process, joined_processes, local_device
+from digitcore.training.distributed import ProcessGroup, is_first_process, local_device, process_group
 from digitcore.training.loop import EpochResult, train
 from digitcore.training.recipes import Recipe
 from tests.paths import ROOT
@@ -38,7 +38,7 @@ def train_in(folder: Path) -> None:
     digits = load_digits("mnist-validation")
     training, validation = digits.subset(np.arange(0, 5_000, 8)), digits.subset(np.arange(1, 5_000, 20))
     validation = dataclasses.replace(validation, name="held out")
-    with joined_processes(torch.device("cpu")):
+    with process_group(torch.device("cpu")):
         for name, recipe in (("plain", RECIPE), ("normalised", NORMALISED)):
             for resume in (False, True):
                 run = train(
@@ -110,16 +110,16 @@ def test_one_process_writes_and_the_figures_are_kept_over_resuming(folders: dict
 
 def test_shares_are_disjoint_and_complete() -> None:
     rows = torch.arange(7)
-    shares = [Processes(rank, 3).share(rows).tolist() for rank in range(3)]
+    shares = [ProcessGroup(rank, 3).shard(rows).tolist() for rank in range(3)]
     assert shares == [[0, 3, 6], [1, 4], [2, 5]]
-    assert torch.equal(Processes().share(rows), rows)
+    assert torch.equal(ProcessGroup().shard(rows), rows)
 
 
 def test_a_process_alone_changes_nothing() -> None:
     value = torch.ones(2)
-    Processes().average([value], weight=0.3)
+    ProcessGroup().average([value], weight=0.3)
     assert torch.equal(value, torch.ones(2))
-    assert Processes().from_first("value") == "value"
+    assert ProcessGroup().broadcast("value") == "value"
 
 
 def test_the_first_process_is_the_one_of_rank_0(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_each_process_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_processes_with_other_files_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(Processes, "from_first", lambda self, value: None)
+    monkeypatch.setattr(ProcessGroup, "broadcast", lambda self, value: None)
     digits = load_digits("mnist-validation").subset(np.arange(60))
     run = train(NORMALISED, training=digits, validation=digits, output=tmp_path / "x.safetensors", device="cpu")
     with pytest.raises(TrainingError, match="The processes differ in data or teachers"):

@@ -9,7 +9,7 @@ from digitcore.errors import TrainingError
 from digitcore.models.classifier import load_classifier
 from digitcore.models.library import load_checkpoint
 from digitcore.serving.cli import main
-from digitcore.training.ensembling import join
+from digitcore.training.ensembling import build_ensemble
 
 Save = Callable[..., Path]
 
@@ -37,7 +37,7 @@ def test_joined_networks_answer_with_the_mean_of_their_calibrated_logits(
     members: list[Path], validation: DigitSet, tmp_path: Path
 ) -> None:
     output = tmp_path / "joined.safetensors"
-    join([str(path) for path in members], validation=validation, output=output)
+    build_ensemble([str(path) for path in members], validation=validation, output=output)
     joined = load_checkpoint(output)
     logits = load_classifier(output).logits(validation.images) * joined.metadata.temperature
     each = [load_classifier(path).logits(validation.images) for path in members]
@@ -59,7 +59,7 @@ def test_what_cannot_be_joined_is_said(members: list[Path], validation: DigitSet
         ([*names[:2], "nosuch"], "The member nosuch cannot be used"),
     ):
         with pytest.raises(TrainingError, match=words):
-            join(chosen, validation=validation, output=output)
+            build_ensemble(chosen, validation=validation, output=output)
     assert not output.exists()
 
 

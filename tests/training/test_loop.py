@@ -19,8 +19,9 @@ from digitcore.errors import TrainingError
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import load_checkpoint
 from digitcore.training.augmentation import Augmentation
-from digitcore.training.loop import EpochResult, StepResult, augmentation_strength, learning_rate, train
+from digitcore.training.loop import EpochResult, StepResult, train
 from digitcore.training.recipes import Recipe, load_recipe, recipe_names
+from digitcore.training.schedules import augmentation_strength, learning_rate
 
 RECIPE = Recipe(
     name="tiny",
