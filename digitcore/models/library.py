@@ -1,4 +1,4 @@
-"""The checkpoints of a folder, read again when a file is new or changed."""
+"""The checkpoints of a folder; a file is read again when it is new or has changed."""
 
 import functools
 import json
@@ -7,9 +7,10 @@ import re
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
@@ -17,24 +18,45 @@ from digitcore.models.checkpoints import SUFFIXES, Checkpoint, CheckpointMetadat
 from digitcore.models.onnx import sidecar_path, sidecar_stamp
 from digitcore.settings import load_settings
 
-__all__ = ["CheckpointEntry", "CheckpointLibrary", "load_checkpoint", "shared_library"]
+__all__ = [
+    "CheckpointEntry",
+    "CheckpointLibrary",
+    "UnusableCheckpoint",
+    "UsableCheckpoint",
+    "load_checkpoint",
+    "shared_library",
+]
 
 _FILE_NAME = re.compile(rf"[^\W_][\w.+ -]{{0,99}}({'|'.join(map(re.escape, SUFFIXES))})")
 _PREFERRED = ("world", "compact")  # where nobody has chosen: the best at drawn digits first
 _NETWORKS_KEPT = 16  # by one library, in memory
+_Stamp: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class CheckpointEntry:
-    """One file of the weights folder: a usable checkpoint, or the problem with it."""
+class UsableCheckpoint:
+    """A file of the weights folder whose network can be loaded."""
 
     name: str
     path: Path
     size: int  # bytes
-    problem: str | None = None
-    metadata: CheckpointMetadata | None = None
-    parameters: int | None = None
-    digest: str | None = None
+    metadata: CheckpointMetadata
+    parameters: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class UnusableCheckpoint:
+    """A file of the weights folder whose network cannot be loaded, and why."""
+
+    name: str
+    path: Path
+    size: int  # bytes
+    problem: str
+
+
+CheckpointEntry: TypeAlias = UsableCheckpoint | UnusableCheckpoint
+"""One file of the weights folder."""
 
 
 def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
@@ -43,7 +65,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     A string is a path if it ends in one of `SUFFIXES` or contains a path separator.
 
     Raises:
-        CheckpointError: it is missing, broken, or fits no known architecture.
+        CheckpointError: it is missing or damaged, or does not fit a known architecture.
     """
     if isinstance(name_or_path, Path) or name_or_path.endswith(SUFFIXES) or os.sep in name_or_path:
         return read_checkpoint(Path(name_or_path))
@@ -51,26 +73,35 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
 
 
 class CheckpointLibrary:
-    """All checkpoints in one folder, read again when a file is new or changed. Safe to share between threads."""
+    """All checkpoints in one folder. Threads may share it.
 
-    def __init__(self, directory: Path) -> None:
+    A file is read by one thread while the others that want the same file wait; whoever wants another file does not.
+    """
+
+    def __init__(self, directory: Path, *, read: Callable[[Path], Checkpoint] = read_checkpoint) -> None:
+        """The library of this folder, which reads a file with `read`."""
         self.directory = directory
-        self._lock = threading.Lock()
-        self._entries: dict[Path, tuple[tuple[int, ...], CheckpointEntry]] = {}
-        self._networks: OrderedDict[Path, Checkpoint] = OrderedDict()
+        self._read = read
+        self._lock = threading.Lock()  # guards what follows, and is never held while a file is read
+        self._file_locks: dict[Path, threading.Lock] = {}  # each held while its file is read
+        self._entries: dict[Path, tuple[_Stamp, CheckpointEntry]] = {}
+        self._networks: OrderedDict[Path, Checkpoint] = OrderedDict()  # the one used last stands last
 
     def entries(self) -> list[CheckpointEntry]:
-        """One entry a file, by name; empty where the folder is missing."""
-        with self._lock:
-            found = {path: self._entry(path) for path in self._files()}
-            self._entries = {path: self._entries[path] for path in found}
-        entries = sorted(found.values(), key=lambda entry: (entry.name, SUFFIXES.index(entry.path.suffix)))
-        first = {entry.name: entry for entry in reversed(entries) if entry.problem is None}
-        return [_shadowed(entry, first.get(entry.name, entry)) for entry in entries]
+        """One entry per file, by name; empty where the folder is missing.
+
+        A list says of every file whether it can be used, so it waits until files that are new or have changed have
+        been read once. `load` and `default_name` wait for no other file.
+        """
+        paths = self._files()
+        entries = sorted(map(self._entry, paths), key=lambda entry: (entry.name, SUFFIXES.index(entry.path.suffix)))
+        self._forget_all_but(paths)
+        first = {entry.name: entry for entry in reversed(entries) if isinstance(entry, UsableCheckpoint)}
+        return [_hidden(entry, first[entry.name]) if entry.name in first else entry for entry in entries]
 
     def usable_names(self) -> list[str]:
         """The names that `load` takes."""
-        return [entry.name for entry in self.entries() if entry.problem is None]
+        return [entry.name for entry in self.entries() if isinstance(entry, UsableCheckpoint)]
 
     def default_name(self) -> str:
         """The name to start with.
@@ -78,13 +109,16 @@ class CheckpointLibrary:
         Raises:
             CheckpointError: no file in the folder can be used.
         """
+        for name in _PREFERRED:
+            if isinstance(self._first_of(name), UsableCheckpoint):
+                return name
         names = self.usable_names()
         if not names:
             raise CheckpointError(
                 f"{self.directory} holds no usable checkpoint: run `python -m digitcore train compact`, "
                 "or copy a .safetensors or .pt file there."
             )
-        return next((name for name in _PREFERRED if name in names), names[0])
+        return names[0]
 
     def load(self, name: str) -> Checkpoint:
         """The usable checkpoint of this name, never a path.
@@ -92,25 +126,18 @@ class CheckpointLibrary:
         Raises:
             CheckpointError: there is none, or the file cannot be used.
         """
-        with self._lock:  # only the files of this name: a folder may hold hundreds
-            named = [self._entry(path) for path in self._files_named(name)]
-        usable = next((entry for entry in named if entry.problem is None), None)
-        if usable is None:
-            if named:
-                raise CheckpointError(str(named[0].problem))
-            known = ", ".join(self.usable_names()) or "none"
-            raise CheckpointError(f"There is no checkpoint {name!r} in {self.directory}. There are: {known}.")
-        with self._lock:
-            kept = self._networks.get(usable.path)
-            if kept is None or kept.digest != usable.digest:
-                kept = read_checkpoint(usable.path)
-            self._keep(kept, usable.path)
-        return kept
+        match self._first_of(name):
+            case UsableCheckpoint() as entry:
+                return self._checkpoint(entry)
+            case UnusableCheckpoint(problem=problem):
+                raise CheckpointError(problem)
+        known_names = ", ".join(self.usable_names()) or "none"
+        raise CheckpointError(f"There is no checkpoint {name!r} in {self.directory}. There are: {known_names}.")
 
-    def add(self, file_name: str, data: bytes, *, convention: Mapping[str, str] | None = None) -> CheckpointEntry:
-        """Puts a checkpoint file of this name into the folder, if it can be used. Nothing is written over.
+    def add(self, file_name: str, data: bytes, *, convention: Mapping[str, str] | None = None) -> UsableCheckpoint:
+        """Puts a checkpoint file of this name into the folder, if it can be used. No file is overwritten.
 
-        `convention` is the input convention of an ONNX file, as in `onnx_models`, where it does not declare one.
+        `convention` is the input convention of an ONNX file, as in `models.onnx`, where it does not declare one.
 
         Raises:
             CheckpointError: the name or the contents cannot be used, a checkpoint of this name is there already, or
@@ -118,18 +145,10 @@ class CheckpointLibrary:
         """
         if not _FILE_NAME.fullmatch(file_name):
             raise CheckpointError(
-                f"{file_name!r} is no name for a checkpoint: use letters, digits, - and _, ending in "
+                f"{file_name!r} cannot be the name of a checkpoint: use letters, digits, - and _, ending in "
                 f"{', '.join(SUFFIXES)}."
             )
-        with tempfile.TemporaryDirectory() as folder:
-            candidate = Path(folder) / file_name
-            candidate.write_bytes(data)
-            if convention is not None:
-                sidecar_path(candidate).write_text(json.dumps(convention))
-            try:
-                read_checkpoint(candidate)
-            except CheckpointError as error:
-                raise CheckpointError(str(error).replace(f"{folder}{os.sep}", "")) from error
+        self._check(file_name, data, convention=convention)
         path = self.directory / file_name
         if self._files_named(path.stem):
             raise CheckpointError(f"There is a checkpoint {path.stem!r} already: rename the file and add it again.")
@@ -139,8 +158,22 @@ class CheckpointLibrary:
             write_atomically(path, data)
         except OSError as error:
             raise CheckpointError(f"{path} cannot be written ({error.strerror or error}).") from error
-        with self._lock:
-            return self._entry(path)
+        entry = self._entry(path)
+        if isinstance(entry, UnusableCheckpoint):  # somebody has changed it meanwhile
+            raise CheckpointError(entry.problem)
+        return entry
+
+    def _check(self, file_name: str, data: bytes, *, convention: Mapping[str, str] | None) -> None:
+        """Raises a CheckpointError that names only the file if data cannot be used."""
+        with tempfile.TemporaryDirectory() as folder:
+            candidate = Path(folder) / file_name
+            candidate.write_bytes(data)
+            if convention is not None:
+                sidecar_path(candidate).write_text(json.dumps(convention))
+            try:
+                self._read(candidate)
+            except CheckpointError as error:
+                raise CheckpointError(str(error).replace(f"{folder}{os.sep}", "")) from error
 
     def _files(self) -> list[Path]:
         return [path for path in self.directory.iterdir() if _is_listed(path)] if self.directory.is_dir() else []
@@ -151,54 +184,109 @@ class CheckpointLibrary:
         paths = [self.directory / f"{name}{suffix}" for suffix in SUFFIXES]
         return [path for path in paths if _is_listed(path)]
 
-    def _entry(self, path: Path) -> CheckpointEntry:
-        try:
-            status = path.stat()
-        except OSError as error:  # gone since the folder was read
-            return self._remember(path, (0, 0), CheckpointEntry(path.stem, path, 0, problem=f"{path}: {error}"))
-        stamp = (status.st_mtime_ns, status.st_size, *sidecar_stamp(path))
-        if path in self._entries and self._entries[path][0] == stamp:
-            return self._entries[path][1]
-        try:
-            checkpoint = read_checkpoint(path)
-        except CheckpointError as error:
-            return self._remember(path, stamp, CheckpointEntry(path.stem, path, status.st_size, problem=str(error)))
-        self._keep(checkpoint, path)
-        entry = CheckpointEntry(
-            name=checkpoint.name,
-            path=path,
-            size=status.st_size,
-            metadata=checkpoint.metadata,
-            parameters=checkpoint.parameters,
-            digest=checkpoint.digest,
-        )
-        return self._remember(path, stamp, entry)
+    def _first_of(self, name: str) -> CheckpointEntry | None:
+        """Of the files with this name the first that can be used, else the first; None where there is no file."""
+        first = None
+        for path in self._files_named(name):
+            entry = self._entry(path)
+            if isinstance(entry, UsableCheckpoint):
+                return entry
+            first = first or entry
+        return first
 
-    def _remember(self, path: Path, stamp: tuple[int, ...], entry: CheckpointEntry) -> CheckpointEntry:
-        self._entries[path] = (stamp, entry)
+    def _entry(self, path: Path) -> CheckpointEntry:
+        entry = self._known_entry(path)
+        if entry is None:
+            with self._file_lock(path):
+                entry = self._known_entry(path) or self._read_entry(path)
         return entry
 
-    def _keep(self, checkpoint: Checkpoint, path: Path) -> None:
-        self._networks[path] = checkpoint
-        self._networks.move_to_end(path)
-        while len(self._networks) > _NETWORKS_KEPT:
-            self._networks.popitem(last=False)
+    def _known_entry(self, path: Path) -> CheckpointEntry | None:
+        """The entry of a file that has not changed since it was read."""
+        with self._lock:
+            stamp, entry = self._entries.get(path, (None, None))
+        try:
+            return entry if stamp is not None and stamp == _stamp(path) else None
+        except OSError:
+            return None
+
+    def _read_entry(self, path: Path) -> CheckpointEntry:
+        try:
+            size, stamp = path.stat().st_size, _stamp(path)
+        except OSError as error:  # gone since the folder was read
+            return UnusableCheckpoint(path.stem, path, 0, problem=f"{path}: {error}")
+        try:
+            checkpoint = self._read_network(path)
+        except CheckpointError as error:
+            entry: CheckpointEntry = UnusableCheckpoint(path.stem, path, size, problem=str(error))
+        else:
+            entry = UsableCheckpoint(
+                name=checkpoint.name,
+                path=path,
+                size=size,
+                metadata=checkpoint.metadata,
+                parameters=checkpoint.parameters,
+                digest=checkpoint.digest,
+            )
+        with self._lock:
+            self._entries[path] = (stamp, entry)
+        return entry
+
+    def _checkpoint(self, entry: UsableCheckpoint) -> Checkpoint:
+        checkpoint = self._known_checkpoint(entry)
+        if checkpoint is None:
+            with self._file_lock(entry.path):
+                checkpoint = self._known_checkpoint(entry) or self._read_network(entry.path)
+        return checkpoint
+
+    def _known_checkpoint(self, entry: UsableCheckpoint) -> Checkpoint | None:
+        with self._lock:
+            checkpoint = self._networks.get(entry.path)
+            if checkpoint is None or checkpoint.digest != entry.digest:
+                return None
+            self._networks.move_to_end(entry.path)
+            return checkpoint
+
+    def _read_network(self, path: Path) -> Checkpoint:
+        checkpoint = self._read(path)
+        with self._lock:
+            self._networks[path] = checkpoint
+            self._networks.move_to_end(path)
+            while len(self._networks) > _NETWORKS_KEPT:
+                self._networks.popitem(last=False)
+        return checkpoint
+
+    def _file_lock(self, path: Path) -> threading.Lock:
+        with self._lock:
+            return self._file_locks.setdefault(path, threading.Lock())
+
+    def _forget_all_but(self, paths: list[Path]) -> None:
+        with self._lock:
+            for path in {*self._file_locks, *self._entries, *self._networks}.difference(paths):
+                self._file_locks.pop(path, None)
+                self._entries.pop(path, None)
+                self._networks.pop(path, None)
 
 
 @functools.cache
 def shared_library(directory: Path) -> CheckpointLibrary:
-    """The one library of a folder in this process, so that nothing is read and kept twice."""
+    """The one library of a folder in this process, so that nothing is read and held in memory twice."""
     return CheckpointLibrary(directory)
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Time of change and size of a file and of its sidecar; differs when either has changed."""
+    status = path.stat()
+    return (status.st_mtime_ns, status.st_size, *sidecar_stamp(path))
 
 
 def _is_listed(path: Path) -> bool:
     return path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _shadowed(entry: CheckpointEntry, first: CheckpointEntry) -> CheckpointEntry:
-    """entry, or the problem that first, which can be used and has the same name, comes before it."""
-    if first is entry or entry.problem is not None:
+def _hidden(entry: CheckpointEntry, first: UsableCheckpoint) -> CheckpointEntry:
+    """entry itself, or where it can be used but stands behind first, which has the same name, that problem."""
+    if entry is first or isinstance(entry, UnusableCheckpoint):
         return entry
-    return CheckpointEntry(
-        entry.name, entry.path, entry.size, problem=f"{entry.path} is hidden by {first.path.name}: rename one of them."
-    )
+    problem = f"{entry.path} is hidden by {first.path.name}: rename one of them."
+    return UnusableCheckpoint(entry.name, entry.path, entry.size, problem)
