@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitcore.evaluation.evaluation import Summary, find_summaries
-from digitcore.models.library import CheckpointEntry
+from digitcore.models.library import CheckpointEntry, UsableCheckpoint
 from digitcore.models.timing import known_milliseconds
 
 __all__ = ["ELSEWHERE", "Standing", "efficient_frontier", "leaderboard"]
@@ -20,7 +20,7 @@ ELSEWHERE = ("pen-digits", "uci-digits")
 class Standing:
     """One checkpoint of a leaderboard."""
 
-    entry: CheckpointEntry
+    entry: UsableCheckpoint
     summary: Summary | None
     """Figures on the set in question; None where it has not been evaluated."""
     elsewhere: dict[str, float]
@@ -31,8 +31,7 @@ class Standing:
     @property
     def seen(self) -> bool:
         """Whether the checkpoint was trained on the set in question."""
-        metadata = self.entry.metadata
-        return self.summary is not None and metadata is not None and self.summary.dataset in metadata.trained_on
+        return self.summary is not None and self.summary.dataset in self.entry.metadata.trained_on
 
 
 def leaderboard(entries: Sequence[CheckpointEntry], dataset: str) -> list[Standing]:
@@ -40,8 +39,8 @@ def leaderboard(entries: Sequence[CheckpointEntry], dataset: str) -> list[Standi
 
     Of equal errors the least log loss first. Nothing is evaluated, so hundreds take a fraction of a second.
     """
-    usable = [entry for entry in entries if entry.problem is None and entry.digest is not None]
-    digests = [str(entry.digest) for entry in usable]
+    usable = [entry for entry in entries if isinstance(entry, UsableCheckpoint)]
+    digests = [entry.digest for entry in usable]
     here = find_summaries(digests, dataset)
     elsewhere = {name: find_summaries(digests, name) for name in ELSEWHERE}
     standings = [

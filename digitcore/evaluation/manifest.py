@@ -8,7 +8,7 @@ from typing import Any
 
 from digitcore.evaluation.evaluation import find_evaluation, summarize
 from digitcore.files import write_atomically
-from digitcore.models.library import CheckpointEntry, CheckpointLibrary
+from digitcore.models.library import CheckpointLibrary, UsableCheckpoint
 
 __all__ = ["SHIPPED_ON", "describe_checkpoints", "write_manifest"]
 
@@ -19,7 +19,7 @@ SHIPPED_ON = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits")
 def describe_checkpoints(directory: Path) -> dict[str, Any]:
     """The manifest of a folder as it is: usable checkpoints by name, figures where they have been evaluated."""
     library = CheckpointLibrary(directory)
-    usable = [entry for entry in library.entries() if entry.problem is None]
+    usable = [entry for entry in library.entries() if isinstance(entry, UsableCheckpoint)]
     return {entry.name: _describe(entry, library) for entry in usable}
 
 
@@ -29,7 +29,7 @@ def write_manifest(directory: Path) -> None:
     write_atomically(directory / "manifest.json", text.encode())
 
 
-def _describe(entry: CheckpointEntry, library: CheckpointLibrary) -> dict[str, Any]:
+def _describe(entry: UsableCheckpoint, library: CheckpointLibrary) -> dict[str, Any]:
     checkpoint = library.load(entry.name)
     figures = {}
     for dataset in SHIPPED_ON:

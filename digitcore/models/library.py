@@ -285,7 +285,7 @@ def _is_listed(path: Path) -> bool:
 
 
 def _hidden(entry: CheckpointEntry, first: UsableCheckpoint) -> CheckpointEntry:
-    """entry itself, or where it can be used but stands behind first, which has the same name, that problem."""
+    """Entry itself, or where it can be used but stands behind first, which has the same name, that problem."""
     if entry is first or isinstance(entry, UnusableCheckpoint):
         return entry
     problem = f"{entry.path} is hidden by {first.path.name}: rename one of them."

@@ -25,7 +25,7 @@ from digitcore.errors import CheckpointError, DigitcoreError
 from digitcore.evaluation.evaluation import Summary, find_summaries
 from digitcore.imaging.preprocessing import read_image
 from digitcore.models.classifier import DigitClassifier, all_cores
-from digitcore.models.library import CheckpointEntry, shared_library
+from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint, shared_library
 from digitcore.models.numbers import read_number
 from digitcore.serving.answers import digit_answer, number_answer
 from digitcore.settings import Settings, load_settings
@@ -159,9 +159,14 @@ def create_api(settings: Settings | None = None) -> FastAPI:
     def checkpoints() -> list[CheckpointAnswer]:
         """All checkpoints of the weights folder, those that cannot be used included."""
         entries = library.entries()
-        digests = [entry.digest for entry in entries if entry.digest is not None]
+        digests = [entry.digest for entry in entries if isinstance(entry, UsableCheckpoint)]
         known = {dataset: find_summaries(digests, dataset) for dataset in dataset_names()}
-        return [_describe(entry, known, problem=entry.problem and told(entry.problem)) for entry in entries]
+        return [
+            _describe(entry, known)
+            if isinstance(entry, UsableCheckpoint)
+            else _describe_unusable(entry, problem=told(entry.problem))
+            for entry in entries
+        ]
 
     return api
 
@@ -172,23 +177,34 @@ def routes() -> list[BaseRoute]:
             for route in api.routes if isinstance(route, Route | Mount)]  # fmt: skip
 
 
-def _describe(
-    entry: CheckpointEntry, known: Mapping[str, Mapping[str, Summary]], *, problem: str | None
-) -> CheckpointAnswer:
+def _describe(entry: UsableCheckpoint, known: Mapping[str, Mapping[str, Summary]]) -> CheckpointAnswer:
     """known: summaries by dataset and digest."""
     return CheckpointAnswer(
         name=_printable(entry.name),
         file=_printable(entry.path.name),
         bytes=entry.size,
-        problem=problem and _printable(problem),
-        architecture=entry.metadata.architecture if entry.metadata else None,
+        problem=None,
+        architecture=entry.metadata.architecture,
         parameters=entry.parameters,
         digest=entry.digest,
         figures={
-            dataset: Figures(**{name: asdict(summary)[name] for name in Figures.model_fields})
-            for dataset, found in known.items()
-            if (summary := found.get(entry.digest or "")) is not None
+            dataset: Figures(**{name: asdict(summaries[entry.digest])[name] for name in Figures.model_fields})
+            for dataset, summaries in known.items()
+            if entry.digest in summaries
         },
+    )
+
+
+def _describe_unusable(entry: UnusableCheckpoint, *, problem: str) -> CheckpointAnswer:
+    return CheckpointAnswer(
+        name=_printable(entry.name),
+        file=_printable(entry.path.name),
+        bytes=entry.size,
+        problem=_printable(problem),
+        architecture=None,
+        parameters=None,
+        digest=None,
+        figures={},
     )
 
 

@@ -35,7 +35,7 @@ from digitcore.imaging.preprocessing import read_image
 from digitcore.models.checkpoints import save_checkpoint
 from digitcore.models.classifier import DigitClassifier, load_classifier
 from digitcore.models.export import FORMATS, export_network
-from digitcore.models.library import CheckpointEntry, CheckpointLibrary
+from digitcore.models.library import CheckpointEntry, CheckpointLibrary, UnusableCheckpoint, UsableCheckpoint
 from digitcore.models.numbers import read_number
 from digitcore.models.refusal import REFUSAL_SCORES
 from digitcore.reports.cards import write_cards
@@ -215,7 +215,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     cannot be used are listed with the reason.
     """
     entries = [] if options.names else _entries()
-    names = options.names or [entry.name for entry in entries if entry.problem is None]
+    names = options.names or [entry.name for entry in entries if isinstance(entry, UsableCheckpoint)]
     rows: list[dict[str, Any]] = []
     status = 0
     for name in names:
@@ -226,7 +226,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if not options.names:
         rows.sort(key=lambda row: (row["errors"], row["nll"]))
     for entry in entries:
-        if entry.problem is not None:
+        if isinstance(entry, UnusableCheckpoint):
             print(f"not used: {entry.problem}", file=sys.stderr)
     if options.ship:
         with _writing(load_settings().weights_directory):

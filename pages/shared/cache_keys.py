@@ -10,7 +10,7 @@ from digitcore.data.datasets import DigitSet
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.checkpoints import Checkpoint
 from digitcore.models.classifier import DigitClassifier
-from digitcore.models.library import CheckpointEntry
+from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint
 
 
 def _evaluation_key(evaluation: Evaluation) -> tuple[object, ...]:
@@ -18,13 +18,14 @@ def _evaluation_key(evaluation: Evaluation) -> tuple[object, ...]:
     return evaluation.checkpoint, evaluation.dataset, evaluation.fingerprint, evaluation.ids
 
 
-def _checkpoint_key(checkpoint: Checkpoint | CheckpointEntry) -> tuple[object, ...]:
+def _checkpoint_key(checkpoint: Checkpoint | UsableCheckpoint) -> tuple[object, ...]:
     return checkpoint.name, checkpoint.digest
 
 
 HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = {
     Checkpoint: _checkpoint_key,
-    CheckpointEntry: _checkpoint_key,
+    UsableCheckpoint: _checkpoint_key,
+    UnusableCheckpoint: lambda entry: (entry.name, entry.problem),
     DigitClassifier: lambda classifier: _checkpoint_key(classifier.checkpoint),
     DigitSet: lambda digits: (digits.name, digits.digest),
     Evaluation: _evaluation_key,

@@ -7,7 +7,7 @@ import streamlit as st
 from digitcore.data.datasets import DigitSet, download_mnist
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
-from digitcore.models.library import CheckpointEntry
+from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint
 from digitcore.text import plain
 from pages.shared.evaluations import evaluation_of, known_summary
 from pages.shared.progress import report_on
@@ -21,18 +21,18 @@ _DATASETS = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits")
 def checkpoint_picker() -> None:
     """The picker of a checkpoint, with its figures; names the files that cannot be used."""
     entries = checkpoint_library().entries()
-    usable = [entry.name for entry in entries if entry.problem is None]
+    usable = {entry.name: entry for entry in entries if isinstance(entry, UsableCheckpoint)}
     if usable:
-        start = usable.index(checkpoint_library().default_name())
-        st.selectbox("Checkpoint", usable, index=start, key=CHECKPOINT, bind="query-params")
-        _describe(next(entry for entry in entries if entry.name == st.session_state[CHECKPOINT]))
+        start = list(usable).index(checkpoint_library().default_name())
+        st.selectbox("Checkpoint", list(usable), index=start, key=CHECKPOINT, bind="query-params")
+        _describe(usable[st.session_state[CHECKPOINT]])
     else:
         st.warning(f"No usable checkpoint in {checkpoint_library().directory}.", icon=":material/warning:")
-    unusable = [entry for entry in entries if entry.problem is not None]
+    unusable = [entry for entry in entries if isinstance(entry, UnusableCheckpoint)]
     if unusable:
         with st.expander(f"{len(unusable)} unusable", icon=":material/warning:"):
             for entry in unusable:
-                st.caption(f"**{plain(entry.path.name)}**: {plain(str(entry.problem))}")
+                st.caption(f"**{plain(entry.path.name)}**: {plain(entry.problem)}")
 
 
 def dataset_picker() -> None:
@@ -101,9 +101,9 @@ def warn_of_training(classifiers: Iterable[DigitClassifier]) -> None:
         st.caption(f":material/info: What it was trained on is not said by: {plain(', '.join(silent))}.")
 
 
-def _describe(entry: CheckpointEntry) -> None:
+def _describe(entry: UsableCheckpoint) -> None:
     lines = [f"{entry.parameters:,} parameters"]
-    if entry.metadata is not None and input_convention(entry.metadata):
+    if input_convention(entry.metadata):
         lines.append(f"input: {input_convention(entry.metadata)}")
     summary = known_summary(entry.name, "mnist-test")
     if summary is not None:

@@ -15,7 +15,7 @@ from digitcore.models import onnx as onnx_models
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, save_checkpoint
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.export import FORMATS, export_network
-from digitcore.models.library import CheckpointLibrary, load_checkpoint
+from digitcore.models.library import CheckpointLibrary, UnusableCheckpoint, UsableCheckpoint, load_checkpoint
 from tests.paths import WEIGHTS
 
 WHY = "ONNX files need packages that are not installed: pip install -r requirements-onnx.txt"
@@ -369,7 +369,7 @@ def test_bad_files_are_listed_with_the_reason(
     np.zeros((784, 10), np.float32).tofile(weights_folder / "secret")
     monkeypatch.chdir(weights_folder)  # where a path in a model would lead to
     (entry,) = CheckpointLibrary(weights_folder).entries()
-    assert entry.problem is not None
+    assert isinstance(entry, UnusableCheckpoint)
     assert entry.problem.startswith(str(bad))
     assert "\n" not in entry.problem
     with pytest.raises(CheckpointError, match=reason):
@@ -417,4 +417,4 @@ def test_without_a_package_the_file_is_listed_with_what_to_install(
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     foreign, one = CheckpointLibrary(weights_folder).entries()
     assert foreign.problem == (f"{foreign.path} needs onnxruntime and onnx: pip install -r requirements-onnx.txt")
-    assert one.problem is None
+    assert isinstance(one, UsableCheckpoint)

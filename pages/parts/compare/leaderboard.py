@@ -13,6 +13,7 @@ from digitcore.errors import DigitcoreError
 from digitcore.evaluation.evaluation import Summary, load_or_evaluate
 from digitcore.evaluation.leaderboard import ELSEWHERE, Standing, efficient_frontier
 from digitcore.models.checkpoints import SUFFIXES
+from digitcore.models.library import UnusableCheckpoint
 from digitcore.models.onnx import INKS, SCALES
 from digitcore.models.timing import known_milliseconds, milliseconds_per_digit
 from digitcore.settings import load_settings
@@ -62,7 +63,6 @@ def leaderboard_view() -> None:
 def _words(standing: Standing) -> str:
     """What the filter looks at, in lower case."""
     metadata = standing.entry.metadata
-    assert metadata is not None
     return f"{standing.entry.name} {metadata.recipe.get('name', '')} {metadata.architecture}".lower()
 
 
@@ -167,7 +167,6 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
     rows = []
     for standing in standings:
         entry, summary, metadata = standing.entry, standing.summary, standing.entry.metadata
-        assert metadata is not None
         row = {
             "checkpoint": entry.name,
             "errors": summary and summary.errors,
@@ -242,11 +241,11 @@ def _bar(summary: Summary, place: Callable[[float], float]) -> str:
 
 
 def _unusable() -> None:
-    problems = [entry for entry in checkpoint_library().entries() if entry.problem is not None]
+    problems = [entry for entry in checkpoint_library().entries() if isinstance(entry, UnusableCheckpoint)]
     if problems:
         with st.expander(f"{len(problems)} that cannot be used", icon=":material/warning:"):
             for entry in problems:
-                st.markdown(f"**{plain(entry.path.name)}**: {plain(str(entry.problem))}")
+                st.markdown(f"**{plain(entry.path.name)}**: {plain(entry.problem)}")
 
 
 def _cost(standings: list[Standing]) -> None:
