@@ -1,5 +1,6 @@
 import asyncio
 import concurrent.futures
+import io
 import json
 import re
 import socket
@@ -13,13 +14,16 @@ import numpy as np
 import pytest
 import torch
 import uvicorn
+from fastapi import HTTPException, UploadFile
 from numpy.typing import NDArray
 from PIL import Image
 
 import digitcore
 from digitcore.evaluation.evaluation import evaluate, save_evaluation
-from digitcore.serving.api import create_api
+from digitcore.models.library import CheckpointLibrary
+from digitcore.serving.api import checkpoints, create_api, predict
 from digitcore.serving.cli import main
+from digitcore.serving.schemas import NumberAnswer
 from digitcore.settings import load_settings
 
 Draw = Callable[..., NDArray[np.uint8]]
@@ -173,6 +177,19 @@ def test_a_file_with_an_odd_name_does_not_hide_the_others(serve: Serve, weights:
     response = serve().get("/checkpoints")
     assert response.status_code == 200
     assert "compact" in {entry["name"] for entry in response.json()}
+
+
+def test_the_endpoints_are_functions(weights: Path, draw: Draw, encode: Encode) -> None:
+    """Without a server: what an endpoint needs are its arguments."""
+    library = CheckpointLibrary(weights)
+    picture = UploadFile(io.BytesIO(encode(np.hstack([draw(4), draw(7)]))), filename="number.png")
+    answer = predict(picture, library, threading.Semaphore(1), mode="number")
+    assert isinstance(answer, NumberAnswer)
+    assert (answer.number, answer.checkpoint) == ("47", "compact")
+    assert [(entry.name, entry.parameters) for entry in checkpoints(library)] == [("compact", 8_778)]
+    with pytest.raises(HTTPException, match="There is no checkpoint 'nosuch'") as caught:
+        predict(picture, library, threading.Semaphore(1), checkpoint="nosuch")
+    assert caught.value.status_code == 404
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
