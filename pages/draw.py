@@ -42,9 +42,10 @@ def draw_and_answer() -> None:
         )  # fmt: skip
         image = _drawn() if source == "Draw" else _pictured(source)
     with right:
-        read = None if image is None else _answer(image, drawn=source == "Draw")
+        strokes = current_drawing().strokes_in_picture if source == "Draw" else None
+        read = None if image is None else _answer(image, strokes=strokes)
         if image is None:
-            nothing_yet_panel(_INVITATIONS[source])
+            nothing_yet_panel(_INVITATIONS[source], strokes=strokes)
         if read is not None and source == "Draw":
             current_drawing().answer = "".join(str(digit.prediction.digit) for digit in read.digits)
     if source == "Draw":
@@ -53,14 +54,14 @@ def draw_and_answer() -> None:
     details_panel(read)
 
 
-def _answer(image: DigitImage, *, drawn: bool) -> Read | None:
+def _answer(image: DigitImage, *, strokes: int | None) -> Read | None:
     """Reads a picture and shows the answer; None where the picture cannot be used."""
     read = None
     with error_box():
         classifier = picked_classifier()
         prediction = classifier.predict(image)
         number = read_number_if_several(classifier, image, prediction)
-        name, strokes = classifier.checkpoint.name, current_drawing().strokes_in_picture if drawn else None
+        name = classifier.checkpoint.name
         if number is not None and not st.session_state.get(_ONE_DIGIT):
             number_panel(number, checkpoint=name, strokes=strokes)
             read = as_number(image, number)

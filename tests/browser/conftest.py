@@ -1,23 +1,26 @@
-"""A real server and a real browser."""
+"""A real server and a real browser. Every test waits for the state that it asserts, however busy the machine is."""
 
 import os
-import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
 from tests.paths import ROOT
 
-expect.set_options(timeout=20_000)  # ms; machines that run the checks may have two cores and other work
+T = TypeVar("T")
+PATIENCE = 60
+"""Seconds; machines that run the checks may have two cores and other work."""
+expect.set_options(timeout=1000 * PATIENCE)
 _CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -29,7 +32,7 @@ def browser() -> Iterator[Browser]:
             pytest.fail("no chromium on the PATH")
         pytest.skip("no chromium on the PATH: install it to run the browser tests")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=_CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable, args=_CHROMIUM_FLAGS, timeout=1000 * PATIENCE)
         yield browser
         browser.close()
 
@@ -72,21 +75,34 @@ def running_dashboard(folder: Path, *, script: Path = ROOT / "dashboard.py", **e
         yield address
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE)
     assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
 
 
 def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
+    for _ in range(4 * PATIENCE):
         if process.poll() is not None:
             break
         try:
-            if httpx.get(f"{address}/_stcore/health").status_code == 200:
+            if httpx.get(f"{address}/_stcore/health", timeout=PATIENCE).status_code == 200:
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.25)
     pytest.fail(f"the dashboard did not start: {log.read_text()[-3000:]}")
+
+
+def eventually(read: Callable[[], T], expected: T) -> None:
+    """Waits until what is read is what is expected; fails with the last that was read."""
+    deadline = time.monotonic() + PATIENCE
+    while (value := read()) != expected:
+        assert time.monotonic() < deadline, f"still {value!r}, not {expected!r}"
+        time.sleep(0.05)
+
+
+def eventually_true(read: Callable[[], bool]) -> None:
+    """Waits until what is read is true."""
+    eventually(read, True)
 
 
 class DrawPage:
@@ -102,6 +118,7 @@ class DrawPage:
         self.page.goto(address)
         self.canvas.wait_for()
         self.invitation.or_(self.answer).first.wait_for()
+        idle(self.page)
         return self
 
     def stroke(self, points: Sequence[tuple[float, float]]) -> None:
@@ -115,6 +132,18 @@ class DrawPage:
             mouse.move(box["x"] + x, box["y"] + y)
         mouse.up()
 
+    def draw(self, *strokes: Sequence[tuple[float, float]]) -> None:
+        """Draws strokes on what is there, and waits until each has been read."""
+        count = int(self.page.locator("[data-strokes]").first.get_attribute("data-strokes") or "0")
+        for points in strokes:
+            self.stroke(points)
+            count += 1
+            self.wait_for_strokes(count)
+
+    def wait_for_strokes(self, count: int) -> None:
+        """Waits until what the page says of the drawing is of so many strokes."""
+        expect(self.page.locator(f"[data-strokes='{count}']")).to_have_count(1)
+
     def side(self) -> int:
         """Pixels to a side of the canvas."""
         box = self.canvas.bounding_box()
@@ -122,30 +151,31 @@ class DrawPage:
         return round(box["width"])
 
     def pick_checkpoint(self, name: str) -> None:
+        """Picks a checkpoint, and waits until it has answered for the drawing."""
         self.page.get_by_role("combobox", name="Checkpoint").click()
         self.page.get_by_role("option", name=name, exact=True).click()
-        self.settle()
+        expect(self.answer).to_have_attribute("data-checkpoint", name)
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name).first.click()
 
     def clear(self) -> None:
+        """Empties the canvas, and waits until it has said that it is empty."""
         self.press("Clear")
-        self.invitation.wait_for()
-
-    def settle(self) -> None:
-        """Waits until the server has dealt with all that was drawn."""
-        self.page.wait_for_timeout(450)  # the canvas sends 200 ms after pen-up
-        self.page.wait_for_function("!document.querySelector('[data-test-script-state=running]')")
+        self.wait_for_strokes(0)
 
     def probabilities(self) -> list[float]:
-        return [float(each.get_attribute("title") or "nan") for each in self.page.locator(".digit-bars .track").all()]
+        """Of the ten digits, as the page shows them now; empty where it shows none."""
+        values: list[float] = self.page.locator(".digit-bars .track[title]").evaluate_all(
+            "bars => bars.map(bar => Number(bar.title))"
+        )
+        return values
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A window of its own, in which nothing may go wrong unseen."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1200})
+    context = new_context(browser, width=1280, height=1200)
     problems: list[str] = []
     page = context.new_page()
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -155,10 +185,56 @@ def page(browser: Browser) -> Iterator[Page]:
     assert problems == []
 
 
-def settle(page: Page) -> None:
-    """Waits until the server has nothing more to say."""
-    page.wait_for_timeout(300)
-    page.wait_for_function("!document.querySelector('[data-test-script-state=running]')")
+def new_context(
+    browser: Browser, *, width: int, height: int = 900, scheme: Literal["dark", "light"] = "light", touch: bool = False
+) -> BrowserContext:
+    """Windows of this size, as patient as the tests."""
+    context = browser.new_context(
+        viewport=ViewportSize(width=width, height=height), color_scheme=scheme, has_touch=touch
+    )
+    context.set_default_timeout(1000 * PATIENCE)
+    return context
+
+
+def idle(page: Page) -> None:
+    """Waits until the server has had nothing to do for this page for half a second.
+
+    No sign that it has done what was asked of it: wait for that first.
+    """
+    page.evaluate("delete window.idleSince")
+    page.wait_for_function(
+        """() => {
+            const now = performance.now();
+            const rests = document.querySelector("[data-test-script-state=notRunning]");
+            window.idleSince = rests ? (window.idleSince ?? now) : undefined;
+            return rests && now - window.idleSince > 500;
+        }"""
+    )
+
+
+def expect_width(page: Page, width: int) -> None:
+    """The page is as wide as its window, and shows no traceback, once it has been drawn."""
+    idle(page)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    eventually(lambda: page.evaluate("document.documentElement.scrollWidth"), width)
+
+
+def download(page: Page, button: Locator) -> Path:
+    """The file that a button gives; not while the page is being drawn, which would take the file away again."""
+    expect(button).to_be_enabled()
+    idle(page)
+    with page.expect_download() as event:
+        button.click()
+    return event.value.path()
+
+
+def click_row(page: Page, table: Locator, row: int) -> None:
+    """Ticks a row of a table, the first being 0, and waits until it is ticked."""
+    expect(table.locator("canvas").first).to_be_visible()
+    idle(page)
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 15, box["y"] + 35 + 35 * row + 17)
 
 
 def tiles(page: Page) -> Locator:
@@ -167,9 +243,9 @@ def tiles(page: Page) -> Locator:
 
 
 def ids_shown(page: Page) -> list[int]:
-    """Their ids."""
-    labels = [tile.get_attribute("aria-label") or "" for tile in tiles(page).all()]
-    return [int(re.match(r"digit (\d+):", label)[1]) for label in labels]  # type: ignore[index]
+    """Their ids, as the page shows them now."""
+    labels: list[str] = tiles(page).evaluate_all("tiles => tiles.map(tile => tile.getAttribute('aria-label'))")
+    return [int(label.removeprefix("digit ").split(":")[0]) for label in labels]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 import digitcore
 from digitcore.evaluation.evaluation import find_evaluation
 from digitcore.models.architectures import build_network
-from tests.browser.conftest import settle
+from tests.browser.conftest import click_row, download
 
 
 @pytest.mark.parametrize("place", ["", "accuracy"])
@@ -23,9 +23,7 @@ def test_the_sidebar_leads_to_the_card(page: Page, server: str, place: str) -> N
     expect(dialog.get_by_role("row", name="pen-digits")).to_contain_text(f"{found.errors} of {len(found):,}")
     expect(dialog).to_contain_text("It has only seen MNIST")
     expect(dialog).to_contain_text("python -m digitcore train compact --seed 0")
-    with page.expect_download() as download:
-        dialog.get_by_role("button", name="Markdown").click()
-    assert "**Limits**" in Path(download.value.path()).read_text()
+    assert "**Limits**" in download(page, dialog.get_by_role("button", name="Markdown")).read_text()
     expect(dialog).to_be_visible()
 
 
@@ -34,7 +32,7 @@ def test_a_stranger_is_shown_as_it_is(page: Page, server: str, weights: Path) ->
     name = "a *b* <img src=x> [c](d) $e$ :red[f]"
     torch.save(build_network("mlp").state_dict(), weights / f"{name}.pt")
     page.goto(f"{server}/?checkpoint={quote(name)}")
-    settle(page)
+    expect(page.get_by_role("combobox", name="Checkpoint")).to_have_value(name)
     page.get_by_role("button", name="About this checkpoint").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text(f"{name}.pt: 101,770 parameters")
@@ -47,8 +45,6 @@ def test_the_leaderboard_leads_to_the_card_of_what_is_ticked(page: Page, server:
     page.goto(f"{server}/compare?filter=mlp")
     about = page.get_by_role("button", name="About", exact=True)
     expect(about).to_be_disabled()
-    box = page.get_by_test_id("stDataFrame").locator("canvas").first.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 17, box["y"] + 38 + 17)  # the box of the first row
+    click_row(page, page.get_by_test_id("stDataFrame").first, 0)
     about.click()
     expect(page.get_by_role("dialog")).to_contain_text("mlp.safetensors: 101,770 parameters")

@@ -15,7 +15,18 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import digitcore
 from digitcore.data.datasets import is_available
 from digitcore.evaluation.evaluation import Evaluation, load_or_evaluate
-from tests.browser.conftest import ids_shown, running_dashboard, settle, tiles
+from tests.browser.conftest import (
+    PATIENCE,
+    click_row,
+    download,
+    eventually,
+    expect_width,
+    idle,
+    ids_shown,
+    new_context,
+    running_dashboard,
+    tiles,
+)
 
 DATASET = "mnist-test" if is_available("mnist-test") else "mnist-validation"
 
@@ -50,7 +61,7 @@ def test_from_a_cell_to_its_digit_to_the_canvas(page: Page, server: str, evaluat
     page.goto(f"{server}/confusion?dataset={DATASET}")
     cell(page, true, predicted).click()
     expect(tiles(page).first).to_have_attribute("aria-label", re.compile(f"{true} read as {predicted}"))
-    assert set(ids_shown(page)) == in_cell(evaluation, true, predicted)
+    eventually(lambda: set(ids_shown(page)), in_cell(evaluation, true, predicted))
     tiles(page).first.click()
     digit = ids_shown(page)[0]
     expect(page.get_by_text(f"Digit {digit} of {DATASET}")).to_be_visible()
@@ -60,7 +71,7 @@ def test_from_a_cell_to_its_digit_to_the_canvas(page: Page, server: str, evaluat
     expect(page.get_by_text("What other checkpoints say")).to_be_visible()
     page.wait_for_url(re.compile(f"digit={digit}"))
 
-    other = page.context.browser.new_page()  # type: ignore[union-attr]
+    other = page.context.new_page()
     other.goto(page.url)
     expect(other.get_by_text(f"Digit {digit} of {DATASET}")).to_be_visible()
     expect(tiles(other)).to_have_count(len(in_cell(evaluation, true, predicted)))
@@ -91,7 +102,7 @@ def test_a_cell_answers_quickly(page: Page, server: str, evaluation: Evaluation)
     times = []
     for true, predicted in (most_confused(evaluation)[:6]) * 2:
         page.mouse.move(5, 5)  # away from the last cell, whose tooltip lies over the others
-        settle(page)
+        idle(page)
         started = time.perf_counter()
         cell(page, true, predicted).click()
         expect(tiles(page).first).to_have_attribute("aria-label", re.compile(f"{true} read as {predicted}"))
@@ -111,11 +122,7 @@ def test_the_headline_agrees_with_the_evaluation(page: Page, server: str, evalua
 
 def test_a_row_of_the_table_leads_to_its_errors(page: Page, server: str, evaluation: Evaluation) -> None:
     page.goto(f"{server}/accuracy?dataset={DATASET}")
-    table = page.get_by_test_id("stDataFrame").first
-    box = table.bounding_box()
-    assert box is not None
-    settle(page)
-    page.mouse.click(box["x"] + 15, box["y"] + 35 + 35 * 5 + 17)  # the sixth row's box: the fives
+    click_row(page, page.get_by_test_id("stDataFrame").first, 5)
     expect(page.get_by_role("heading", name="Misclassified digits")).to_be_visible()
     wrong = (evaluation.labels == 5) & (evaluation.predictions != 5)
     expect(tiles(page)).to_have_count(int(wrong.sum()))
@@ -124,8 +131,7 @@ def test_a_row_of_the_table_leads_to_its_errors(page: Page, server: str, evaluat
 def test_filters_and_order(page: Page, server: str, evaluation: Evaluation) -> None:
     page.goto(f"{server}/errors?dataset={DATASET}&sort=by+id")
     wrong = evaluation.ids[evaluation.labels != evaluation.predictions]
-    expect(tiles(page)).to_have_count(len(wrong))
-    assert ids_shown(page) == sorted(wrong.tolist())
+    eventually(lambda: ids_shown(page), sorted(wrong.tolist()))
     if DATASET == "mnist-test":
         page.goto(f"{server}/errors?dataset={DATASET}&show=all+digits&labels=disputed")
         expect(tiles(page)).to_have_count(15)
@@ -150,17 +156,18 @@ def test_stars_and_notes_survive(page: Page, server: str, evaluation: Evaluation
     tiles(page).first.click()
     digit = ids_shown(page)[0]
     page.get_by_text("Star", exact=True).click()
-    settle(page)
+    idle(page)
     page.get_by_label("Note").fill("a hooked one, twice")
     page.get_by_label("Note").press("Control+Enter")
-    settle(page)
-    page.goto(f"{server}/errors?dataset={DATASET}&show=starred")
+    idle(page)
+
+    def starred_note() -> str:
+        page.goto(f"{server}/errors?dataset={DATASET}&show=starred&digit={digit}")
+        return page.get_by_label("Note").input_value()
+
+    eventually(starred_note, "a hooked one, twice")
     expect(tiles(page)).to_have_count(1)
-    tiles(page).first.click()
-    expect(page.get_by_label("Note")).to_have_value("a hooked one, twice")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
-    table = download.value.path().read_text()
+    table = download(page, page.get_by_role("button", name="CSV")).read_text()
     assert "a hooked one, twice" in table
     assert table.splitlines()[1].startswith(f"{digit},")
 
@@ -168,11 +175,8 @@ def test_stars_and_notes_survive(page: Page, server: str, evaluation: Evaluation
 def test_the_pictures_can_be_had(page: Page, server: str, evaluation: Evaluation) -> None:
     page.goto(f"{server}/errors?dataset={DATASET}&sort=by+id")
     expect(tiles(page)).to_have_count(evaluation.errors)
-    settle(page)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="PNGs").click()
     digits = digitcore.load_digits(DATASET)
-    with zipfile.ZipFile(download.value.path()) as archive:
+    with zipfile.ZipFile(download(page, page.get_by_role("button", name="PNGs"))) as archive:
         names = archive.namelist()
         assert len(names) == evaluation.errors
         for name in names[:5]:
@@ -190,13 +194,11 @@ def test_five_hundred_tiles_stay_quick(page: Page, server: str) -> None:
 @pytest.mark.parametrize("name", ["accuracy", "confusion", "errors"])
 @pytest.mark.parametrize("dataset", ["mnist-test", "mnist-validation", "uci-digits"])
 def test_each_page_opens_and_fits(browser: Browser, server: str, name: str, dataset: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    context = new_context(browser, width=390, height=844, scheme="dark")
     page = context.new_page()
     page.goto(f"{server}/{name}?dataset={dataset}&checkpoint=baseline")
     expect(page.get_by_role("heading").first).to_be_visible()
-    settle(page)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    expect_width(page, 390)
     context.close()
 
 
@@ -204,7 +206,7 @@ def test_without_mnist_and_from_any_address(browser: Browser, tmp_path_factory: 
     """The first visit to a new server, on a page that is not the first, on a machine without the MNIST files."""
     folder = tmp_path_factory.mktemp("nothing")
     with running_dashboard(folder, DIGITCORE_DATA=str(folder / "data")) as address:
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        context = new_context(browser, width=1280)
         page = context.new_page()
         page.goto(f"{address}/accuracy?dataset=mnist-test")
         expect(page.get_by_text("10,000 digits of mnist-test")).to_be_visible()
@@ -215,4 +217,6 @@ def test_without_mnist_and_from_any_address(browser: Browser, tmp_path_factory: 
         expect(tiles(page).first).to_be_visible()
         expect(page.get_by_test_id("stException")).to_have_count(0)
         context.close()
-        assert httpx.get(f"{address}/checkpoints").json()[0]["figures"]["mnist-test"]["digits"] == 10_000
+        assert (
+            httpx.get(f"{address}/checkpoints", timeout=PATIENCE).json()[0]["figures"]["mnist-test"]["digits"] == 10_000
+        )

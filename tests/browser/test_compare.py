@@ -2,9 +2,9 @@
 
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -19,7 +19,17 @@ from digitcore.models.architectures import build_network
 from digitcore.models.checkpoints import CheckpointMetadata, save_checkpoint
 from digitcore.models.export import export_network
 from digitcore.models.library import CheckpointLibrary, load_checkpoint
-from tests.browser.conftest import ids_shown, running_dashboard, settle, tiles
+from tests.browser.conftest import (
+    click_row,
+    download,
+    eventually,
+    expect_width,
+    idle,
+    ids_shown,
+    new_context,
+    running_dashboard,
+    tiles,
+)
 from tests.paths import ROOT
 
 DATASET = "mnist-test" if is_available("mnist-test") else "mnist-validation"
@@ -77,8 +87,7 @@ def test_the_verdict_and_its_tiles_lead_to_their_digits(
     for words, outcome in ((f"only {B} right", "only B"), ("neither right", "neither")):
         page.get_by_role("button", name=words).click()
         expected = set(evaluations[A].ids[found == outcome].tolist())
-        expect(tiles(page)).to_have_count(len(expected))
-        assert set(ids_shown(page)) == expected
+        eventually(lambda: set(ids_shown(page)), expected)
     page.wait_for_url(re.compile("outcome=neither"))
     tiles(page).first.click()
     expect(page.get_by_text(re.compile(r"Digit \d+ of"))).to_be_visible()
@@ -95,10 +104,9 @@ def test_a_cell_of_the_answers_shows_its_digits_and_has_an_address(
     prefix = f"{B} says: {says_b}; {A} says: {says_a};"
     page.locator(f"path[aria-label^='{prefix}']").first.click()
     inside = set(evaluations[A].ids[(a == says_a) & (b == says_b)].tolist())
-    expect(tiles(page)).to_have_count(len(inside))
-    assert set(ids_shown(page)) == inside
+    eventually(lambda: set(ids_shown(page)), inside)
     page.wait_for_url(re.compile(f"says-b={says_b}"))
-    other = page.context.browser.new_page()  # type: ignore[union-attr]
+    other = page.context.new_page()
     other.goto(page.url)
     expect(tiles(other)).to_have_count(len(inside))
     other.close()
@@ -110,12 +118,13 @@ def test_a_cell_of_the_answers_shows_its_digits_and_has_an_address(
 
 def test_the_report_can_be_had(page: Page, address: str, comparison: Comparison) -> None:
     page.goto(f"{address}/{PAIR}")
-    expect(page.get_by_role("button", name="Report")).to_be_visible()
-    settle(page)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Report").click()
-    assert download.value.suggested_filename == f"{A}-against-{B}-{DATASET}.html"
-    assert comparison.verdict in download.value.path().read_text()
+    button = page.get_by_role("button", name="Report")
+    expect(button).to_be_visible()
+    idle(page)
+    with page.expect_download() as event:
+        button.click()
+    assert event.value.suggested_filename == f"{A}-against-{B}-{DATASET}.html"
+    assert comparison.verdict in event.value.path().read_text()
 
 
 def test_the_leaderboard_lists_all_and_what_cannot_be_used(
@@ -124,9 +133,7 @@ def test_the_leaderboard_lists_all_and_what_cannot_be_used(
     page.goto(f"{address}/compare?dataset={DATASET}")
     board = page.get_by_test_id("stDataFrame").first
     expect(board).to_be_visible()
-    with page.expect_download() as download:
-        page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").click()
-    names = [line.split(",")[0] for line in download.value.path().read_text().splitlines()[1:]]
+    names = [line.split(",")[0] for line in leaderboard_csv(page).splitlines()[1:]]
     assert names == sorted(evaluations, key=lambda name: (evaluations[name].errors, summarize(evaluations[name]).nll))
     problems = page.get_by_test_id("stMain").get_by_text("5 that cannot be used")
     problems.click()
@@ -144,13 +151,12 @@ def test_the_leaderboard_lists_all_and_what_cannot_be_used(
 def test_ticked_rows_are_compared(page: Page, address: str) -> None:
     page.goto(f"{address}/compare?dataset={DATASET}")
     board = page.get_by_test_id("stDataFrame").first
-    settle(page)
-    box = board.bounding_box()
-    assert box is not None
-    expect(page.get_by_role("button", name="A against B", exact=True).last).to_be_disabled()
-    for row in (0, 1):
-        page.mouse.click(box["x"] + 15, box["y"] + 35 + 35 * row + 17)
-        settle(page)
+    pair = page.get_by_role("button", name="A against B", exact=True).last
+    expect(pair).to_be_disabled()
+    click_row(page, board, 0)
+    expect(page.get_by_role("button", name="Errors", exact=True)).to_be_enabled()  # of one row
+    click_row(page, board, 1)
+    expect(pair).to_be_enabled()
     page.get_by_role("button", name="Together").click()
     expect(page.get_by_role("heading", name="Which can be told apart?")).to_be_visible()
     page.wait_for_url(re.compile("view=Several"))
@@ -162,8 +168,7 @@ def test_several_and_their_average(page: Page, address: str, evaluations: dict[s
     expect(page.get_by_text("They are not all equally good")).to_be_visible()
     expect(page.get_by_text("Against its best member")).to_be_visible()
     wrong = np.stack([evaluations[name].predictions != evaluations[name].labels for name in (A, B, "mlp")]).all(axis=0)
-    expect(tiles(page)).to_have_count(int(wrong.sum()))
-    assert set(ids_shown(page)) == set(evaluations[A].ids[wrong].tolist())
+    eventually(lambda: set(ids_shown(page)), set(evaluations[A].ids[wrong].tolist()))
     page.locator(f"path[aria-label^='than this one: mlp; errors more (+) or fewer (-): {B};']").first.click()
     expect(page.get_by_role("heading", name=f"{B} is better")).to_be_visible()
 
@@ -175,7 +180,7 @@ def test_an_address_means_the_same_pair_whatever_is_picked_elsewhere(page: Page,
     page.goto(f"{address}/{PAIR}&checkpoint=standard")
     expect(page.get_by_role("heading", name=re.compile(f"{A}|{B}"))).to_be_visible()
     page.locator(".st-key-view").get_by_text("Leaderboard").click()
-    settle(page)
+    expect(page.get_by_role("textbox", name="Filter")).to_be_visible()
     page.locator(".st-key-view").get_by_text("A against B").click()
     page.wait_for_url(re.compile(f"a={A}"))
     page.wait_for_url(re.compile(f"b={B}"))
@@ -205,17 +210,13 @@ def test_an_uploaded_checkpoint_stands_in_the_leaderboard(
     page.goto(f"{address}/compare?dataset=mnist-validation")
     page.get_by_text("Add your own").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "uploaded.safetensors")
-    settle(page)
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text("uploaded stands in the leaderboard")).to_be_visible()
     assert (folder / "uploaded.safetensors").is_file()
-    settle(page)
     page.get_by_role("textbox", name="Filter").fill("uploa")
     page.get_by_role("textbox", name="Filter").press("Enter")
-    settle(page)
-    with page.expect_download() as download:
-        page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").click()
-    (_, row) = download.value.path().read_text().splitlines()
+    page.wait_for_url(re.compile("filter=uploa"))
+    (_, row) = leaderboard_csv(page).splitlines()
     assert row.startswith("uploaded,")
     assert row.split(",")[1] != ""
 
@@ -223,7 +224,6 @@ def test_an_uploaded_checkpoint_stands_in_the_leaderboard(
     page.reload()
     page.get_by_text("Add your own").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "broken.safetensors")
-    settle(page)
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text("broken.safetensors is no readable safetensors file")).to_be_visible()
     assert not (folder / "broken.safetensors").exists()
@@ -235,23 +235,21 @@ def test_an_onnx_file_stands_there_with_its_input(page: Page, address: str, fold
     pytest.importorskip("onnxruntime")
     export_network(load_checkpoint("compact"), folder / "exported.onnx", file_format="onnx")
     page.goto(f"{address}/compare?dataset=uci-digits&checkpoint=exported")
-    expect(page.get_by_text("input: normalised, bright ink, declared")).to_be_visible(timeout=60_000)
-    with page.expect_download() as download:
-        page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV").click()
-    assert "normalised, bright ink, declared" in download.value.path().read_text()
+    expect(page.get_by_text("input: normalised, bright ink, declared")).to_be_visible()
+    assert "normalised, bright ink, declared" in leaderboard_csv(page)
     (folder / "exported.onnx").unlink()
 
 
 @pytest.mark.parametrize("view", ["Leaderboard", "A+against+B", "Several"])
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_each_view_opens_and_fits(browser: Browser, address: str, view: str, width: int, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+def test_each_view_opens_and_fits(
+    browser: Browser, address: str, view: str, width: int, scheme: Literal["dark", "light"]
+) -> None:
+    context = new_context(browser, width=width, scheme=scheme)
     page = context.new_page()
     page.goto(f"{address}/compare?view={view}&dataset=uci-digits")
     expect(page.get_by_role("heading", name="Compare checkpoints")).to_be_visible()
-    settle(page)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    expect_width(page, width)
     context.close()
 
 
@@ -265,16 +263,21 @@ def test_many_evaluations_can_be_stopped_and_keep_what_is_done(
             folder / "weights" / f"many-{i:02}.safetensors", build_network("compact"), CheckpointMetadata("compact")
         )
     with running_dashboard(folder, DIGITCORE_WEIGHTS=str(folder / "weights")) as address:
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        context = new_context(browser, width=1280)
         page = context.new_page()
         page.goto(f"{address}/compare?dataset=mnist-validation")
         page.get_by_role("button", name="Evaluate").click()
         expect(page.get_by_text(re.compile(r"on .*: [3-9] of"))).to_be_visible()
         page.get_by_role("button", name="Stop").click()
         expect(page.get_by_role("button", name="Stop")).to_have_count(0)
-        settle(page)
-        done = len(list((folder / "cache" / "evaluations").glob("*.npz")))
+        idle(page)
+        evaluations = folder / "cache" / "evaluations"
+        done = len(list(evaluations.glob("*.npz")))
         assert 1 <= done < 25
-        time.sleep(1)
-        assert len(list((folder / "cache" / "evaluations").glob("*.npz"))) <= done + 1
+        page.wait_for_timeout(1000)  # in which nothing more is begun
+        assert len(list(evaluations.glob("*.npz"))) <= done + 1
         context.close()
+
+
+def leaderboard_csv(page: Page) -> str:
+    return download(page, page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV")).read_text()

@@ -22,7 +22,7 @@ from digitcore.data.datasets import is_available, load_digits
 from digitcore.imaging.preprocessing import extract_ink
 from digitcore.models.explanation import nearest_rows
 from digitcore.models.library import CheckpointLibrary
-from tests.browser.conftest import DrawPage
+from tests.browser.conftest import DrawPage, download, eventually, idle
 from tests.browser.test_draw import BAR, SEVEN, canvas_png
 from tests.paths import ROOT
 
@@ -31,13 +31,10 @@ ONE = [(168.0, 60.0), (166.0, 160.0), (168.0, 280.0)]
 
 def look(draw_page: DrawPage, detail: str) -> None:
     draw_page.page.get_by_test_id("stButtonGroup").get_by_text(detail, exact=True).click()
-    draw_page.settle()
 
 
 def drawn(draw_page: DrawPage, *strokes: list[tuple[float, float]]) -> DrawPage:
-    for stroke in strokes:
-        draw_page.stroke(stroke)
-        draw_page.settle()
+    draw_page.draw(*strokes)
     return draw_page
 
 
@@ -79,11 +76,13 @@ def test_every_checkpoint_says_what_it_says_alone(
         path.stem: digitcore.load_classifier(path).predict(image)
         for path in [*others, *map(weights.joinpath, ("compact.safetensors", "mlp.safetensors"))]
     }
-    shown = {}
-    for row in rows.all():
-        name, digit, *_ = row.locator("td").all_inner_texts()
-        marked = "differs" in (row.get_attribute("class") or "")
-        shown[re.sub(r" (picked|differs)[a-z, ]*$", "", name)] = (int(digit), marked)
+    table: list[tuple[str, str, str]] = rows.evaluate_all(
+        "rows => rows.map(row => [row.cells[0].innerText, row.cells[1].innerText, row.className])"
+    )
+    shown = {
+        re.sub(r"\s+((picked|differs)[a-z, ]*)?$", "", name): (int(digit), "differs" in marks)
+        for name, digit, marks in table
+    }
     for name, prediction in expected.items():
         assert shown[name][0] == prediction.digit, name
     votes = [digit for digit, _ in shown.values()]
@@ -142,9 +141,12 @@ def reproduced(draw_page: DrawPage, name: str, folder: Path, weights: Path) -> t
     """What curl and the command line answer to the picture that is downloaded, and what the code prints."""
     look(draw_page, "Reproduce")
     page = draw_page.page
-    with page.expect_download() as download:
-        page.get_by_role("button", name=name).click()
-    download.value.save_as(folder / download.value.suggested_filename)
+    button = page.get_by_role("button", name=name)
+    expect(button).to_be_visible()
+    idle(page)
+    with page.expect_download() as event:
+        button.click()
+    event.value.save_as(folder / event.value.suggested_filename)
     expect(page.locator(".stCode code")).to_have_count(3)
     curl, command_line, code = page.locator(".stCode code").all_inner_texts()
 
@@ -175,9 +177,7 @@ def test_an_upload_is_downloaded_as_it_was_given(draw_page: DrawPage, tmp_path: 
     page.set_input_files("input[type=file]", given)
     expect(draw_page.answer).to_have_text("6")
     look(draw_page, "Reproduce")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="digit.jpg").click()
-    assert Path(download.value.path()).read_bytes() == given.read_bytes()
+    assert download(page, page.get_by_role("button", name="digit.jpg")).read_bytes() == given.read_bytes()
 
 
 def test_earlier_drawings_come_back(draw_page: DrawPage) -> None:
@@ -192,24 +192,25 @@ def test_earlier_drawings_come_back(draw_page: DrawPage) -> None:
     one = canvas_png(draw_page)
     earlier.first.click()
     expect(draw_page.answer).to_have_text("7")
-    draw_page.settle()
+    draw_page.wait_for_strokes(1)
     assert canvas_png(draw_page) == seven
     expect(earlier).to_have_text(["1", "7"])
     draw_page.press("Undo")
     expect(draw_page.answer).to_have_text("1")
-    draw_page.settle()
+    draw_page.wait_for_strokes(1)
     assert canvas_png(draw_page) == one
 
     earlier.nth(1).click()
     expect(draw_page.answer).to_have_text("7")
+    draw_page.wait_for_strokes(1)
     drawn(draw_page, BAR)
     with_bar = canvas_png(draw_page)
     assert with_bar != seven
     page.get_by_role("link", name="Accuracy").click()
+    expect(page.get_by_role("heading", name="Accuracy")).to_be_visible()
     page.get_by_role("link", name="Draw").click()
     expect(earlier).to_have_text(["7", "1", "7"])
-    draw_page.settle()
-    assert canvas_png(draw_page) == with_bar
+    eventually(lambda: canvas_png(draw_page), with_bar)
 
 
 def test_a_blank_picture_is_refused_with_the_reason_first(draw_page: DrawPage, tmp_path: Path) -> None:
@@ -237,15 +238,16 @@ def test_several_digits_are_a_number(page: Page, server: str) -> None:
     expect(draw_page.answer).to_have_text("42")
     image = picture(draw_page)
     reading = digitcore.read_number(digitcore.load_classifier("compact"), image)
-    frame = page.get_by_test_id("found").bounding_box()
-    boxes = [each.bounding_box() for each in page.get_by_test_id("found").locator("i").all()]
-    assert len(boxes) == len(reading.digits) == 2
-    for shown, digit in zip(boxes, reading.digits, strict=True):
-        assert shown is not None
-        assert frame is not None
+    frames: list[list[float]] = page.get_by_test_id("found").evaluate(
+        """frame => [...frame.querySelectorAll('i')].map(box => {
+            const [inner, outer] = [box.getBoundingClientRect(), frame.getBoundingClientRect()];
+            return [inner.x - outer.x, inner.y - outer.y, inner.width, inner.height];
+        })"""
+    )
+    assert len(frames) == len(reading.digits) == 2
+    for frame, digit in zip(frames, reading.digits, strict=True):
         left, top, right, bottom = (168 / image.width * side for side in digit.box)
-        wanted = [frame["x"] + left, frame["y"] + top, right - left, bottom - top]
-        np.testing.assert_allclose([shown[name] for name in ("x", "y", "width", "height")], wanted, atol=2)
+        np.testing.assert_allclose(frame, [left, top, right - left, bottom - top], atol=2)
 
     look(draw_page, "All checkpoints")
     expect(page.locator(".opinions .said").first).to_have_text("4")

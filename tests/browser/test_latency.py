@@ -16,7 +16,7 @@ from digitcore.evaluation.evaluation import evaluate, save_evaluation
 from digitcore.models.architectures import build_network
 from digitcore.models.checkpoints import CheckpointMetadata, save_checkpoint
 from digitcore.models.classifier import DigitClassifier, load_classifier
-from tests.browser.conftest import DrawPage, running_dashboard
+from tests.browser.conftest import DrawPage, idle, running_dashboard
 
 _STROKES = 25
 _RERUNS = 15
@@ -87,14 +87,15 @@ def _draw_strokes(browser: Browser, address: str) -> list[dict[str, float]]:
         if i % 5 == 0:  # on a fresh canvas, so that each stroke brings new ink
             page.goto(address)
             draw_page.canvas.wait_for()
-            draw_page.settle()
+            idle(page)
             draw_page.stroke([(168, 60), (168, 280)])
-            draw_page.settle()
+            page.wait_for_function("window.bars")
+            idle(page)
         y = random.uniform(70, 270)
         draw_page.stroke([(168, y), (168 + random.choice([-1, 1]) * random.uniform(50, 110), y)])
         page.wait_for_function("window.probe.shown")
         parts.append(page.evaluate("window.probe"))
-        draw_page.settle()
+        idle(page)
     context.close()
     return parts
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import digitcore
 from digitcore.imaging.shape import measure, read_gauges
 from digitcore.models.ablation import variants
-from tests.browser.conftest import DrawPage
+from tests.browser.conftest import DrawPage, eventually, expect_width, idle, new_context
 from tests.browser.test_draw import BAR, SEVEN, canvas_png
 
 HOOK = [(90.0, 60.0), (70.0, 170.0), (150.0, 180.0), (230.0, 178.0)]
@@ -21,7 +22,13 @@ STEM = [(180.0, 90.0), (178.0, 200.0), (175.0, 290.0)]
 
 
 def _captions(row: Locator) -> list[str]:
-    return [caption.inner_text() for caption in row.locator("figcaption").all()]
+    """One a figure, as the page shows them now."""
+    captions: list[str] = row.locator("figcaption").evaluate_all("captions => captions.map(one => one.innerText)")
+    return captions
+
+
+def _names(row: Locator) -> list[str]:
+    return [caption.split("\n")[0] for caption in _captions(row)]
 
 
 def _picture(figure: Locator) -> NDArray[np.uint8]:
@@ -37,29 +44,25 @@ def _percent(words: str) -> float:
 
 def _open_why(draw_page: DrawPage) -> None:
     draw_page.page.get_by_test_id("stButtonGroup").get_by_text("Why", exact=True).click()
-    expect(draw_page.page.get_by_test_id("maps")).to_be_visible(timeout=60_000)
-    draw_page.settle()
+    expect(draw_page.page.get_by_test_id("maps")).to_be_visible()
 
 
 def test_the_xray(draw_page: DrawPage) -> None:
-    draw_page.stroke(SEVEN)
+    draw_page.draw(SEVEN, BAR)
     expect(draw_page.answer).to_have_text("7")
-    before = draw_page.probabilities()
-    draw_page.stroke(BAR)
-    draw_page.page.wait_for_function(
-        "title => document.querySelector('.digit-bars .track').title !== title", arg=f"{before[0]:.9f}"
-    )
-    draw_page.settle()
     picture = np.asarray(Image.open(io.BytesIO(canvas_png(draw_page))))
     classifier = digitcore.load_classifier("world")
     prediction = classifier.predict(picture)
 
     row = draw_page.page.get_by_test_id("variants")
     expected = variants(classifier, picture, prediction.preprocessed)
-    captions, figures = _captions(row), row.locator("figure").all()
-    assert len(captions) == len(expected) == 6
-    for variant, caption, figure in zip(expected, captions, figures, strict=True):
+    assert len(expected) == 6
+    eventually(lambda: _names(row), [variant.name for variant in expected])
+    idle(draw_page.page)
+    captions = _captions(row)
+    for i, (variant, caption) in enumerate(zip(expected, captions, strict=True)):
         name, said = caption.split("\n")
+        figure = row.locator("figure").nth(i)
         assert name == variant.name
         assert int(said[0]) == variant.digit
         assert ("instead" in said) == (variant.digit != 7)
@@ -79,21 +82,19 @@ def test_a_blot_gets_a_hint(page: Page, server: str) -> None:
     slider = draw_page.page.get_by_role("slider", name="Brush width")
     slider.focus()
     slider.press("End")
-    draw_page.settle()
-    draw_page.stroke([(120.0, 120.0), (200.0, 122.0), (160.0, 210.0)])
-    draw_page.settle()
+    expect(slider).to_have_attribute("aria-valuenow", "48")
+    idle(draw_page.page)
+    draw_page.draw([(120.0, 120.0), (200.0, 122.0), (160.0, 210.0)])
     expect(draw_page.page.get_by_text(re.compile("try a narrower brush"))).to_have_count(1)
 
 
 def test_what_strokes_carry(draw_page: DrawPage) -> None:
     """Without the second stroke the page says what it said before that was drawn, and likewise without the first."""
-    draw_page.stroke(STEM)
+    draw_page.draw(STEM)
     expect(draw_page.answer).to_have_text("1")
-    draw_page.settle()
     stem = draw_page.probabilities()
-    draw_page.stroke(HOOK)
+    draw_page.draw(HOOK)
     expect(draw_page.answer).to_have_text("4")
-    draw_page.settle()
     _open_why(draw_page)
     expect(draw_page.page.get_by_test_id("strokes").locator("figure")).to_have_count(2)
     hook_alone, stem_alone = _captions(draw_page.page.get_by_test_id("strokes"))
@@ -101,9 +102,8 @@ def test_what_strokes_carry(draw_page: DrawPage) -> None:
     assert stem_alone[0] == "1"
     assert _percent(stem_alone) == pytest.approx(max(stem), abs=0.05)  # rendered anew, not by the browser
     draw_page.clear()
-    draw_page.stroke(HOOK)
+    draw_page.draw(HOOK)
     expect(draw_page.answer).to_have_text(hook_alone[0])
-    draw_page.settle()
     hook = draw_page.probabilities()
     assert _percent(hook_alone) == pytest.approx(max(hook), abs=0.05)
     _open_why(draw_page)
@@ -111,9 +111,8 @@ def test_what_strokes_carry(draw_page: DrawPage) -> None:
 
 
 def test_where_it_looked_and_why_not(draw_page: DrawPage) -> None:
-    draw_page.stroke(SEVEN)
+    draw_page.draw(SEVEN)
     expect(draw_page.answer).to_have_text("7")
-    draw_page.settle()
     probabilities = draw_page.probabilities()
     _open_why(draw_page)
     page = draw_page.page
@@ -127,22 +126,22 @@ def test_where_it_looked_and_why_not(draw_page: DrawPage) -> None:
         return said, int(classifier.logits(_picture(figure)[np.newaxis])[0].argmax())
 
     runner_up = int(np.argsort(probabilities)[-2])
-    assert changed_to() == (runner_up, runner_up)
+    eventually(changed_to, (runner_up, runner_up))
     other = 9 if runner_up != 9 else 2
     page.get_by_test_id("stButtonGroup").get_by_text(str(other), exact=True).click()
-    expect(page.get_by_test_id("why-not")).to_contain_text(f"changed: {other}", timeout=60_000)
-    assert changed_to() == (other, other)
+    expect(page.get_by_test_id("why-not")).to_contain_text(f"changed: {other}")
+    eventually(changed_to, (other, other))
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_nothing_overflows(browser: Browser, server: str, width: int, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=True)
+def test_nothing_overflows(browser: Browser, server: str, width: int, scheme: Literal["dark", "light"]) -> None:
+    context = new_context(browser, width=width, height=844, scheme=scheme, touch=True)
     draw_page = DrawPage(context.new_page()).open(server)
-    draw_page.stroke(SEVEN)
+    draw_page.draw(SEVEN)
     expect(draw_page.page.get_by_test_id("gauges")).to_be_visible()
-    assert draw_page.page.evaluate("document.documentElement.scrollWidth") == width
+    expect_width(draw_page.page, width)
     for name in ("variants", "gauges"):
-        assert draw_page.page.get_by_test_id(name).evaluate("each => each.scrollWidth <= each.clientWidth")
+        assert draw_page.page.get_by_test_id(name).evaluate("row => row.scrollWidth <= row.clientWidth")
     _open_why(draw_page)
-    assert draw_page.page.evaluate("document.documentElement.scrollWidth") == width
+    expect_width(draw_page.page, width)
     context.close()

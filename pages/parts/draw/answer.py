@@ -44,9 +44,9 @@ def number_panel(reading: NumberReading, *, checkpoint: str, strokes: int | None
     )
 
 
-def nothing_yet_panel(words: str) -> None:
+def nothing_yet_panel(words: str, *, strokes: int | None) -> None:
     """What to do, while there is no picture."""
-    show_template("nothing_yet.html", words=words, class_names=CLASS_NAMES)
+    show_template("nothing_yet.html", words=words, class_names=CLASS_NAMES, strokes=strokes)
 
 
 def other_answer(digit: int, confidence: float, prediction: Prediction) -> str:

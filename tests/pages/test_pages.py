@@ -1,0 +1,250 @@
+"""What each page shows, and what its pickers change."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import digitcore
+from digitcore.data.datasets import DigitSet, disputed_ids
+from digitcore.evaluation.comparison import compare, outcomes
+from digitcore.evaluation.evaluation import Evaluation, load_or_evaluate, summarize
+from digitcore.evaluation.metrics import outcomes_at
+from pages.shared.drawing import Drawing
+from tests.pages.conftest import PAGES, Visit, is_fine, texts, tiles
+
+DATASET = "mnist-validation"  # its pictures are always there
+
+
+def evaluation_of(checkpoint: str, dataset: str = DATASET) -> Evaluation:
+    return load_or_evaluate(digitcore.load_classifier(checkpoint), dataset)
+
+
+def wrong_ids(evaluation: Evaluation) -> set[int]:
+    return set(evaluation.ids[evaluation.labels != evaluation.predictions].tolist())
+
+
+def ids(app_tiles: list[dict[str, object]]) -> list[object]:
+    return [tile["id"] for tile in app_tiles]
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("dataset", ["mnist-test", "mnist-validation", "uci-digits"])
+def test_every_page_opens(visit: Visit, name: str, dataset: str) -> None:
+    app = visit(name, dataset=dataset, checkpoint="compact")
+    assert is_fine(app)
+    assert [title.value for title in app.title] == [PAGES[name]]
+    assert app.sidebar.selectbox(key="checkpoint").value == "compact"
+    assert app.sidebar.selectbox(key="dataset").value == dataset
+
+
+def test_the_picked_checkpoint_and_digits_are_judged(visit: Visit) -> None:
+    app = visit("accuracy", dataset="uci-digits")
+    for checkpoint in ("baseline", "compact"):
+        app.sidebar.selectbox(key="checkpoint").select(checkpoint).run()
+        summary = summarize(evaluation_of(checkpoint, "uci-digits"))
+        assert is_fine(app)
+        assert f"right on **{summary.accuracy:.2%}** of 1,797 digits" in texts(app)
+        assert f"**{summary.errors} errors**" in texts(app)
+
+
+def test_disputed_labels_are_set_aside(visit: Visit) -> None:
+    without = summarize(evaluation_of("world", "mnist-test").without(disputed_ids("mnist-test")))
+    (expander,) = visit("accuracy", dataset="mnist-test").expander
+    assert expander.label == f"Without the 15 disputed labels: {without.accuracy:.2%}"
+    assert not visit("accuracy", dataset="uci-digits").expander
+
+
+def test_a_threshold_divides_the_digits(visit: Visit) -> None:
+    evaluation = evaluation_of("baseline")
+    app = visit("accuracy", dataset=DATASET, checkpoint="baseline")
+    for threshold in (0.0, 0.98):
+        app.select_slider(key="threshold").set_value(threshold).run()
+        parts = outcomes_at(evaluation.labels, evaluation.logits, threshold=threshold)
+        figures = {metric.label: metric.value for metric in app.metric}
+        assert figures["Answered, right"] == f"{parts.answered_right:,}"
+        assert figures["Refused, was wrong"] == f"{parts.refused_wrong:,}"
+        refused = parts.refused_right + parts.refused_wrong
+        (button,) = [button for button in app.button if button.label.endswith("refused")]
+        assert button.label == f"See the {refused:,} refused"
+        assert button.disabled == (refused == 0)
+
+
+def test_the_pickers_of_a_cell_show_its_digits(visit: Visit) -> None:
+    evaluation = evaluation_of("baseline")
+    wrong = evaluation.labels != evaluation.predictions
+    app = visit("confusion", dataset=DATASET, checkpoint="baseline")
+    assert set(ids(tiles(app))) == wrong_ids(evaluation)
+    app.selectbox(key="true").select("4").run()
+    assert set(ids(tiles(app))) == set(evaluation.ids[wrong & (evaluation.labels == 4)].tolist())
+    app.selectbox(key="predicted").select("9").run()
+    inside = (evaluation.labels == 4) & (evaluation.predictions == 9)
+    assert set(ids(tiles(app))) == set(evaluation.ids[inside].tolist())
+
+
+@pytest.mark.parametrize("widget", ["diagonal", "log", "order"])
+def test_the_matrix_can_be_shown_otherwise(visit: Visit, widget: str) -> None:
+    app = visit("confusion", dataset=DATASET)
+    (before,) = [chart.proto.spec for chart in app.get("vega_lite_chart")]
+    app.toggle(key=widget).set_value(True).run()
+    (after,) = [chart.proto.spec for chart in app.get("vega_lite_chart")]
+    assert is_fine(app)
+    assert after != before
+
+
+def test_errors_are_filtered_and_ordered(visit: Visit) -> None:
+    evaluation = evaluation_of("baseline")
+    wrong = evaluation.labels != evaluation.predictions
+    app = visit("errors", dataset=DATASET, checkpoint="baseline", sort="by id")
+    assert ids(tiles(app)) == sorted(wrong_ids(evaluation))
+    app.selectbox(key="predicted").select("7").run()
+    assert ids(tiles(app)) == sorted(evaluation.ids[wrong & (evaluation.predictions == 7)].tolist())
+    app.selectbox(key="show").select("all digits").run()
+    assert len(tiles(app)) == 500
+    assert f"{(evaluation.predictions == 7).sum():,} digits, the first 500 shown" in texts(app)
+    app.slider(key="confidence").set_range(0.0, 0.5).run()
+    unsure = (evaluation.predictions == 7) & (probabilities(evaluation).max(axis=1) <= 0.5)
+    assert set(ids(tiles(app))) == set(evaluation.ids[unsure].tolist())
+
+
+def probabilities(evaluation: Evaluation) -> np.ndarray:
+    shifted = np.exp(evaluation.logits - evaluation.logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def test_disputed_digits_are_among_all_of_them(visit: Visit) -> None:
+    app = visit("errors", dataset="mnist-test", show="all digits", labels="disputed")
+    assert "15 digits" in texts(app)
+
+
+def test_a_picked_digit_is_looked_at_and_starred(visit: Visit) -> None:
+    evaluation = evaluation_of("baseline")
+    first, second, *_ = sorted(wrong_ids(evaluation))
+    app = visit("errors", dataset=DATASET, checkpoint="baseline", sort="by id", digit=str(first))
+    row = int(np.flatnonzero(evaluation.ids == first)[0])
+    assert f"**Digit {first}** of {DATASET}, read by baseline" in texts(app)
+    assert f"wrong: it is a {evaluation.labels[row]}" in texts(app)
+    app.toggle(key=f"star-{DATASET}-{first}").set_value(True).run()
+    next(button for button in app.button if button.label == "Next").click().run()
+    assert f"**Digit {second}** of" in texts(app)
+    app.selectbox(key="show").select("starred").run()
+    assert ids(tiles(app)) == [first]
+    assert f"There is no digit 123456789 in {DATASET}" in texts(visit("errors", dataset=DATASET, digit="123456789"))
+
+
+def test_the_leaderboard_is_in_the_order_of_errors(visit: Visit) -> None:
+    app = visit("compare", dataset="mnist-test")
+    table = app.dataframe[0].value
+    assert table["errors"].is_monotonic_increasing
+    assert table.set_index("checkpoint").loc["world", "errors"] == evaluation_of("world", "mnist-test").errors
+    app.text_input(key="filter").input("mlp").run()
+    assert app.dataframe[0].value["checkpoint"].tolist() == ["mlp"]
+    app.text_input(key="filter").input("no such name").run()
+    assert [info.value for info in app.info] == ["No checkpoint has such a name, recipe or architecture."]
+
+
+def test_a_pair_is_compared(visit: Visit) -> None:
+    a, b = evaluation_of("baseline"), evaluation_of("compact")
+    app = visit("compare", view="A against B", a="baseline", b="compact", dataset=DATASET)
+    assert is_fine(app)
+    assert compare(a, b).verdict in app.subheader[0].value
+    app.selectbox(key="outcome").select("only B").run()
+    assert set(ids(tiles(app))) == set(a.ids[outcomes(a, b) == "only B"].tolist())
+    app.button(key="swap").click().run()
+    assert (app.query_params["a"], app.query_params["b"]) == ("compact", "baseline")
+    assert set(ids(tiles(app))) == set(a.ids[outcomes(b, a) == "only B"].tolist())
+
+
+@pytest.mark.parametrize("chart", ["Answers", "Errors", "Digit by digit"])
+def test_each_chart_of_a_pair(visit: Visit, chart: str) -> None:
+    app = visit("compare", view="A against B", a="baseline", b="compact", dataset=DATASET, chart=chart)
+    assert is_fine(app)
+    assert app.segmented_control(key="chart").value == chart
+    assert len(app.get("vega_lite_chart")) == 1
+
+
+def test_several_are_compared(visit: Visit) -> None:
+    names = ["baseline", "compact", "mlp"]
+    evaluations = [evaluation_of(name) for name in names]
+    app = visit("compare", view="Several", chosen=names, dataset=DATASET)
+    assert is_fine(app)
+    assert app.multiselect(key="chosen").value == names
+    shared = set.intersection(*map(wrong_ids, evaluations))
+    assert set(ids(tiles(app))) == shared
+    app.segmented_control(key="common").set_value("some wrong").run()
+    assert set(ids(tiles(app))) == set.union(*map(wrong_ids, evaluations))
+    app.multiselect(key="chosen").set_value(["mlp"]).run()
+    assert [info.value for info in app.info] == ["Pick two checkpoints or more."]
+
+
+def test_names_in_the_address_that_nobody_has(visit: Visit) -> None:
+    pair = visit("compare", view="A against B", a="nosuch", b="compact", dataset=DATASET)
+    assert [warning.value for warning in pair.warning] == ["There is no checkpoint nosuch."]
+    assert [info.value for info in pair.info] == ["Pick two different checkpoints."]
+    several = visit("compare", view="Several", chosen=["nosuch", "compact"], dataset=DATASET)
+    assert [warning.value for warning in several.warning] == ["There is no checkpoint nosuch."]
+    elsewhere = visit("accuracy", checkpoint="nosuch", dataset="nosuch")
+    assert is_fine(elsewhere)
+    assert elsewhere.sidebar.selectbox(key="checkpoint").value == "world"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_without_a_weights_folder(visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("DIGITCORE_WEIGHTS", str(tmp_path / "nowhere"))
+    app = visit(name)
+    assert not app.exception
+    assert [warning.value for warning in app.sidebar.warning] == [f"No usable checkpoint in {tmp_path / 'nowhere'}."]
+    advice = {"": "Draw a digit", "compare": "There is no checkpoint yet"}.get(name, "holds no usable checkpoint")
+    assert advice in texts(app)
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_digits_that_are_not_on_this_machine(visit: Visit) -> None:
+    """Every figure is there all the same; what takes pictures says how to get them."""
+    accuracy = visit("accuracy", dataset="mnist-test")
+    assert is_fine(accuracy)
+    assert "10,000 digits of mnist-test" in texts(accuracy)
+    errors = visit("errors", dataset="mnist-test")
+    assert is_fine(errors)
+    assert errors.button(key="download-mnist").label == "Download MNIST"
+    assert set(errors.dataframe[0].value["id"]) == wrong_ids(evaluation_of("world", "mnist-test"))
+    assert "The pictures of these digits are not on this machine." in texts(visit("errors", dataset="pen-digits"))
+
+
+@pytest.mark.parametrize("look", ["X-ray", "Why", "All checkpoints", "Similar digits", "Reproduce"])
+def test_a_drawing_is_read_and_looked_at(visit: Visit, validation_digits: DigitSet, look: str) -> None:
+    ink = validation_digits.images[validation_digits.labels == 4][0]
+    app = visit(look=look, checkpoint="compact")
+    drawing = Drawing()
+    drawing.replace_by_digit(ink)
+    app.session_state["drawing"] = drawing
+    app.session_state["source"] = "Draw"
+    app.run()
+    assert is_fine(app)
+    prediction = digitcore.load_classifier("compact").predict(ink)
+    assert re.search(rf'data-testid="answer" data-checkpoint="compact" data-strokes="">{prediction.digit}<', texts(app))
+    for probability in prediction.probabilities:
+        assert f'title="{probability:.9f}"' in texts(app)
+
+
+def test_a_sample_is_put_on_the_canvas_and_cleared(visit: Visit) -> None:
+    app = visit(checkpoint="compact")
+    app.button(key="sample-4").click().run()
+    assert 'data-checkpoint="compact" data-strokes="">4<' in texts(app)
+    next(button for button in app.button if button.label == "Clear").click().run()
+    assert 'data-testid="nothing-yet"' in texts(app)
+    (earlier,) = [component for component in app.get("bidi_component") if component.key == "earlier-drawings"]
+    assert [tile["caption"] for tile in json.loads(earlier.proto.json)["tiles"]] == ["4"]
+
+
+def test_an_upload_is_read(visit: Visit, validation_digits: DigitSet, encode: Callable[..., bytes]) -> None:
+    ink = validation_digits.images[3000]
+    app = visit(checkpoint="compact")
+    app.segmented_control(key="source").set_value("Upload").run()
+    app.file_uploader(key="upload").set_value(("six.png", encode(255 - ink, "PNG"), "image/png")).run()
+    assert 'data-strokes="">6<' in texts(app)
+    app.file_uploader(key="upload").set_value(("broken.png", b"nothing", "image/png")).run()
+    assert ["broken.png" in error.value for error in app.error] == [True]
