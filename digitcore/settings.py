@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "dashboard_script", "load_settings"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,6 +61,11 @@ def load_settings() -> Settings:
         allowed_hosts=_names("DIGITCORE_ALLOWED_HOSTS"),
         allowed_origins=_names("DIGITCORE_ALLOWED_ORIGINS"),
     )
+
+
+def dashboard_script() -> Path:
+    """The script of the dashboard, beside the package in a checkout and in a wheel; it may be missing."""
+    return _ROOT / "dashboard.py"
 
 
 def _directory(variable: str, default: str) -> Path:

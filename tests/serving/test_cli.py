@@ -1,5 +1,7 @@
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -14,7 +16,7 @@ from PIL import Image
 import digitcore
 import digitcore.training.loop
 from digitcore.data.datasets import DigitSet
-from digitcore.serving.cli import main
+from digitcore.serving.cli import commands, main
 from digitcore.settings import load_settings
 from tests.paths import ROOT
 
@@ -98,7 +100,42 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert stopped.value.code == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert output.err.startswith("usage: python -m digitcore")
+    assert output.err.startswith("Usage: python -m digitcore")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["train", "--help"], ["--version"]], ids=" ".join)
+def test_help_and_version_go_to_standard_output(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert output.out.startswith("digitcore " if arguments == ["--version"] else "Usage: python -m digitcore")
+
+
+def test_every_command_and_option_is_explained() -> None:
+    for name, command in commands.commands.items():
+        assert command.help, name
+        assert command.short_help, name
+        for parameter in command.params:
+            assert parameter.help or parameter.name in {"dataset", "file_format", "output"}, (name, parameter.name)
+
+
+@pytest.mark.parametrize("locale", ["C", "de_DE.ISO-8859-1"])
+def test_any_file_name_can_be_printed_in_any_locale(seven: Path, locale: str) -> None:
+    """Spaces, umlauts and other scripts, and bytes that are not UTF-8; also where the locale has no such letters."""
+    names = [os.fsencode(seven.with_name(name)) for name in ("meine sieben ß ü 七.png", "sieben \udcff.png")]
+    for name in names:
+        shutil.copy(os.fsencode(seven), name)
+    # The encoding of a locale without umlauts, whether or not such a locale is installed:
+    environment = {**os.environ, "LC_ALL": locale, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "digitcore", "predict", *names],
+        capture_output=True,
+        cwd=ROOT,
+        timeout=120,
+        env=environment,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [line.partition(b".png: ")[2][:1] for line in done.stdout.splitlines()] == [b"7", b"7"]
 
 
 # --- predict ---------------------------------------------------------------------------------------------------------
@@ -408,8 +445,8 @@ def test_a_place_for_the_result_is_looked_for_before_training(
     capsys: pytest.CaptureFixture[str],
     place: str,
 ) -> None:
-    monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: validation_digits)
-    monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: validation_digits)
+    monkeypatch.setattr(digitcore.serving.cli_train, "load_digits", lambda name: validation_digits)
+    monkeypatch.setattr(digitcore.serving.cli_train, "load_material", lambda names: validation_digits)
     monkeypatch.setattr(digitcore.training.loop, "_Trainer", None)  # calling it would fail
     (tmp_path / "folder.safetensors").mkdir()
     (tmp_path / "file").write_text("in the way")
@@ -426,8 +463,8 @@ def test_train_on_a_few_digits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     few = validation_digits.subset(np.arange(0, 5_000, 20))
-    monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: few)  # MNIST takes a minute
-    monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: few)
+    monkeypatch.setattr(digitcore.serving.cli_train, "load_digits", lambda name: few)  # MNIST takes a minute
+    monkeypatch.setattr(digitcore.serving.cli_train, "load_material", lambda names: few)
     output = tmp_path / "new.safetensors"
     assert main(["train", "quick", "--seed", "3", "--output", str(output)]) == 0
     shown = capsys.readouterr()
@@ -441,8 +478,8 @@ def test_train_on_a_few_digits(
 def test_a_device_that_is_not_there(
     tmp_path: Path, validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: validation_digits)
-    monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: validation_digits)
+    monkeypatch.setattr(digitcore.serving.cli_train, "load_digits", lambda name: validation_digits)
+    monkeypatch.setattr(digitcore.serving.cli_train, "load_material", lambda names: validation_digits)
     for device in ("cuda:99", "nosuch"):
         assert main(["train", "quick", "--device", device, "--output", str(tmp_path / "x.safetensors")]) == 1
         assert f"The device {device!r} is not there" in capsys.readouterr().err
@@ -451,8 +488,8 @@ def test_a_device_that_is_not_there(
 def test_a_cache_that_cannot_be_written_is_named_before_training(
     tmp_path: Path, validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: validation_digits)
-    monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: validation_digits)
+    monkeypatch.setattr(digitcore.serving.cli_train, "load_digits", lambda name: validation_digits)
+    monkeypatch.setattr(digitcore.serving.cli_train, "load_material", lambda names: validation_digits)
     monkeypatch.setattr(digitcore.training.loop, "_Trainer", None)  # calling it would fail
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("DIGITCORE_CACHE", str(tmp_path / "file"))
@@ -466,8 +503,8 @@ def test_a_training_that_is_interrupted_says_how_to_go_on(
     tmp_path: Path, validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     few = validation_digits.subset(np.arange(0, 5_000, 20))
-    monkeypatch.setattr(digitcore.serving.cli, "load_digits", lambda name: few)
-    monkeypatch.setattr(digitcore.serving.cli, "load_material", lambda names: few)
+    monkeypatch.setattr(digitcore.serving.cli_train, "load_digits", lambda name: few)
+    monkeypatch.setattr(digitcore.serving.cli_train, "load_material", lambda names: few)
     output = tmp_path / "new.safetensors"
 
     def stopped(results: Iterable[object]) -> None:
@@ -475,7 +512,7 @@ def test_a_training_that_is_interrupted_says_how_to_go_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(digitcore.serving.cli, "_show_training", stopped)
+        patch.setattr(digitcore.serving.cli_train, "_show_training", stopped)
         assert main(["train", "quick", "--output", str(output)]) == 130
     assert capsys.readouterr().err == "Go on with the same command and --resume.\nStopped.\n"
     assert main(["train", "quick", "--output", str(output)]) == 1
@@ -505,14 +542,14 @@ def test_numbers_out_of_range_are_wrong_usage(arguments: list[str], capsys: pyte
 def test_answers_are_printed_as_they_come(
     seven: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    read = digitcore.serving.cli.read_image
+    read = digitcore.serving.cli_predict.read_image
 
     def interrupted(name: str) -> Image.Image:
         if name == "second":
             raise KeyboardInterrupt
         return read(name)
 
-    monkeypatch.setattr(digitcore.serving.cli, "read_image", interrupted)
+    monkeypatch.setattr(digitcore.serving.cli_predict, "read_image", interrupted)
     assert main(["predict", str(seven), "second"]) == 130
     assert capsys.readouterr().out.startswith(f"{seven}: 7")
 
@@ -529,7 +566,7 @@ def test_interrupting_is_no_traceback(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(digitcore.serving.cli, "read_image", interrupted)
+    monkeypatch.setattr(digitcore.serving.cli_predict, "read_image", interrupted)
     assert main(["predict", str(seven)]) == 130
     assert capsys.readouterr().err == "Stopped.\n"
 

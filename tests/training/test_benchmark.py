@@ -72,7 +72,7 @@ def test_on_the_command_line(
             replace(TINY, epochs=1), runs=2, load=sets.__getitem__, load_training=lambda names: sets[names[0]]
         )
     )
-    monkeypatch.setattr(digitcore.serving.cli, "benchmark_recipe", lambda recipe, runs: iter(measured[:runs]))
+    monkeypatch.setattr(digitcore.serving.cli_bench, "benchmark_recipe", lambda recipe, runs: iter(measured[:runs]))
     assert main(["bench", "--recipe", "quick", "--runs", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[0] for line in lines] == ["seed 0", "seed 1", "mean of 2"]

@@ -1,0 +1,193 @@
+"""`digitcore evaluate` and `digitcore compare`."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from digitcore.data.datasets import dataset_names, is_available, load_digits
+from digitcore.errors import DigitcoreError
+from digitcore.evaluation.comparison import Comparison, cochran_q, compare, compare_pairs
+from digitcore.evaluation.evaluation import (
+    Evaluation,
+    load_or_evaluate,
+    save_evaluation,
+    shipped_evaluations,
+    summarize,
+)
+from digitcore.evaluation.manifest import write_manifest
+from digitcore.files import write_atomically
+from digitcore.models.classifier import DigitClassifier, load_classifier
+from digitcore.models.library import CheckpointEntry, UnusableCheckpoint, UsableCheckpoint
+from digitcore.serving.cli_common import FILE, json_option, listed_entries, naming, print_error, set_progress
+from digitcore.settings import load_settings
+
+__all__ = ["compare_command", "evaluate_command"]
+
+_dataset_option = click.option("--dataset", type=click.Choice(dataset_names()), default="mnist-test")
+
+
+@click.command("evaluate", short_help="figures of checkpoints")
+@click.argument(
+    "names", nargs=-1, metavar="[NAME]...", help="Names under weights/, or paths (default: all, as a leaderboard)."
+)
+@_dataset_option
+@click.option(
+    "--ship", is_flag=True, help="Store the evaluation beside the weights and bring weights/manifest.json up to date."
+)
+@json_option
+def evaluate_command(names: tuple[str, ...], dataset: str, ship: bool, as_json: bool) -> int:
+    """Prints accuracy with its 95% Wilson interval, log loss (nll) and calibration error (ece).
+
+    Stored results are used where the weights and the digits have not changed. Without names all checkpoints, best
+    first; those that cannot be used are listed with the reason.
+    """
+    entries = [] if names else listed_entries()
+    chosen = names or tuple(entry.name for entry in entries if isinstance(entry, UsableCheckpoint))
+    rows, status = _evaluate_all(chosen, dataset, ship=ship)
+    if not names:
+        rows.sort(key=lambda row: (row["errors"], row["nll"]))
+    _print_problems(entries)
+    if ship:
+        with naming(load_settings().weights_directory):
+            write_manifest(load_settings().weights_directory)
+    if as_json:
+        print(json.dumps(rows))
+    else:
+        _print_table(rows)
+    return status
+
+
+def _evaluate_all(names: Sequence[str], dataset: str, *, ship: bool) -> tuple[list[dict[str, Any]], int]:
+    """A row for each checkpoint that can be evaluated, and the exit status."""
+    rows, status = [], 0
+    for name in names:
+        try:
+            rows.append(_figures(load_classifier(name), dataset, ship=ship))
+        except DigitcoreError as error:
+            status = print_error(error)
+    return rows, status
+
+
+def _figures(classifier: DigitClassifier, dataset: str, *, ship: bool) -> dict[str, Any]:
+    evaluation = _evaluate_with_progress(classifier, dataset)
+    if ship:
+        with naming(shipped_evaluations()):
+            save_evaluation(evaluation, shipped_evaluations())
+    return asdict(summarize(evaluation)) | {
+        "parameters": classifier.checkpoint.parameters,
+        "trained_on": list(classifier.checkpoint.metadata.trained_on),
+    }
+
+
+def _evaluate_with_progress(classifier: DigitClassifier, dataset: str) -> Evaluation:
+    with tqdm(total=100, desc=f"{classifier.checkpoint.name} on {dataset}", unit="%", leave=False) as bar:
+        return load_or_evaluate(classifier, dataset, progress=lambda share: set_progress(bar, round(share * 100)))
+
+
+def _print_problems(entries: Sequence[CheckpointEntry]) -> None:
+    for entry in entries:
+        if isinstance(entry, UnusableCheckpoint):
+            print(f"not used: {entry.problem}", file=sys.stderr)
+
+
+def _print_table(rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    heads = ("checkpoint", "dataset", "digits", "errors", "accuracy", "95 % interval", "nll", "ece", "parameters")
+    lines = [heads, *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["checkpoint"],
+        row["dataset"] + (" (seen in training)" if row["dataset"] in row["trained_on"] else ""),
+        f"{row['digits']:,}",
+        f"{row['errors']:,}",
+        f"{row['accuracy']:.2%}",
+        f"{row['interval'][0]:.2%} - {row['interval'][1]:.2%}",
+        f"{row['nll']:.4f}",
+        f"{row['ece']:.4f}",
+        f"{row['parameters']:,}",
+    )
+
+
+@click.command("compare", short_help="which checkpoint is better")
+@click.argument("a", help="A name under weights/, or a path.")
+@click.argument("b", help="Another.")
+@click.argument("more", nargs=-1, metavar="[C]...", help="More of them: every pair is compared.")
+@_dataset_option
+@click.option("--report", type=FILE, metavar="FILE", help="Also write a report of A against B: one HTML file.")
+@json_option
+def compare_command(a: str, b: str, more: tuple[str, ...], dataset: str, report: Path | None, as_json: bool) -> int:
+    """Says which checkpoint is better on the same digits, and how sure that is.
+
+    By the exact McNemar test (mid-p), and Tango's 95% interval of the difference in accuracy. Of more than two, p is
+    corrected for the number of pairs (Holm).
+    """
+    classifiers = [load_classifier(name) for name in (a, b, *more)]
+    evaluations = [_evaluate_with_progress(classifier, dataset) for classifier in classifiers]
+    if report is not None:
+        _write_report(classifiers, evaluations, report)
+    comparisons, corrected = _compare_all(evaluations)
+    if as_json:
+        rows = [asdict(comparison) | {"holm_p": p} for comparison, p in zip(comparisons, corrected, strict=True)]
+        print(json.dumps(rows))
+        return 0
+    for classifier in classifiers:
+        if dataset in classifier.checkpoint.metadata.trained_on:
+            print(f"{classifier.checkpoint.name} was trained on these digits: figures on them say little.")
+    for comparison, p in zip(comparisons, corrected, strict=True):
+        _print_comparison(comparison, corrected_p=p if more else None)
+    if more:
+        overall = cochran_q(evaluations)
+        print(f"All together: Cochran's Q = {overall.statistic:.2f}, p = {overall.p:.2g}")
+    return 0
+
+
+def _compare_all(evaluations: Sequence[Evaluation]) -> tuple[list[Comparison], list[float]]:
+    """The comparison of every pair, its verdict corrected for their number, and the corrected p-values."""
+    pairs = compare_pairs(evaluations)
+    comparisons = [
+        replace(compare(first, second), verdict=verdict)
+        for (first, second), verdict in zip(combinations(evaluations, 2), pairs["verdict"].tolist(), strict=True)
+    ]
+    return comparisons, pairs["holm_p"].tolist()
+
+
+def _print_comparison(comparison: Comparison, *, corrected_p: float | None) -> None:
+    low, high = comparison.interval
+    correction = "" if corrected_p is None else f", corrected for the number of pairs {corrected_p:.2g}"
+    print(
+        f"{comparison.a} against {comparison.b} on {comparison.digits:,} digits of {comparison.dataset}\n"
+        f"  {comparison.verdict}.\n"
+        f"  both right {comparison.both_right:,}, only {comparison.a} {comparison.only_a:,}, "
+        f"only {comparison.b} {comparison.only_b:,}, neither {comparison.neither:,}\n"
+        f"  accuracy of {comparison.b} less that of {comparison.a}: {100 * comparison.difference:+.2f} points "
+        f"(95 % interval {100 * low:+.2f} to {100 * high:+.2f}), mid-p {comparison.mid_p:.2g}{correction}"
+    )
+
+
+def _write_report(classifiers: Sequence[DigitClassifier], evaluations: Sequence[Evaluation], path: Path) -> None:
+    from digitcore.reports.report import comparison_report  # here: drawing charts takes a second to import
+
+    dataset = evaluations[0].dataset
+    text = comparison_report(
+        classifiers[0].checkpoint,
+        classifiers[1].checkpoint,
+        evaluations[0],
+        evaluations[1],
+        pictures=load_digits(dataset) if is_available(dataset) else None,
+    )
+    with naming(path):
+        write_atomically(path, text.encode())
+    print(path, file=sys.stderr)
