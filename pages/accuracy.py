@@ -7,6 +7,7 @@ from digitcore.data.datasets import disputed_ids
 from digitcore.evaluation.evaluation import Evaluation, summarize
 from digitcore.evaluation.metrics import brier_loss, outcomes_at
 from digitcore.models.classifier import DigitClassifier
+from digitcore.text import plain
 from pages.parts.accuracy.figures import (
     cached_class_table,
     cached_milliseconds,
@@ -23,16 +24,17 @@ _THRESHOLDS = [0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.9
 
 
 def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
-    """The figures that stand for the checkpoint."""
+    """The checkpoint's main figures."""
     summary = cached_summary(evaluation)
     checkpoint = classifier.checkpoint
     low, high = summary.interval
     st.markdown(
-        f"**{checkpoint.name}** is right on **{summary.accuracy:.2%}** of {summary.digits:,} digits of "
+        f"**{plain(checkpoint.name)}** is right on **{summary.accuracy:.2%}** of {summary.digits:,} digits of "
         f"{evaluation.dataset} (95% Wilson interval {low:.2%} to {high:.2%}): **{summary.errors} errors**."
     )
     figures = {
-        "Log loss": (f"{summary.nll:.4f}", "In nats: minus the logarithm of the label's probability, averaged."),
+        "Log loss": (f"{summary.nll:.4f}", "Minus the logarithm of the true digit's probability, "
+                     "averaged, in nats: 0 is perfect."),
         "Brier score": (f"{brier_loss(evaluation.labels, evaluation.logits):.4f}", "Squared error of the ten "
                         "probabilities, summed, averaged over digits: 0 is perfect, 2 the worst."),
         "Calibration error": (f"{summary.ece:.2%}", "Expected distance between confidence and accuracy, over 15 "
@@ -48,7 +50,7 @@ def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
 
 
 def disputed(evaluation: Evaluation) -> None:
-    """The figure without the digits whose label people did not confirm."""
+    """The accuracy without the digits whose label people did not confirm."""
     ids = disputed_ids(evaluation.dataset)
     if not ids:
         return
@@ -66,9 +68,9 @@ def disputed(evaluation: Evaluation) -> None:
 
 
 def per_digit(evaluation: Evaluation) -> None:
-    """A row a class; a row that is picked leads to its errors."""
+    """A row for each digit; a ticked row leads to its errors."""
     st.subheader("Digit by digit", anchor=False)
-    st.caption("Per cent, with 95% Wilson intervals. Click a column's head to sort; pick a row to see its errors.")
+    st.caption("In percent, with 95% Wilson intervals. Click a column header to sort; tick a row to see its errors.")
     table = cached_class_table(evaluation)
     percentages = table[["digit", "support", "errors"]].copy()
     for name in ("precision", "recall", "f1"):
@@ -91,20 +93,20 @@ def _interval(low: float, high: float) -> str:
 
 
 def calibration(evaluation: Evaluation) -> None:
-    """Whether it knows how sure it may be."""
+    """Calibration: whether its confidence matches its accuracy."""
     st.subheader("Is it as sure as it should be?", anchor=False)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.caption("Accuracy against confidence in 15 equally wide bins; on the dashed line both agree.")
+        st.caption("Accuracy against confidence in 15 bins of equal width; on the dashed line both agree.")
         st.vega_lite_chart(reliability_specification(evaluation))
     with right:
-        st.caption("How many right and wrong answers were given with which confidence.")
+        st.caption("Right and wrong answers by confidence.")
         st.vega_lite_chart(confidence_specification(evaluation))
 
 
 @st.fragment
 def coverage(evaluation: Evaluation) -> None:
-    """What is won by refusing the digits it is least sure of."""
+    """What refusing the least certain answers would gain."""
     st.subheader("When it may say “I do not know”", anchor=False)
     threshold = st.select_slider(
         "Refuse answers less sure than", _THRESHOLDS, 0.9, format_func=lambda share: f"{share:.2%}".replace(".00", ""),

@@ -1,4 +1,4 @@
-"""Which checkpoint is better, on which digits, and how sure that is."""
+"""Which checkpoint is better, on which digits, and how certain that is."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Which digits are taken for which: click a cell, see its digits, click one, see why."""
+"""Which digits are mistaken for which: click a cell to see its digits, click one to see why."""
 
 import numpy as np
 import pandas as pd
@@ -22,10 +22,10 @@ _NUMBERS = {"counts": "Counts", "row": "% of true", "column": "% of predicted"}
 
 @st.fragment
 def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
-    """One fragment, so that a click on a cell redraws no more than it has to."""
+    """One fragment, so that a click on a cell redraws nothing else."""
     left, right = st.columns([11, 10], gap="medium")
     with right:
-        _cell_pickers()  # first: the chart frames what they say
+        _cell_pickers()  # first: the chart frames the cell they name
     with left:
         _chart(evaluation)
     with right:
@@ -42,9 +42,9 @@ def _chart(evaluation: Evaluation) -> None:
             label_visibility="collapsed", format_func=_NUMBERS.__getitem__,
         )  # fmt: skip
         with st.popover("Show", icon=":material/tune:"):
-            diagonal = st.toggle("Right answers coloured too", key="diagonal", bind="query-params")
-            logarithmic = st.toggle("Logarithmic colour", key="log", bind="query-params")
-            by_confusion = st.toggle("Often confused digits side by side", key="order", bind="query-params")
+            diagonal = st.toggle("Colour correct answers too", key="diagonal", bind="query-params")
+            logarithmic = st.toggle("Logarithmic colour scale", key="log", bind="query-params")
+            by_confusion = st.toggle("Put confused digits side by side", key="order", bind="query-params")
     chart = heatmap_specification(
         evaluation,
         by_confusion=by_confusion,
@@ -61,7 +61,7 @@ def _as_cell(choice: str | None) -> str:
 
 
 def _take_selection() -> None:
-    """A click in the chart sets the pickers, which are the truth."""
+    """A click in the chart sets the pickers."""
     cells = st.session_state[_CHART]["selection"].get("cell", [])
     if cells:
         st.session_state[TRUE] = ANY if cells[0]["true"] == ALL else cells[0]["true"]
@@ -107,7 +107,5 @@ def _exports(matrix: np.ndarray, pairs: pd.DataFrame) -> None:
 
 
 st.title("Confusion matrix", anchor=False)
-st.caption(
-    "Rows: what a digit is. Columns: what it is read as. Click a cell, or a margin for all errors of a row or column."
-)
+st.caption("Rows: the true digit. Columns: the answer. Click a cell, or a margin for all errors of its row or column.")
 explore(*picked_evaluation(), picked_pictures())

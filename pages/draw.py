@@ -1,4 +1,4 @@
-"""Draw a digit: what the network says, how sure it is, and what it saw."""
+"""Draw a digit: what the network answers, how sure it is, and what it sees."""
 
 import numpy as np
 import streamlit as st
@@ -74,12 +74,12 @@ def _answer(image: DigitImage, *, strokes: int | None) -> Read | None:
 
 
 def _drawn() -> NDArray[np.uint8] | None:
-    st.caption("Any size, anywhere.")  # and room for the canvas's own toolbar, which appears above it
+    st.caption("Draw at any size, anywhere.")  # and room for the canvas's own toolbar, which appears above it
     return drawing_canvas(brush=st.session_state.get("brush", DEFAULT_BRUSH))
 
 
 def _tools() -> None:
-    """Below the answer on a phone, which the eye wants first."""
+    """Brush and sample digits; on a phone below the answer, which should come first."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.slider(
             "Brush width", 6, 48, DEFAULT_BRUSH, key="brush", format="%d px", width=SIDE - 160, persist_state="session"

@@ -1,4 +1,4 @@
-"""The digits that a checkpoint gets wrong: look, filter, pick one, keep what was found."""
+"""The digits that a checkpoint gets wrong: filter them, look at one, star it and take notes."""
 
 import io
 import zipfile
@@ -14,6 +14,7 @@ from digitcore.models.classifier import DigitClassifier
 from digitcore.serving.annotations import Annotation
 from pages.shared.digit_gallery import digit_gallery
 from pages.shared.digit_panel import digit_panel
+from pages.shared.error_box import show_error
 from pages.shared.evaluations import cached_digit_table
 from pages.shared.pickers import picked_evaluation, picked_pictures
 from pages.shared.resources import annotations
@@ -95,7 +96,7 @@ def _annotations(dataset: str) -> dict[int, Annotation]:
     try:
         return annotations().all_of(dataset)
     except AnnotationError as error:
-        st.error(str(error), icon=":material/error:")
+        show_error(error)
         return {}
 
 

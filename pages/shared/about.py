@@ -1,4 +1,4 @@
-"""What there is to know about one checkpoint, over whatever page is open."""
+"""The model card of a checkpoint, in a dialog over any page."""
 
 import streamlit as st
 

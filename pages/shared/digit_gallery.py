@@ -23,7 +23,7 @@ def answers_gallery(
     rows: pd.DataFrame, answers: list[str], dataset: str, pictures: DigitSet | None, *, key: str
 ) -> None:
     """The same for rows with `id`, `true` and several answers, in these columns."""
-    st.caption(_count(rows, pictures) + ("" if rows.empty else " Under each: its label → the answers."))
+    st.caption(_count(rows, pictures) + ("" if rows.empty else " Below each: true digit → answers."))
     _tiles_or_table(rows, ["id", "true", *answers], _answers_tile, dataset, pictures, key=key)
 
 
@@ -56,7 +56,9 @@ def _count(rows: pd.DataFrame, pictures: DigitSet | None) -> str:
     words = f"{len(rows):,} digits" if len(rows) > 1 else "1 digit"
     if len(rows) > MOST_TILES:
         words += f", the first {MOST_TILES} shown"
-    return words + ("." if pictures is None else ". Arrow keys walk from one to the next; a dashed frame: disputed.")
+    return words + (
+        "." if pictures is None else ". Arrow keys move from one to the next; dashed frame: disputed label."
+    )
 
 
 def _tile(digit: int, true: int, predicted: int, confidence: float, *, disputed: bool) -> Tile:

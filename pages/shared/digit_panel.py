@@ -1,4 +1,4 @@
-"""One digit of a set in depth: what each checkpoint says of it, what it looks like to the network, what people said."""
+"""One digit of a set in detail: the answers of all checkpoints, the most similar digits, and its star and note."""
 
 import numpy as np
 import streamlit as st
@@ -23,12 +23,12 @@ _MOST_SIMILAR = 5
 
 
 def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
-    """Everything about the digit whose id is picked, or how to pick one."""
+    """All about the digit whose id is picked, or how to pick one."""
     rows = np.flatnonzero(evaluation.ids == st.session_state.get(DIGIT))
     if len(rows) == 0:
         wanted = st.session_state.get(DIGIT)
         st.caption(
-            "Pick a digit to see what the network makes of it."
+            "Pick a digit to see how the network reads it."
             if wanted is None
             else f"There is no digit {wanted} in {evaluation.dataset}."
         )
@@ -68,12 +68,12 @@ def _other_checkpoints(classifier: DigitClassifier, pictures: DigitSet, row: int
     lines = [
         f"{plain(opinion.checkpoint)}: **{opinion.digit}**, {percent(opinion.confidence)} sure" for opinion in opinions
     ]
-    st.caption("What other checkpoints say")
+    st.caption("Answers of other checkpoints")
     st.markdown("  \n".join(lines))
 
 
 def _annotate(dataset: str, digit: int) -> None:
-    """Star and note; kept at once, for everybody."""
+    """Star and note; saved at once, for everybody."""
     store = annotations()
     known = store.all_of(dataset).get(digit, Annotation())
     starred = st.toggle("Star", known.starred, key=f"star-{dataset}-{digit}")

@@ -1,4 +1,4 @@
-"""Many digits at a glance: crisp, clickable, walked with the arrow keys."""
+"""A gallery of many digits: click one, or move with the arrow keys."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

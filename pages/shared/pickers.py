@@ -27,7 +27,7 @@ def checkpoint_picker() -> None:
         st.selectbox("Checkpoint", list(usable), index=start, key=CHECKPOINT, bind="query-params")
         _describe(usable[st.session_state[CHECKPOINT]])
     else:
-        st.warning(f"No usable checkpoint in {checkpoint_library().directory}.", icon=":material/warning:")
+        st.warning(f"No usable checkpoint in {plain(str(checkpoint_library().directory))}.", icon=":material/warning:")
     unusable = [entry for entry in entries if isinstance(entry, UnusableCheckpoint)]
     if unusable:
         with st.expander(f"{len(unusable)} unusable", icon=":material/warning:"):
@@ -74,8 +74,8 @@ def picked_pictures() -> DigitSet | None:
         st.info("The pictures of these digits are not on this machine.", icon=":material/image_not_supported:")
     elif digits is None:
         st.info(
-            "The pictures of MNIST are not on this machine; every figure is there all the same. "
-            "The download takes 12 MB and is verified.",
+            "The MNIST pictures are not on this machine. All figures are shown without them. "
+            "The download is 12 MB and is verified.",
             icon=":material/image_not_supported:",
         )
         if st.button("Download MNIST", icon=":material/download:", key="download-mnist"):
@@ -91,14 +91,14 @@ def _download() -> None:
 
 
 def warn_of_training(classifiers: Iterable[DigitClassifier]) -> None:
-    """Names those of these checkpoints that have seen the picked digits in training, and those that do not say."""
+    """Warns of checkpoints that were trained on the picked digits, and names those whose training is not recorded."""
     trained_on = {classifier.checkpoint.name: classifier.checkpoint.metadata.trained_on for classifier in classifiers}
     seen = [name for name, datasets in trained_on.items() if picked_dataset() in datasets]
     silent = [name for name, datasets in trained_on.items() if not datasets]
     if seen:
         st.warning(f"Trained on these digits: {plain(', '.join(seen))}. Figures on them say little.")
     if silent:
-        st.caption(f":material/info: What it was trained on is not said by: {plain(', '.join(silent))}.")
+        st.caption(f":material/info: Not recorded which digits these were trained on: {plain(', '.join(silent))}.")
 
 
 def _describe(entry: UsableCheckpoint) -> None:

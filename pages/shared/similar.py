@@ -26,7 +26,7 @@ def similar_row(
     rows, _ = nearest_rows(classifier, image, reference_features=features, count=count + 1)
     if exclude is not None and exclude[0] == reference.name:
         rows = rows[reference.ids[rows] != exclude[1]]
-    st.caption(f"To this network most similar, among {len(reference):,} digits of {reference.name}, with their labels")
+    st.caption(f"Most similar to this network, among {len(reference):,} digits of {reference.name}, with their labels")
     pictures_row((reference.images[row], str(reference.labels[row])) for row in rows[:count])
 
 

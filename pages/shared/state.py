@@ -24,7 +24,7 @@ def keep_picture(source: str, last: Picture) -> None:
 
 
 ANY = "any"
-"""The choice of a filter that lets everything through."""
+"""The choice of a filter that excludes nothing."""
 CHECKPOINT, DATASET, TRUE, PREDICTED, DIGIT = "checkpoint", "dataset", "true", "predicted", "digit"
 """Names in the session state and in the address, the same on every page."""
 
@@ -55,7 +55,7 @@ VIEW, A, B, CHOSEN, OUTCOME = "view", "a", "b", "chosen", "outcome"
 LEADERBOARD, PAIR, SEVERAL = "Leaderboard", "A against B", "Several"
 """Its views."""
 NEED_TWO = "There is only one checkpoint: train another, or add one in the leaderboard."
-"""What they say where there is nothing to compare."""
+"""Their message where there is nothing to compare."""
 SAYS_A, SAYS_B, EITHER = "says-a", "says-b", "either"
 """Filters of `PAIR`: A's answer, B's answer, the answer of either."""
 

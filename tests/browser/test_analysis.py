@@ -67,8 +67,8 @@ def test_from_a_cell_to_its_digit_to_the_canvas(page: Page, server: str, evaluat
     expect(page.get_by_text(f"Digit {digit} of {DATASET}")).to_be_visible()
     expect(page.get_by_test_id("answer")).to_have_text(str(predicted))
     expect(page.get_by_test_id("confidence")).to_contain_text(f"it is a {true}")
-    expect(page.get_by_text("To this network most similar")).to_be_visible()
-    expect(page.get_by_text("What other checkpoints say")).to_be_visible()
+    expect(page.get_by_text("Most similar to this network")).to_be_visible()
+    expect(page.get_by_text("Answers of other checkpoints")).to_be_visible()
     page.wait_for_url(re.compile(f"digit={digit}"))
 
     other = page.context.new_page()

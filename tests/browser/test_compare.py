@@ -91,7 +91,7 @@ def test_the_verdict_and_its_tiles_lead_to_their_digits(
     page.wait_for_url(re.compile("outcome=neither"))
     tiles(page).first.click()
     expect(page.get_by_text(re.compile(r"Digit \d+ of"))).to_be_visible()
-    expect(page.get_by_text("What other checkpoints say")).to_be_visible()
+    expect(page.get_by_text("Answers of other checkpoints")).to_be_visible()
 
 
 def test_a_cell_of_the_answers_shows_its_digits_and_has_an_address(
@@ -135,7 +135,7 @@ def test_the_leaderboard_lists_all_and_what_cannot_be_used(
     expect(board).to_be_visible()
     names = [line.split(",")[0] for line in leaderboard_csv(page).splitlines()[1:]]
     assert names == sorted(evaluations, key=lambda name: (evaluations[name].errors, summarize(evaluations[name]).nll))
-    problems = page.get_by_test_id("stMain").get_by_text("5 that cannot be used")
+    problems = page.get_by_test_id("stMain").get_by_text("5 files cannot be used")
     problems.click()
     for name, reason in {
         "truncated.safetensors": "no readable safetensors file",
@@ -211,7 +211,7 @@ def test_an_uploaded_checkpoint_stands_in_the_leaderboard(
     page.get_by_text("Add your own").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "uploaded.safetensors")
     page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.get_by_text("uploaded stands in the leaderboard")).to_be_visible()
+    expect(page.get_by_text("uploaded is now in the leaderboard")).to_be_visible()
     assert (folder / "uploaded.safetensors").is_file()
     page.get_by_role("textbox", name="Filter").fill("uploa")
     page.get_by_role("textbox", name="Filter").press("Enter")

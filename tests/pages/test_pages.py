@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 import digitcore
 from digitcore.data.datasets import DigitSet, disputed_ids
@@ -189,6 +190,39 @@ def test_names_in_the_address_that_nobody_has(visit: Visit) -> None:
     elsewhere = visit("accuracy", checkpoint="nosuch", dataset="nosuch")
     assert is_fine(elsewhere)
     assert elsewhere.sidebar.selectbox(key="checkpoint").value == "world"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_name_that_would_be_markup_is_shown_literally(
+    visit: Visit, weights_folder: Path, save_random: Callable[..., Path], name: str
+) -> None:
+    markup = "x *y* <img src=q> [c](d) $e$"
+    save_random(weights_folder / "plain-name.safetensors", seed=1)
+    save_random(weights_folder / f"{markup}.safetensors", trained_on=("mnist-train",))
+    app = visit(name, checkpoint=markup, dataset="uci-digits", view="A against B")
+    assert is_fine(app)
+    assert app.sidebar.selectbox(key="checkpoint").value == markup
+    for piece in ("*y*", "<img src=q>", "[c](d)", " $e$"):
+        assert piece not in texts(app), piece
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("a_b*c*.png cannot be read", r"a_b\*c\*.png cannot be read"),
+        ("run `digitcore train compact`, or [x](y).", r"run `digitcore train compact`, or \[x\](y)."),
+    ],
+)
+def test_errors_name_files_literally_and_commands_as_code(message: str, shown: str) -> None:
+    def page(message: str) -> None:
+        from digitcore.errors import CheckpointError
+        from pages.shared.error_box import error_box
+
+        with error_box():
+            raise CheckpointError(message)
+
+    app = AppTest.from_function(page, kwargs={"message": message}).run(timeout=60)
+    assert [error.value for error in app.error] == [shown]
 
 
 @pytest.mark.parametrize("name", PAGES)

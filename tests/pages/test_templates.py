@@ -8,6 +8,7 @@ import pytest
 from digitcore.imaging.shape import Gauge, Reading
 from pages.shared.pictures import inline_picture
 from pages.shared.templates import render
+from tests.paths import ROOT
 
 MARKUP = "<img src=x onerror=\"alert(1)\"> & 'b' </span>"
 ESCAPED = "&lt;img src=x onerror=&#34;alert(1)&#34;&gt; &amp; &#39;b&#39; &lt;/span&gt;"
@@ -30,6 +31,12 @@ VALUES: dict[str, dict[str, object]] = {
     "gauges.html": {"readings": [Reading(gauge=GAUGE, value=1.0, percentile=20.0)]},
     "votes.html": {"rows": [{"checkpoint": MARKUP, **VOTE}, {"checkpoint": MARKUP, **VOTE, "picked": False}]},
 }  # fmt: skip
+
+
+def test_every_template_is_tried() -> None:
+    folder = ROOT / "pages" / "templates"
+    parts = {"picture.html", "interval.svg"}  # macros; numbers alone
+    assert {path.name for path in folder.iterdir()} == VALUES.keys() | parts
 
 
 @pytest.mark.parametrize("template", VALUES)

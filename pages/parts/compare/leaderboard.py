@@ -1,4 +1,4 @@
-"""All checkpoints in order, what they cost, and how to bring one's own."""
+"""The leaderboard: all checkpoints in order, what they cost, and how to add your own."""
 
 import base64
 from collections.abc import Callable
@@ -34,8 +34,9 @@ _TICKED, _FAILURES, _UPLOADS, _ADDED = "ticked-checkpoints", "failed-evaluations
 _BAR_WIDTH, _BAR_HEIGHT = 120, 30
 _FIND_OUT = "find out"
 _INPUT_HELP = (
-    "normalised: less 0.1307, by 0.3081; unit: 0 to 1; bytes: 0 to 255. Found out: as the file declares, else what "
-    "makes the fewest errors on validation digits. Ink is bright on black, or dark on white."
+    "Which pixels the network expects. normalised: (pixel - 0.1307) / 0.3081; unit: 0 to 1; bytes: 0 to 255; "
+    "find out: as the file declares, else whatever makes the fewest errors on validation digits. "
+    "Ink is bright on black, or dark on white."
 )
 
 
@@ -61,7 +62,7 @@ def leaderboard_view() -> None:
 
 
 def _words(standing: Standing) -> str:
-    """What the filter looks at, in lower case."""
+    """What the filter searches, in lower case."""
     metadata = standing.entry.metadata
     return f"{standing.entry.name} {metadata.recipe.get('name', '')} {metadata.architecture}".lower()
 
@@ -81,7 +82,7 @@ def _evaluate_missing(standings: list[Standing], dataset: str) -> None:
         st.caption(f"{words} figures missing.", width="content")
         begin = st.button("Evaluate", icon=":material/play_arrow:")
         if begin:
-            st.button("Stop", icon=":material/stop:", help="What is done is kept.")
+            st.button("Stop", icon=":material/stop:", help="Finished evaluations are kept.")
     if not begin:
         return
     bar = st.progress(0.0)
@@ -98,7 +99,7 @@ def _is_known(standing: Standing, name: str, dataset: str) -> bool:
 
 
 def _evaluate(checkpoint: str, dataset: str, progress: Callable[[float], None]) -> bool:
-    """Whether it could be done; else the reason is kept for the next run of the page."""
+    """Evaluates a checkpoint; False where that failed, and the page then shows why."""
     try:
         classifier = named_classifier(checkpoint)
         load_or_evaluate(classifier, dataset, progress=progress)
@@ -115,7 +116,7 @@ def _show_news() -> None:
         st.error(plain(failure), icon=":material/error:")
     added = st.session_state.pop(_ADDED, None)
     if added is not None:
-        st.success(f"{plain(added)} stands in the leaderboard.", icon=":material/check:")
+        st.success(f"{plain(added)} is now in the leaderboard.", icon=":material/check:")
 
 
 def _table(standings: list[Standing], dataset: str) -> None:
@@ -163,7 +164,7 @@ def _pick(name: str) -> None:
 
 
 def _figures(standings: list[Standing]) -> pd.DataFrame:
-    """One row a checkpoint; shares in per cent."""
+    """One row for each checkpoint; shares as percentages."""
     rows = []
     for standing in standings:
         entry, summary, metadata = standing.entry, standing.summary, standing.entry.metadata
@@ -197,7 +198,9 @@ def _columns() -> dict[str, ColumnConfig]:
         "checkpoint": st.column_config.TextColumn(pinned=True),
         "errors": number(format="%,d", width="small"),
         "bar": st.column_config.ImageColumn(
-            "95% interval", help="Of the share of errors, on a logarithmic scale: further right is better.", width=150
+            "95% interval",
+            help="Interval of the accuracy, on a logarithmic scale of the share of errors: further right is better.",
+            width=150,
         ),
         "accuracy": number("accuracy, %", format="%.2f"),
         "low": number("accuracy from", format="%.2f", width="small"),
@@ -205,10 +208,12 @@ def _columns() -> dict[str, ColumnConfig]:
         "log loss": number(format="%.4f"),
         "calibration error": number("calibration error, %", format="%.2f", help="Over 15 equally wide bins."),
         "pen-digits": number("pen digits, %", format="%.2f", help="2,498 digits drawn by ten people."),
-        "uci-digits": number("UCI digits, %", format="%.2f", help="1,797 digits of other writers, 8x8 pixels."),
+        "uci-digits": number("UCI digits, %", format="%.2f", help="1,797 digits of other writers, 8 × 8 pixels."),
         "parameters": number(format="%,d"),
         "kB": number(format="%,.0f", width="small"),
-        "milliseconds": number("ms", format="%.2f", width="small", help="One digit on one core of this machine."),
+        "milliseconds": number(
+            "ms", format="%.2f", width="small", help="Milliseconds for one digit on one core of this machine."
+        ),
     }
 
 
@@ -243,7 +248,9 @@ def _bar(summary: Summary, place: Callable[[float], float]) -> str:
 def _unusable() -> None:
     problems = [entry for entry in checkpoint_library().entries() if isinstance(entry, UnusableCheckpoint)]
     if problems:
-        with st.expander(f"{len(problems)} that cannot be used", icon=":material/warning:"):
+        with st.expander(
+            f"{len(problems)} {'files' if len(problems) > 1 else 'file'} cannot be used", icon=":material/warning:"
+        ):
             for entry in problems:
                 st.markdown(f"**{plain(entry.path.name)}**: {plain(entry.problem)}")
 
@@ -266,7 +273,9 @@ def _cost(standings: list[Standing]) -> None:
         cost_specification(table, cost=cost, title=_COSTS[cost], selected=st.session_state.get(CHECKPOINT)),
         key="cost-chart", on_select=_take_selection
     )  # fmt: skip
-    st.caption("A click picks the checkpoint for every page. Dashed: no other is both better and cheaper.")
+    st.caption(
+        "Click a point to pick that checkpoint on every page. Dashed line: no other one is both better and cheaper."
+    )
 
 
 def _cost_row(standing: Standing, summary: Summary) -> dict[str, object]:

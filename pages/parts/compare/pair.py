@@ -57,7 +57,7 @@ def pair_view() -> None:
 
 
 def _pick_two(names: list[str]) -> tuple[str | None, str | None]:
-    """What is picked; both always stand in the address, so that it means the same pair everywhere.
+    """The two picked names; both are always in the address, so that it means the same pair everywhere.
 
     The pickers are not bound to the address, since that would leave out what equals a default, and defaults vary.
     """
@@ -124,8 +124,8 @@ def _headline(comparison: Comparison) -> None:
             "The test decides; at the edge the interval may say otherwise.",
         ),
         "Chance alone": (f"p = {comparison.mid_p:.2g}", "Exact McNemar test, two-sided mid-p: how often two equally "
-                         "good checkpoints would differ as much on these digits. Below 0.05, one is called better."),
-        "Same answer": (f"{comparison.agreement / comparison.digits:.2%}", "Digits to which both answer alike."),
+                         "good checkpoints would differ this much on these digits. Below 0.05, one is called better."),
+        "Same answer": (f"{comparison.agreement / comparison.digits:.2%}", "Share of digits that both answer alike."),
     }  # fmt: skip
     metric_row(figures)
 
@@ -195,7 +195,7 @@ def _charts(pair: Pair) -> None:
         st.caption("Errors that B makes more often (+, orange) or less often (-, blue) than A.")
     else:
         st.vega_lite_chart(per_digit_specification(pair))
-        st.caption("A diamond: told apart on this digit, after Holm's correction for ten digits.")
+        st.caption("Diamond: a significant difference on this digit, after Holm's correction for ten digits.")
         _per_digit_table(cached_per_digit(pair))
 
 
@@ -215,7 +215,7 @@ def _per_digit_table(table: pd.DataFrame) -> None:
 
 
 def _take_answers() -> None:
-    """A click in the answers sets the pickers, which are the truth."""
+    """A click in the answers sets the pickers."""
     for cell in st.session_state[f"{_HEATMAP}-answers"]["selection"].get("cell", [])[:1]:
         a, b = (ANY if cell[name] == ALL else cell[name] for name in ("true", "predicted"))
         st.session_state.update(

@@ -1,4 +1,4 @@
-"""More than two checkpoints: which can be told apart, where they fail together, and what their average says."""
+"""Several checkpoints: which differ significantly, which digits all get wrong, and how their average does."""
 
 from collections.abc import Sequence
 
@@ -106,7 +106,7 @@ def _average(evaluations: Sequence[Evaluation]) -> None:
             "calibration error, %": st.column_config.NumberColumn(format="%.2f"),
         },
     )  # fmt: skip
-    note = "The mean of the members' probabilities."
+    note = "Mean of the members' probabilities."
     if average.dataset == "mnist-test":
         note += " Members picked by these figures flatter them: pick on mnist-validation."
     st.caption(note)
@@ -137,7 +137,7 @@ def _common_errors(evaluations: Sequence[Evaluation]) -> None:
     left, side = st.columns([11, 10], gap="large")
     with left:
         answers_gallery(rows[groups[group]], names, evaluations[0].dataset, pictures, key="common-gallery")
-        st.caption("Answers stand in the order of the checkpoints above.")
+        st.caption("Answers are in the order of the checkpoints above.")
     with side:
         digit_panel(named_classifier(evaluations[0].checkpoint), evaluations[0], pictures)
 

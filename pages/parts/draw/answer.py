@@ -29,7 +29,7 @@ def answer_panel(prediction: Prediction, *, checkpoint: str, strokes: int | None
 
 def number_panel(reading: NumberReading, *, checkpoint: str, strokes: int | None) -> None:
     """Several digits, large, where they stand in the picture, and each of them."""
-    caption = "each read on its own"
+    caption = "each digit read separately"
     alt = f"the picture with {len(reading.digits)} digits framed"
     show_template(
         "number.html",

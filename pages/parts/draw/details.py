@@ -1,4 +1,4 @@
-"""A closer look at one answer: the visitor picks what at, and only that is computed with each stroke."""
+"""A closer look at one answer; only the detail that is picked is computed with each stroke."""
 
 from collections.abc import Callable
 

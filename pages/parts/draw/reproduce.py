@@ -1,4 +1,4 @@
-"""The same prediction elsewhere: the very picture to download, and what to type where it lies."""
+"""The same prediction elsewhere: the picture to download, and the commands to run beside it."""
 
 import io
 from pathlib import PurePath
@@ -32,7 +32,7 @@ def _reproduce(image: DigitImage, *, answer: str, confidence: float, number: boo
     file = _file(image, stem="number" if number else "digit")
     st.download_button(file.name, file.data, file.name, icon=":material/download:", on_click="ignore")
     st.caption(
-        f"The picture that was read. On it **{plain(checkpoint.name)}**, SHA-256 `{checkpoint.digest}`, "
+        f"This is the picture that was read. For it **{plain(checkpoint.name)}** (SHA-256 `{checkpoint.digest}`) "
         f"answers {answer} with a confidence of {confidence:.6f}:"
     )
     st.code(
@@ -40,7 +40,7 @@ def _reproduce(image: DigitImage, *, answer: str, confidence: float, number: boo
         "sh",
         wrap_lines=True,
     )
-    st.caption("With the picture in this project's folder:")
+    st.caption("With the picture in the folder of this project:")
     st.code(command_line(checkpoint, file=file.name, number=number), "sh", wrap_lines=True)
     st.code(python_code(checkpoint, file=file.name, number=number), "python")
 

@@ -1,4 +1,4 @@
-"""The X-ray: how the picture came to be the network's input, what each stage is worth, and how it lies in MNIST."""
+"""The X-ray: the stages of preprocessing, what each contributes, and how the result compares with MNIST."""
 
 import streamlit as st
 
@@ -17,7 +17,7 @@ _STAGE_SIDE = 140  # pixels
 
 
 def xray_panel(digit: ReadDigit) -> None:
-    """The stages, the answers without them, and the gauges with at most one hint."""
+    """The stages, the answers without each of them, and measures of the digit with at most one hint."""
     prediction = digit.prediction
     _stages(prediction.preprocessed)
     st.caption("With a stage left out")
@@ -40,7 +40,7 @@ def _stages(preprocessed: Preprocessed) -> None:
         "1. the ink": preprocessed.ink,
         "2. cropped": preprocessed.cropped,
         "3. fitted to 20 pixels": preprocessed.fitted,
-        "4. its mass centred": preprocessed.model_input,
+        "4. centred by mass": preprocessed.model_input,
     }
     pictures = [inline_picture(pixels, longest=_STAGE_SIDE, caption=caption) for caption, pixels in stages.items()]
     show_template("stages.html", stages=pictures)
@@ -60,6 +60,6 @@ def _gauges(prediction: Prediction) -> None:
 def _placed(preprocessed: Preprocessed) -> str:
     place = placement(preprocessed)
     return (
-        f"Size and place no longer count: on the picture it took {place.size:.0%} of the longer side, "
-        f"its middle {place.across:.0%} from the left and {place.down:.0%} from the top."
+        f"Size and position no longer matter: in the picture, the digit took up {place.size:.0%} of the longer side, "
+        f"with its middle {place.across:.0%} from the left and {place.down:.0%} from the top."
     )

@@ -1,4 +1,4 @@
-"""What every checkpoint says about one picture, a compact row each; who disagrees stands out."""
+"""What every checkpoint answers for one picture, a row for each; those that disagree stand out."""
 
 import streamlit as st
 
@@ -15,7 +15,7 @@ _MOST = 12  # rows without being asked: the best, for a folder may hold hundreds
 
 
 def opinions_panel(digit: ReadDigit) -> None:
-    """A row for each checkpoint, the best on the picked digits first; who does not say what most say stands out."""
+    """A row for each checkpoint, the best first; those that disagree with the majority stand out."""
     everybody = standings(picked_dataset())
     picked = picked_classifier().checkpoint.name
     rows = everybody
@@ -33,7 +33,11 @@ def opinions_panel(digit: ReadDigit) -> None:
     )
     st.caption(f"Fewest errors on {picked_dataset()} first.")
     if len(everybody) > _MOST:
-        st.toggle(f"All {len(everybody)}", key="all-checkpoints", help="Hundreds take a moment with each stroke.")
+        st.toggle(
+            f"All {len(everybody)}",
+            key="all-checkpoints",
+            help="With hundreds of checkpoints each stroke takes a moment.",
+        )
 
 
 def _in_words(opinions: list[Opinion], most: int) -> str:

@@ -1,4 +1,4 @@
-"""Why: what each stroke carried, where the network looked, and what another digit would have needed."""
+"""Why: what each stroke contributes, where the network looked, and what would make it another digit."""
 
 import json
 from typing import Any
@@ -25,11 +25,11 @@ _SHOWN = 84  # pixels, the longer side of their pictures
 
 
 def why_panel(digit: ReadDigit) -> None:
-    """Everything that speaks for the answer, and against it."""
+    """What speaks for the answer, and against it."""
     classifier, prediction = picked_classifier(), digit.prediction
     if st.session_state["source"] == "Draw":
         _strokes(classifier, digit)
-    _looked(classifier, prediction)
+    _attributions(classifier, prediction)
     if has_gradients(classifier):
         _why_not(classifier, prediction)
 
@@ -38,7 +38,7 @@ def _strokes(classifier: DigitClassifier, digit: ReadDigit) -> None:
     objects = current_drawing().objects
     layers = _layers(digit, objects[:_MOST_OBJECTS], pieces=1)
     if len(objects) > _MOST_OBJECTS or len(layers) > _MOST_STROKES:
-        st.caption(f"More than {_MOST_STROKES} strokes: what each carried is not looked at.")
+        st.caption(f"More than {_MOST_STROKES} strokes: what each contributes is not shown.")
         return
     alone = len(layers) == 1
     if alone:
@@ -46,9 +46,11 @@ def _strokes(classifier: DigitClassifier, digit: ReadDigit) -> None:
     if len(layers) < 2:
         return
     without = without_each(classifier, layers)
-    st.caption(f"What each {'part of the stroke' if alone else 'stroke'} carries: the answer without the orange")
+    st.caption(
+        f"What each {'part of the stroke' if alone else 'stroke'} contributes: the answer without the orange part"
+    )
     pictures_row(
-        ((_left_out(layers, i), _carried(answer, digit.prediction)) for i, answer in enumerate(without)),
+        ((_left_out(layers, i), _answer_without(answer, digit.prediction)) for i, answer in enumerate(without)),
         longest=_SHOWN,
         name="strokes",
     )
@@ -76,11 +78,11 @@ def _left_out(layers: list[NDArray[np.uint8]], i: int) -> NDArray[np.uint8]:
     return overlay(drawing, -layers[i][::step, ::step].astype(np.float32))
 
 
-def _carried(without: Prediction | None, prediction: Prediction) -> str:
+def _answer_without(without: Prediction | None, prediction: Prediction) -> str:
     return "nothing left" if without is None else other_answer(without.digit, without.confidence, prediction)
 
 
-def _looked(classifier: DigitClassifier, prediction: Prediction) -> None:
+def _attributions(classifier: DigitClassifier, prediction: Prediction) -> None:
     digit = prediction.digit
     maps = attribution_maps(classifier, prediction.model_input, digit)
     st.caption(f"Where the network looked: blue speaks for {digit}, orange against it")
@@ -88,7 +90,7 @@ def _looked(classifier: DigitClassifier, prediction: Prediction) -> None:
         ((overlay(prediction.model_input, values), words) for words, values in maps.items()), longest=112, name="maps"
     )
     if not has_gradients(classifier):
-        st.caption("An ONNX file gives no gradients, so occlusion is all that there is.")
+        st.caption("An ONNX file gives no gradients, so only occlusion is shown.")
 
 
 def _why_not(classifier: DigitClassifier, prediction: Prediction) -> None:
