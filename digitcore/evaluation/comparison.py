@@ -1,7 +1,7 @@
-"""Two evaluations of the same digits -> who is better, on which digits, and how sure that is.
+"""Statistical comparison of checkpoints on the same digits.
 
-Every digit is seen by both checkpoints, so the answers are paired: what counts are the digits that only one of the two
-gets right. Differences are B less A in accuracy: positive where B is better.
+Every checkpoint reads every digit, so the answers are paired: only the digits that exactly one of two checkpoints gets
+right count. Differences in accuracy are B minus A: positive where B is better.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 SIGNIFICANCE_LEVEL = 0.05
-"""One checkpoint is called better where chance alone would do as much less often than this."""
+"""A checkpoint is called better where its p value is below this level."""
 
 Outcome = Literal["both right", "only A", "only B", "neither"]
 OUTCOMES: tuple[Outcome, ...] = ("both right", "only A", "only B", "neither")
@@ -60,17 +60,17 @@ class Comparison:
     only_b: int
     neither: int
     alike_wrong: int
-    """Of `neither`: digits to which both give the same wrong answer."""
+    """Digits among `neither` with the same wrong answer from both."""
     agreement: int
-    """Digits to which both give the same answer, right or wrong."""
+    """Digits with the same answer from both, right or wrong."""
     difference: float
-    """Accuracy of B less that of A, in [-1, 1]."""
+    """Accuracy of B minus that of A, in [-1, 1]."""
     interval: tuple[float, float]
-    """95 % interval of the difference, see `paired_interval`."""
+    """95% interval of the difference, see `paired_interval`."""
     mid_p: float
     """See `mcnemar_mid_p`."""
     verdict: str
-    """Who is better, in words, or that these digits cannot tell."""
+    """Which one is better, in words, or that these digits cannot tell."""
 
     @property
     def errors_a(self) -> int:
@@ -84,19 +84,19 @@ class Comparison:
 
     @property
     def better(self) -> str | None:
-        """Name of the better one; None where these digits cannot tell."""
+        """Name of the better checkpoint; None where these digits cannot tell."""
         if self.mid_p >= SIGNIFICANCE_LEVEL:
             return None
         return self.a if self.only_a > self.only_b else self.b
 
 
 def compare(a: Evaluation, b: Evaluation) -> Comparison:
-    """Checkpoint A against checkpoint B.
+    """Compares checkpoint A with checkpoint B.
 
     Raises:
         ValueError: the evaluations are not of the same digits.
     """
-    right_a, right_b = _right([a, b])
+    right_a, right_b = _correctness([a, b])
     paired = _compare_answers(right_a, right_b)
     same_answer = a.predictions == b.predictions
     return Comparison(
@@ -123,10 +123,10 @@ def outcomes(a: Evaluation, b: Evaluation) -> NDArray[np.str_]:
     Raises:
         ValueError: the evaluations are not of the same digits.
     """
-    right_a, right_b = _right([a, b])
+    right_a, right_b = _correctness([a, b])
     names = np.array(OUTCOMES)
-    found: NDArray[np.str_] = names[2 * ~right_a + ~right_b]
-    return found
+    outcome_names: NDArray[np.str_] = names[2 * ~right_a + ~right_b]
+    return outcome_names
 
 
 def answer_matrix(a: Evaluation, b: Evaluation) -> NDArray[np.int64]:
@@ -141,11 +141,13 @@ def answer_matrix(a: Evaluation, b: Evaluation) -> NDArray[np.int64]:
 
 
 def mcnemar_mid_p(only_a: int, only_b: int) -> float:
-    """Two-sided mid-p value of the exact McNemar test: how often chance alone would do this or worse, in (0, 1].
+    """Two-sided mid-p value of the exact McNemar test, in (0, 1].
 
-    only_a, only_b: the digits that only one of the two gets right. Of two equally good checkpoints each is as likely
-    as the other to be right on such a digit, so their number follows a binomial distribution; of the outcome that was
-    seen, half its probability counts.
+    only_a, only_b: numbers of digits that only A or only B gets right. Where both are equally good, only_a follows a
+    binomial distribution with probability 1/2. The mid-p value counts half the probability of the observed outcome.
+
+    >>> mcnemar_mid_p(1, 3)  # 2 * (P(0) + P(1) / 2) of 4 tosses of a coin: 2 * (1/16 + 2/16)
+    0.375
 
     Source: M. W. Fagerland, S. Lydersen, P. Laake, "The McNemar test for binary matched-pairs data: mid-p and
     asymptotic are better than exact conditional", BMC Medical Research Methodology 13:91 (2013).
@@ -155,16 +157,19 @@ def mcnemar_mid_p(only_a: int, only_b: int) -> float:
 
 
 def paired_interval(only_a: int, only_b: int, digits: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Tango's score interval of the difference (only_b - only_a) / digits between two paired shares, in [-1, 1].
+    """Tango's score interval of the difference (only_b - only_a) / digits of two paired proportions, in [-1, 1].
 
-    It holds the differences that a score test would not reject; with none of the digits differing it still has a
-    width, as it should.
+    It contains the differences that a score test would not reject, and has a width even where no digit differs.
+
+    >>> low, high = paired_interval(1, 3, 100)
+    >>> round(low, 3), round(high, 3)
+    (-0.028, 0.076)
 
     Source: T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
     design", Statistics in Medicine 17 (1998) 891-908.
     """
     critical = float(norm.ppf((1 + level) / 2))
-    seen = (only_b - only_a) / digits
+    observed = (only_b - only_a) / digits
 
     def excess(difference: float) -> float:
         return _tango_score(only_a, only_b, digits, difference) - critical
@@ -173,13 +178,13 @@ def paired_interval(only_a: int, only_b: int, digits: int, *, level: float = 0.9
         return _tango_score(only_a, only_b, digits, difference) + critical
 
     edge = 1 - 1e-12
-    low = -1.0 if excess(-edge) < 0 else float(brentq(excess, -edge, seen, xtol=1e-12))
-    high = 1.0 if shortfall(edge) > 0 else float(brentq(shortfall, seen, edge, xtol=1e-12))
+    low = -1.0 if excess(-edge) < 0 else float(brentq(excess, -edge, observed, xtol=1e-12))
+    high = 1.0 if shortfall(edge) > 0 else float(brentq(shortfall, observed, edge, xtol=1e-12))
     return low, high
 
 
 def _tango_score(only_a: int, only_b: int, digits: int, difference: float) -> float:
-    """Tango's statistic: how many standard errors the difference seen lies above this one."""
+    """Tango's statistic: how many standard errors the observed difference is above this one."""
     linear = -only_a - only_b + (2 * digits - only_b + only_a) * difference
     constant = -only_a * difference * (1 - difference)
     share_a = (np.sqrt(max(linear**2 - 8 * digits * constant, 0.0)) - linear) / (4 * digits)
@@ -192,7 +197,7 @@ def _tango_score(only_a: int, only_b: int, digits: int, difference: float) -> fl
 
 @dataclass(frozen=True)
 class OverallTest:
-    """Whether several checkpoints differ at all."""
+    """Result of a test whether several checkpoints differ at all."""
 
     statistic: float
     degrees_of_freedom: int
@@ -200,35 +205,35 @@ class OverallTest:
 
 
 def cochran_q(evaluations: Sequence[Evaluation]) -> OverallTest:
-    """Cochran's Q test of the hypothesis that all these checkpoints are equally often right; chi-squared for large N.
+    """Cochran's Q test of the hypothesis that all checkpoints are equally accurate, with the chi-squared distribution.
 
-    Of two checkpoints it is McNemar's asymptotic test without correction. Where all are right on the same digits,
+    For two checkpoints it is McNemar's asymptotic test without correction. Where all are right on the same digits,
     the statistic is 0 and p is 1.
 
     Source: W. G. Cochran, "The comparison of percentages in matched samples", Biometrika 37 (1950) 256-266.
 
     Raises:
-        ValueError: there are fewer than two, or they are not of the same digits.
+        ValueError: there are fewer than two evaluations, or they are not of the same digits.
     """
     if len(evaluations) < 2:
         raise ValueError(f"evaluations must be at least two, got {len(evaluations)}")
-    right = _right(evaluations)
+    right = _correctness(evaluations)
     count = len(evaluations)
     per_checkpoint, per_digit = right.sum(axis=1, dtype=np.int64), right.sum(axis=0, dtype=np.int64)
-    spread = count * per_digit.sum() - (per_digit**2).sum()
+    disagreement = count * per_digit.sum() - (per_digit**2).sum()
     statistic = 0.0
-    if spread > 0:
+    if disagreement > 0:
         deviations = count * (per_checkpoint**2).sum() - per_checkpoint.sum() ** 2
-        statistic = float((count - 1) * deviations / spread)
+        statistic = float((count - 1) * deviations / disagreement)
     return OverallTest(statistic, count - 1, float(chi2.sf(statistic, count - 1)))
 
 
 def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
-    """One row a pair: `a`, `b`, `digits`, `errors_a`, `errors_b`, `only_a`, `only_b`, `difference`, `low`, `high`,
+    """One row per pair: `a`, `b`, `digits`, `errors_a`, `errors_b`, `only_a`, `only_b`, `difference`, `low`, `high`,
     `mid_p`, `holm_p`, `better`, `verdict`.
 
-    `holm_p` is `mid_p` corrected for the number of pairs; `better` is the name of the better one where it lies below
-    `SIGNIFICANCE_LEVEL`, else None, and `verdict` says so in words. The interval is not corrected.
+    `holm_p` is `mid_p` corrected for the number of pairs; where it is below `SIGNIFICANCE_LEVEL`, `better` names the
+    better one, else it is None, and `verdict` says so in words. The interval is not corrected.
 
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
     (1979) 65-70.
@@ -238,7 +243,7 @@ def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    right = _right(evaluations)
+    right = _correctness(evaluations)
     names = [evaluation.checkpoint for evaluation in evaluations]
     pairs = list(combinations(range(len(evaluations)), 2))
     paired = [_compare_answers(right[i], right[j]) for i, j in pairs]
@@ -248,20 +253,20 @@ def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
     ahead = np.where(table["difference"] > 0, table["b"], table["a"]).astype(object)
     table["better"] = pd.Series(ahead, dtype=object).where(table["holm_p"] < SIGNIFICANCE_LEVEL, None)
     table["verdict"] = [
-        _verdict(names[i], names[j], each, p=p)
-        for (i, j), each, p in zip(pairs, paired, table["holm_p"].tolist(), strict=True)
+        _verdict(names[i], names[j], pair, p=p)
+        for (i, j), pair, p in zip(pairs, paired, table["holm_p"].tolist(), strict=True)
     ]
     return table
 
 
 def compare_per_digit(a: Evaluation, b: Evaluation) -> "pd.DataFrame":
-    """One row a class: `digit`, `digits`, `errors_a`, `errors_b`, `only_a`, `only_b`, `difference` (of recall) with
-    `low` and `high`, `mid_p` and `holm_p`, which is corrected for there being ten of them.
+    """One row per class: `digit`, `digits`, `errors_a`, `errors_b`, `only_a`, `only_b`, `difference` (of recall) with
+    `low` and `high`, `mid_p`, and `holm_p`, corrected for the number of classes.
 
     Raises:
         ValueError: the evaluations are not of the same digits.
     """
-    right_a, right_b = _right([a, b])
+    right_a, right_b = _correctness([a, b])
     digits = np.unique(a.labels)
     table = _paired_table(
         [_compare_answers(right_a[a.labels == digit], right_b[a.labels == digit]) for digit in digits]
@@ -271,7 +276,7 @@ def compare_per_digit(a: Evaluation, b: Evaluation) -> "pd.DataFrame":
 
 
 class _Paired(NamedTuple):
-    """Two checkpoints on the same digits."""
+    """Figures of two checkpoints on the same digits."""
 
     digits: int
     errors_a: int
@@ -302,7 +307,7 @@ def _compare_answers(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> 
 
 
 def _paired_table(rows: Sequence[_Paired]) -> "pd.DataFrame":
-    import pandas as pd  # here: a prediction should not wait for it
+    import pandas as pd  # here, since a prediction does not need it
 
     table = pd.DataFrame(rows, columns=list(_Paired._fields))
     table["holm_p"] = _holm(table["mid_p"].to_numpy(dtype=np.float64))
@@ -310,10 +315,10 @@ def _paired_table(rows: Sequence[_Paired]) -> "pd.DataFrame":
 
 
 def average_evaluations(evaluations: Sequence[Evaluation], *, name: str) -> Evaluation:
-    """What an ensemble called name would say: the mean of the members' probabilities. Its logits are their logarithms.
+    """The evaluation of an ensemble of this name: its logits are the logarithms of the members' mean probabilities.
 
     Raises:
-        ValueError: there are none, or they are not of the same digits.
+        ValueError: there are no evaluations, or they are not of the same digits.
     """
     _check_same_digits(evaluations)
     first = evaluations[0]
@@ -332,7 +337,11 @@ def average_evaluations(evaluations: Sequence[Evaluation], *, name: str) -> Eval
 
 
 def frequency(p: float) -> str:
-    """How often something of this probability happens, in words: "about once in 2,000"."""
+    """How often an event of probability p happens, in words.
+
+    >>> frequency(0.0005)
+    'about once in 2,000'
+    """
     if p > 0.5:
         return "more often than not"
     if p < 1e-6:
@@ -343,7 +352,7 @@ def frequency(p: float) -> str:
 
 
 def _verdict(a: str, b: str, paired: _Paired, *, p: float) -> str:
-    """p: `mid_p`, corrected where there are more pairs."""
+    """The result in words; p is `mid_p`, corrected where there are several pairs."""
     differing = paired.only_a + paired.only_b
     if differing == 0:
         return f"Cannot tell: both are wrong on the same digits, {paired.errors_a:,} of {paired.digits:,}"
@@ -357,15 +366,15 @@ def _verdict(a: str, b: str, paired: _Paired, *, p: float) -> str:
 
 
 def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P values (M,) corrected for there being M of them, in the same order."""
+    """Holm's correction of p values (M,), in the same order."""
     order = np.argsort(p, kind="stable")
     corrected = np.empty_like(p)
     corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
     return corrected
 
 
-def _right(evaluations: Sequence[Evaluation]) -> NDArray[np.bool_]:
-    """Whether each checkpoint is right on each digit (checkpoints, N)."""
+def _correctness(evaluations: Sequence[Evaluation]) -> NDArray[np.bool_]:
+    """Whether each checkpoint is right on each digit, (checkpoints, N)."""
     _check_same_digits(evaluations)
     return np.stack([evaluation.predictions == evaluation.labels for evaluation in evaluations])
 

@@ -1,8 +1,16 @@
-"""Labels and logits -> numbers, with intervals.
+"""Classification metrics with intervals, from labels and logits.
 
 Everywhere labels are int64 (N,) and logits float32 (N, C), N > 0. The prediction is the class with the greatest
-logit, of equal ones the smallest; confidence is its probability. Intervals are 95 % Wilson intervals unless said
-otherwise. Tables are data frames, their shares fractions in [0, 1]; a share of nothing is NaN.
+logit, the smallest class where several are equal; the confidence is its probability. Intervals are 95% Wilson
+intervals unless stated otherwise. Tables are data frames; proportions are in [0, 1], and NaN where there are no cases.
+
+The examples use four digits of three classes, the third of which is answered wrongly:
+
+>>> labels = np.array([0, 1, 1, 2])
+>>> probabilities = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.1, 0.3, 0.6]]
+>>> logits = np.log(np.array(probabilities, dtype=np.float32))
+>>> (logits.argmax(axis=1) == labels).tolist()
+[True, True, False, True]
 """
 
 from dataclasses import dataclass
@@ -41,13 +49,23 @@ CALIBRATION_BINS = 15
 
 
 def accuracy_score(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
-    """Share of digits whose most probable class is their label, in [0, 1]. labels: (N,), logits: (N, 10)."""
+    """Share of digits whose most probable class is their label, in [0, 1].
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> accuracy_score(labels, logits)
+    0.75
+    """
     _check(labels, logits)
     return float((logits.argmax(axis=1) == labels).mean())
 
 
 def wilson_interval(successes: int, trials: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Interval for a probability of which `successes` in `trials` were seen.
+    """Wilson score interval of a proportion, of which `successes` in `trials` were observed.
+
+    >>> low, high = wilson_interval(9, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.596, 0.982)
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
     """
@@ -56,7 +74,15 @@ def wilson_interval(successes: int, trials: int, *, level: float = 0.95) -> tupl
 
 
 def log_loss(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
-    """Mean of minus the natural logarithm of the probability given to the label, in nats, at least 0."""
+    """Mean negative natural logarithm of the label's probability, in nats, at least 0.
+
+    The labels of the example have the probabilities 0.8, 0.7, 0.3 and 0.6.
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> round(log_loss(labels, logits), 4), round(-float(np.mean(np.log([0.8, 0.7, 0.3, 0.6]))), 4)
+    (0.5737, 0.5737)
+    """
     _check(labels, logits)
     log_probabilities = log_softmax(logits.astype(np.float64), axis=1)
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
@@ -64,6 +90,13 @@ def log_loss(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
 
 def brier_loss(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
     """Mean squared distance between the probabilities and the one-hot label, summed over classes, in [0, 2].
+
+    A certain and wrong answer costs 2. The third digit costs (0.6 - 0)² + (0.3 - 1)² + (0.1 - 0)² = 0.86.
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> round(brier_loss(labels, logits), 4), round((0.06 + 0.14 + 0.86 + 0.26) / 4, 4)
+    (0.33, 0.33)
 
     Source: G. W. Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review (1950).
     """
@@ -75,9 +108,16 @@ def brier_loss(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
 def expected_calibration_error(
     labels: NDArray[np.int64], logits: NDArray[np.float32], *, bins: int = CALIBRATION_BINS
 ) -> float:
-    """Mean distance between confidence and accuracy over equally wide bins of confidence, weighted by count.
+    """Mean distance between confidence and accuracy over equally wide bins of confidence, weighted by count, in [0, 1].
 
-    A bin holds its upper edge, not its lower one. In [0, 1].
+    A bin includes its upper edge, not its lower one. In two bins, all four confidences are in the upper one: their mean
+    is 0.675, the accuracy 0.75.
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> round(expected_calibration_error(labels, logits, bins=2), 4)
+    0.075
+
     Source: M. P. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
     """
     _check(labels, logits)
@@ -88,13 +128,23 @@ def expected_calibration_error(
 
 
 def confidence_scores(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Confidence (N,) of each prediction."""
+    """Confidence (N,) of each prediction: the probability of the most probable class.
+
+    >>> confidence_scores(np.log(np.array([[0.8, 0.2], [0.5, 0.5]], dtype=np.float32))).round(3).tolist()
+    [0.8, 0.5]
+    """
     confidence: NDArray[np.float64] = softmax(logits.astype(np.float64), axis=1).max(axis=1)
     return confidence
 
 
 def confusion_matrix(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Counts (C, C): true classes in rows, predicted ones in columns."""
+    """Counts (C, C): true classes in rows, predicted classes in columns.
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> confusion_matrix(labels, logits).tolist()
+    [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+    """
     _check(labels, logits)
     classes = logits.shape[1]
     cells = labels * classes + logits.argmax(axis=1)
@@ -102,33 +152,46 @@ def confusion_matrix(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> 
 
 
 def class_table(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> "pd.DataFrame":
-    """One row a class: `digit`, `support`, `errors`; `precision`, `recall`, `f1`, each with `_low` and `_high`.
+    """One row per class: `digit`, `support`, `errors`; `precision`, `recall`, `f1`, each with `_low` and `_high`.
 
-    F1 is 2J / (1 + J), J = TP / (TP + FP + FN) being a share; its interval is J's, carried over.
+    F1 is 2J / (1 + J) with the proportion J = TP / (TP + FP + FN); its interval is that of J, transformed alike.
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> class_table(labels, logits)[["digit", "support", "errors", "precision", "recall"]]
+       digit  support  errors  precision  recall
+    0      0        1       0        0.5     1.0
+    1      1        2       1        1.0     0.5
+    2      2        1       0        1.0     1.0
     """
-    import pandas as pd  # here and below in the functions: a prediction should not wait for it
+    import pandas as pd  # in the functions, since a prediction does not need it
 
     matrix = confusion_matrix(labels, logits)
     right, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     table = pd.DataFrame({"digit": np.arange(len(matrix)), "support": true, "errors": true - right})
     for name, trials in (("precision", predicted), ("recall", true), ("f1", true + predicted - right)):
-        shares = np.array([_share(int(k), int(n)) for k, n in zip(right, trials, strict=True)])
+        proportions = np.array([_proportion(int(k), int(n)) for k, n in zip(right, trials, strict=True)])
         if name == "f1":
-            shares = 2 * shares / (1 + shares)
-        table[[name, f"{name}_low", f"{name}_high"]] = shares
+            proportions = 2 * proportions / (1 + proportions)
+        table[[name, f"{name}_low", f"{name}_high"]] = proportions
     return table
 
 
 def confused_pairs(matrix: NDArray[np.int64]) -> "pd.DataFrame":
-    """The cells (true, predicted) of a confusion matrix off its diagonal that are not 0, most frequent first.
+    """The non-zero cells of a confusion matrix off its diagonal, most frequent first, then smaller classes first.
 
-    `share` is of the digits with that true class, with `low` and `high`. Of equal counts the smaller classes first.
+    Columns `true`, `predicted`, `count`, and `share` of the digits of the true class, with `low` and `high`.
+
+    >>> confused_pairs(np.array([[8, 2], [5, 5]]))[["true", "predicted", "count", "share"]]
+       true  predicted  count  share
+    0     1          0      5    0.5
+    1     0          1      2    0.2
     """
     import pandas as pd
 
     support = matrix.sum(axis=1)
     rows = [
-        (true, predicted, int(matrix[true, predicted]), *_share(int(matrix[true, predicted]), int(support[true])))
+        (true, predicted, int(matrix[true, predicted]), *_proportion(int(matrix[true, predicted]), int(support[true])))
         for true, predicted in np.argwhere(matrix)
         if true != predicted
     ]
@@ -137,10 +200,12 @@ def confused_pairs(matrix: NDArray[np.int64]) -> "pd.DataFrame":
 
 
 def confusion_order(matrix: NDArray[np.int64]) -> list[int]:
-    """The classes in an order in which those that are often confused stand side by side.
+    """The classes, ordered so that those that are often confused are neighbours.
 
-    Average-linkage clustering with leaves ordered to bring neighbours together; the distance falls with the share
-    of mutual errors.
+    Average-linkage clustering with optimal leaf ordering; the distance falls with the share of mutual errors.
+
+    >>> confusion_order(np.array([[9, 0, 1], [0, 9, 0], [2, 0, 8]]))  # 0 and 2 are confused
+    [1, 2, 0]
     """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     mutual = (shares + shares.T) / 2
@@ -154,9 +219,15 @@ def confusion_order(matrix: NDArray[np.int64]) -> list[int]:
 def reliability_table(
     labels: NDArray[np.int64], logits: NDArray[np.float32], *, bins: int = CALIBRATION_BINS
 ) -> "pd.DataFrame":
-    """One row a bin of confidence that is not empty, the bins of `expected_calibration_error`.
+    """One row per non-empty bin of confidence, with the bins of `expected_calibration_error`.
 
-    Columns `lower` (open), `upper` (closed), `digits`, mean `confidence`, `accuracy` with `low` and `high`.
+    Columns `lower` (exclusive), `upper` (inclusive), `digits`, mean `confidence`, `accuracy` with `low` and `high`.
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> reliability_table(labels, logits, bins=2)[["lower", "upper", "digits", "confidence", "accuracy"]].round(3)
+       lower  upper  digits  confidence  accuracy
+    0    0.5    1.0       4       0.675      0.75
     """
     import pandas as pd
 
@@ -166,16 +237,24 @@ def reliability_table(
     rows = []
     for i in np.unique(bin_of):
         inside = bin_of == i
-        accuracy, low, high = _share(int(right[inside].sum()), int(inside.sum()))
+        accuracy, low, high = _proportion(int(right[inside].sum()), int(inside.sum()))
         rows.append((i / bins, (i + 1) / bins, int(inside.sum()), confidence[inside].mean(), accuracy, low, high))
     return pd.DataFrame(rows, columns=["lower", "upper", "digits", "confidence", "accuracy", "low", "high"])
 
 
 def coverage_table(labels: NDArray[np.int64], logits: NDArray[np.float32], *, points: int = 400) -> "pd.DataFrame":
-    """Accuracy against coverage: what happens when only the most confident digits are answered.
+    """Accuracy against coverage when only the most confident digits are answered.
 
-    At most `points` rows, from few digits answered to all: `threshold` (the least confidence that is answered),
-    `answered` (digits), `coverage`, `errors` among them, `accuracy` among them with `low` and `high`.
+    At most `points` rows, from few digits answered to all: `threshold` (the lowest confidence that is answered),
+    `answered` (digits), `coverage`, and among the answered `errors` and `accuracy` with `low` and `high`.
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> coverage_table(labels, logits)[["threshold", "answered", "coverage", "errors", "accuracy"]].round(3)
+       threshold  answered  coverage  errors  accuracy
+    0        0.8         1      0.25       0      1.00
+    1        0.7         2      0.50       0      1.00
+    2        0.6         4      1.00       1      0.75
     """
     import pandas as pd
 
@@ -183,34 +262,40 @@ def coverage_table(labels: NDArray[np.int64], logits: NDArray[np.float32], *, po
     confidence = confidence_scores(logits)
     order = np.argsort(-confidence, kind="stable")
     sorted_confidence, errors = confidence[order], np.cumsum((logits.argmax(axis=1) != labels)[order])
-    # Digits of equal confidence are answered together, so a point stands only where confidence changes.
+    # Digits of equal confidence are answered together, so there is a point only where the confidence changes.
     ends = np.flatnonzero(np.append(np.diff(sorted_confidence) < 0, True))
-    changes = np.flatnonzero(np.diff(errors[ends], prepend=-1))  # keep every step of the curve, if there is room
+    changes = np.flatnonzero(np.diff(errors[ends], prepend=-1))  # every step of the curve, if there is room
     spread = np.linspace(0, len(ends) - 1, points // 2).round().astype(np.int64)
-    kept = ends[np.unique(np.concatenate([spread, changes[: points // 2], [len(ends) - 1]]))]
+    point_ends = ends[np.unique(np.concatenate([spread, changes[: points // 2], [len(ends) - 1]]))]
     rows = []
-    for end in kept:
+    for end in point_ends:
         answered, wrong = int(end) + 1, int(errors[end])
-        shares = _share(answered - wrong, answered)
-        rows.append((sorted_confidence[end], answered, answered / len(labels), wrong, *shares))
+        accuracy = _proportion(answered - wrong, answered)
+        rows.append((sorted_confidence[end], answered, answered / len(labels), wrong, *accuracy))
     columns = ["threshold", "answered", "coverage", "errors", "accuracy", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Numbers of digits when answers below a threshold are refused."""
+    """Numbers of digits by outcome when answers below a threshold are refused."""
 
     answered_right: int
     answered_wrong: int
     refused_right: int
-    """Would have been right."""
+    """Refused, though the answer would have been right."""
     refused_wrong: int
-    """Would have been wrong."""
+    """Refused, and the answer would have been wrong."""
 
 
 def outcomes_at(labels: NDArray[np.int64], logits: NDArray[np.float32], *, threshold: float) -> Outcomes:
-    """What happens when digits with a confidence below threshold are refused."""
+    """Numbers of right and wrong answers, given and refused, when confidences below a threshold are refused.
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> outcomes_at(labels, logits, threshold=0.65)
+    Outcomes(answered_right=2, answered_wrong=0, refused_right=1, refused_wrong=1)
+    """
     _check(labels, logits)
     answered = confidence_scores(logits) >= threshold
     right = logits.argmax(axis=1) == labels
@@ -223,10 +308,19 @@ def outcomes_at(labels: NDArray[np.int64], logits: NDArray[np.float32], *, thres
 
 
 def digit_table(ids: NDArray[np.int64], labels: NDArray[np.int64], logits: NDArray[np.float32]) -> "pd.DataFrame":
-    """One row a digit: `id`, `true`, `predicted`, `right`, `confidence`, `margin`, `loss`.
+    """One row per digit: `id`, `true`, `predicted`, `right`, `confidence`, `margin`, `loss`.
 
-    `margin` is the probability of the label less the greatest of the others, in [-1, 1]: negative where the answer
-    is wrong. `loss` is minus the natural logarithm of the label's probability, in nats.
+    `margin` is the probability of the label minus the greatest of the others, in [-1, 1]: negative where the answer
+    is wrong. `loss` is the negative natural logarithm of the label's probability, in nats.
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> digit_table(np.array([7, 8, 9, 10]), labels, logits).round(2)
+       id  true  predicted  right  confidence  margin  loss
+    0   7     0          0   True         0.8     0.7  0.22
+    1   8     1          1   True         0.7     0.5  0.36
+    2   9     1          0  False         0.6    -0.3  1.20
+    3  10     2          2   True         0.6     0.3  0.51
     """
     import pandas as pd
 
@@ -234,7 +328,7 @@ def digit_table(ids: NDArray[np.int64], labels: NDArray[np.int64], logits: NDArr
     rows = np.arange(len(labels))
     log_probabilities = log_softmax(logits.astype(np.float64), axis=1)
     probabilities = np.exp(log_probabilities)
-    of_label = probabilities[rows, labels]
+    label_probabilities = probabilities[rows, labels]
     probabilities[rows, labels] = -1
     return pd.DataFrame(
         {
@@ -243,14 +337,14 @@ def digit_table(ids: NDArray[np.int64], labels: NDArray[np.int64], logits: NDArr
             "predicted": logits.argmax(axis=1),
             "right": logits.argmax(axis=1) == labels,
             "confidence": confidence_scores(logits),
-            "margin": of_label - probabilities.max(axis=1),
+            "margin": label_probabilities - probabilities.max(axis=1),
             "loss": -log_probabilities[rows, labels],
         }
     )
 
 
-def _share(successes: int, trials: int) -> tuple[float, float, float]:
-    """The share with the ends of its interval; NaN three times where there were no trials."""
+def _proportion(successes: int, trials: int) -> tuple[float, float, float]:
+    """A proportion and the ends of its interval; three NaN where there were no trials."""
     if trials == 0:
         return (np.nan, np.nan, np.nan)
     return (successes / trials, *wilson_interval(successes, trials))

@@ -1,4 +1,4 @@
-"""Random variants of whole batches of digits: one smooth warp in one interpolation, and thicker or thinner strokes."""
+"""Data augmentation: one smooth warp in a single interpolation, and thicker or thinner strokes, by the batch."""
 
 import math
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ __all__ = ["Augmentation", "augment"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far digits are varied. Each value is the bound of a uniform draw, but for `elastic`."""
+    """Strength of each variation: the bound of a uniform distribution, except for `elastic`."""
 
     rotation: float = 0.0  # degrees, either way
     shear: float = 0.0  # horizontal pixels per vertical pixel, either way
     scale: float = 0.0  # each axis by 1 - scale to 1 + scale
     shift: float = 0.0  # pixels, either way on each axis
     elastic: float = 0.0  # pixels, standard deviation at the 7x7 knots of a smooth displacement
-    stroke_width: float = 0.0  # 1 moves every edge by about one pixel, either way
+    stroke_width: float = 0.0  # 1 moves each edge by about one pixel, either way
 
 
 def augment(ink: Tensor, augmentation: Augmentation, *, strength: float, generator: torch.Generator) -> Tensor:
-    """Variants of ink float (N, 1, 28, 28) in [0, 1], same shape and range.
+    """Augments ink float (N, 1, 28, 28) in [0, 1]; same shape and range.
 
-    `strength` in [0, 1] multiplies every bound; 0 returns the digits as they are. All randomness comes from
-    `generator`, which lives on the CPU, so that a seed means the same digits on every device.
+    `strength` in [0, 1] multiplies every bound; 0 returns the ink unchanged. All randomness comes from `generator`, on
+    the CPU, so that a seed gives the same digits on every device.
     """
     if strength == 0:
         return ink
@@ -42,7 +42,7 @@ def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -
 
 
 def _affine_grid(count: int, augmentation: Augmentation, strength: float, generator: torch.Generator) -> Tensor:
-    """Where each output pixel is read from: (N, 28, 28, 2), in units in which the picture spans [-1, 1]."""
+    """Source position of each output pixel: (N, 28, 28, 2), in units in which the picture spans [-1, 1]."""
     angle = _uniform((count,), math.radians(augmentation.rotation) * strength, generator)
     shear = _uniform((count,), augmentation.shear * strength, generator)
     scale = 1 + _uniform((count, 2), augmentation.scale * strength, generator)
@@ -65,18 +65,18 @@ def _elastic_displacement(count: int, deviation: float, generator: torch.Generat
 
 
 def _vary_stroke_width(ink: Tensor, bound: float, generator: torch.Generator) -> Tensor:
-    """A third of the batch with thicker strokes, a third with thinner ones; the batch is in random order already."""
+    """Thickens the strokes of the first third of a batch and thins the second; batches are in random order anyway."""
     third = len(ink) // 3
     if bound == 0 or third == 0:
         return ink
     amount = (torch.rand((2 * third, 1, 1, 1), generator=generator) * bound).to(ink.device)
-    thicker, thinner, same = ink[:third], ink[third : 2 * third], ink[2 * third :]
+    thicker, thinner, unchanged = ink[:third], ink[third : 2 * third], ink[2 * third :]
     dilated = functional.max_pool2d(thicker, 3, stride=1, padding=1)
     eroded = -functional.max_pool2d(-thinner, 3, stride=1, padding=1)
     return torch.cat(
         [
             thicker + amount[:third] * (dilated - thicker),
             thinner + amount[third:] * (eroded - thinner),
-            same,
+            unchanged,
         ]
     )

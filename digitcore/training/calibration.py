@@ -1,4 +1,4 @@
-"""What is fitted after training, on validation digits only: the temperature and the refusal threshold."""
+"""Calibration after training, on validation digits only: the temperature and the refusal threshold."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +10,16 @@ from digitcore.models.refusal import RefusalScore, refusal_scores
 __all__ = ["FALSE_REFUSAL_RATE", "REFUSAL_SCORE", "choose_refusal_threshold", "fit_temperature"]
 
 FALSE_REFUSAL_RATE = 0.008
-"""Share of validation digits that new checkpoints may refuse: under the 1 % that is allowed, with a margin."""
+"""Share of validation digits that new checkpoints may refuse: below the 1% that is allowed, with a margin."""
 REFUSAL_SCORE: RefusalScore = "energy"
-"""Of new checkpoints. At this rate it refuses more scribbles, doodles, noise and fashion items than the confidence
-does, of `standard` and of `compact`, and fewer pen digits; more letters of the one and about as many of the other.
-`python -m digitcore bench --only refusals` measures it.
+"""Refusal score of new checkpoints. At the same rate of false refusals, `standard` and `compact` refuse more scribbles,
+doodles, noise and fashion items with it than with the confidence, and fewer pen digits. Measured by
+`python -m digitcore bench --only refusals`.
 """
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The divisor of logits (N, 10) that gives the least log loss on labels (N,), within [0.1, 10].
+    """The temperature within [0.1, 10]: the divisor of logits (N, 10) with the lowest log loss on labels (N,).
 
     Source: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
@@ -29,8 +29,8 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
         scaled = logits.astype(np.float64) / np.exp(log_temperature)
         return float(-log_softmax(scaled, axis=1)[rows, labels].mean())
 
-    found = minimize_scalar(log_loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
-    return float(np.exp(found.x))
+    result = minimize_scalar(log_loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
+    return float(np.exp(result.x))
 
 
 def choose_refusal_threshold(
@@ -40,6 +40,6 @@ def choose_refusal_threshold(
     score: RefusalScore = REFUSAL_SCORE,
     rate: float = FALSE_REFUSAL_RATE,
 ) -> float:
-    """The score below which at most a share `rate` of these answers lies; logits (N, 10)."""
+    """The refusal score below which at most the share `rate` of the answers lies; logits (N, 10)."""
     scores = np.sort(refusal_scores(logits.astype(np.float64) / temperature, score))
     return float(scores[int(rate * len(scores))])

@@ -1,13 +1,13 @@
-"""What networks are trained on, by name: MNIST, digits written by the grammar, pen strokes, and drawings of no digit.
+"""Training data by name: MNIST, synthetic digits, pen strokes, and drawings that are not digits.
 
-| name | digits | what |
+| name | digits | contents |
 |---|---|---|
-| `mnist-train` | 55,000 | MNIST's training file less the validation digits |
-| `written` | 25,000 | digits in the forms people use, by `digitcore.data.synthetic_digits` |
-| `pen-train` | 9,992 | the pen strokes of writers 1 to 20, each drawn twice |
-| `no-digits` | 7,500 | drawings that are no digit, by `digitcore.data.synthetic_outliers`, labelled `losses.NO_DIGIT` |
+| `mnist-train` | 55,000 | MNIST's training file without the validation digits |
+| `written` | 25,000 | synthetic digits in the forms that people write, by `digitcore.data.synthetic_digits` |
+| `pen-train` | 9,992 | pen strokes of writers 1 to 20, each drawn twice |
+| `no-digits` | 7,500 | not digits, drawn by `digitcore.data.synthetic_outliers`, labelled `losses.NO_DIGIT` |
 
-All but MNIST are drawn as on the canvas, with brushes from 4 to 28 % of the digit's size, and preprocessed.
+All but MNIST are drawn as on the canvas, with brushes of 4% to 28% of the digit's size, and preprocessed.
 """
 
 import io
@@ -29,11 +29,11 @@ from digitcore.training.losses import NO_DIGIT
 
 __all__ = ["draw_material", "load_material", "material_names", "named_sources", "rows_of"]
 
-_SIDE = 140  # of the canvas, in pixels: half as wide as the page's, for speed
+_SIDE = 140  # of the canvas, in pixels: half that of the page, for speed
 _EXTENT = 0.75
 _BRUSHES = (0.035, 0.28)  # widths as shares of the digit's longer side, drawn evenly on a logarithmic scale
 _SEED = 20
-_EDITION = 4  # of the drawn sets, in the names of their cached files: to be raised when others would be drawn
+_EDITION = 4  # in the names of the cached files: raise it when a change draws other digits
 _JOINT = " + "
 
 
@@ -43,10 +43,10 @@ def material_names() -> list[str]:
 
 
 def load_material(names: Sequence[str]) -> DigitSet:
-    """The named digits, one set after the other; ids are positions within each.
+    """The named datasets one after the other; ids are positions within each.
 
     Raises:
-        ValueError: there is nothing of this name.
+        ValueError: a name is unknown.
         DatasetMissingError, DatasetError: as for `load_digits`.
     """
     unknown = set(names) - set(material_names())
@@ -55,58 +55,58 @@ def load_material(names: Sequence[str]) -> DigitSet:
     sets = [load_digits(name) if name == "mnist-train" else _load_drawn(name) for name in names]
     return DigitSet(
         _JOINT.join(names),
-        np.concatenate([each.ids for each in sets]),
-        np.concatenate([each.images for each in sets]),
-        np.concatenate([each.labels for each in sets]),
+        np.concatenate([digits.ids for digits in sets]),
+        np.concatenate([digits.images for digits in sets]),
+        np.concatenate([digits.labels for digits in sets]),
     )
 
 
 def draw_material(name: str) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    """The model inputs (28, 28) and labels of a drawn set one by one, the same in every call.
+    """Draws the model inputs (28, 28) and labels of a dataset one by one, the same in every call.
 
     Raises:
-        KeyError: no drawn set has this name.
+        KeyError: no drawn dataset has this name.
         DatasetMissingError, DatasetError: as for `load_pen_digits`.
     """
     return _DRAWN[name](np.random.default_rng(_SEED))
 
 
 def named_sources(name: str) -> tuple[str, ...]:
-    """The names of the sets that a set of this name was joined from."""
+    """The names of the datasets that a dataset of this name consists of."""
     return tuple(name.split(_JOINT))
 
 
 def rows_of(names: Collection[str], material: DigitSet) -> NDArray[np.bool_]:
-    """Which rows (N,) of a material come from the sets of these names: ids rise within each set.
+    """Mask (N,) of the rows that come from the datasets of these names; ids rise within each dataset.
 
     Raises:
-        ValueError: the rows do not fall into as many sets as the material's name says.
+        ValueError: the ids do not show as many datasets as the name lists.
     """
     sources = named_sources(material.name)
     starts = np.flatnonzero(np.diff(material.ids, prepend=np.iinfo(np.int64).max) <= 0)
     if len(starts) != len(sources):
-        raise ValueError(f"material must be whole sets one after the other, got {material.name} in {len(starts)}")
+        raise ValueError(f"material must be whole datasets one after the other, got {material.name} in {len(starts)}")
     numbers = np.repeat(np.arange(len(sources)), np.diff(starts, append=len(material)))
     return np.isin(numbers, [i for i, source in enumerate(sources) if source in names])
 
 
 def _load_drawn(name: str) -> DigitSet:
-    """From the cache, where it was drawn before: drawing takes minutes."""
-    kept = load_settings().cache_directory / "digits" / f"{name}--{PREPROCESSING}--{_EDITION}.npz"
+    """A drawn dataset, from the cache if it was drawn before: drawing takes minutes."""
+    cached_path = load_settings().cache_directory / "digits" / f"{name}--{PREPROCESSING}--{_EDITION}.npz"
     with suppress(OSError, ValueError, KeyError):
-        arrays = load_arrays(kept)
+        arrays = load_arrays(cached_path)
         return DigitSet(name, np.arange(len(arrays["labels"])), arrays["images"], arrays["labels"])
     pairs = list(draw_material(name))
     images, labels = np.stack([image for image, _ in pairs]), np.array([label for _, label in pairs], dtype=np.int64)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images, labels=labels)
     with suppress(OSError):  # a folder that cannot be written costs time, not the result
-        write_atomically(kept, buffer.getvalue())
+        write_atomically(cached_path, buffer.getvalue())
     return DigitSet(name, np.arange(len(labels)), images, labels)
 
 
 def _brush(generator: np.random.Generator) -> float:
-    """A width in pixels."""
+    """A random brush width in pixels."""
     least, greatest = np.log(_BRUSHES)
     return float(np.exp(generator.uniform(least, greatest))) * _EXTENT * _SIDE
 

@@ -1,4 +1,4 @@
-"""Where, when and with what a checkpoint was made."""
+"""Provenance of a checkpoint: machine, versions, time and commit."""
 
 import platform
 import subprocess
@@ -13,7 +13,7 @@ __all__ = ["git_commit", "surroundings"]
 
 
 def surroundings(device: torch.device, *, commit: str | None) -> dict[str, Any]:
-    """Machine, versions and moment, for the provenance of a checkpoint; commit is that of the code that made it."""
+    """Machine, versions and time, by name; `commit` is that of the code that makes the checkpoint."""
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": str(device),
@@ -28,7 +28,7 @@ def surroundings(device: torch.device, *, commit: str | None) -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """The commit of the code at work, with "+changes" where it was not committed; None outside a checkout."""
+    """The commit of this code, followed by "+changes" where files have changed since; None outside a checkout."""
     directory = Path(__file__).resolve().parent.parent  # digitcore
     try:
         commit, changes = (

@@ -1,4 +1,4 @@
-"""What to train and how, by name."""
+"""Training recipes by name."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -10,46 +10,46 @@ __all__ = ["Recipe", "load_recipe", "recipe_names"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that, with a seed, determines a training run."""
+    """Everything that, together with a seed, determines a training run."""
 
     name: str
     architecture: str
     epochs: int
     summary: str
     material: tuple[str, ...] = ("mnist-train",)
-    """What to train on, by the names of `digitcore.training.material`."""
+    """Training data, by the names of `digitcore.training.material`."""
     starts_from: str | None = None
-    """A checkpoint of the same architecture to begin with, by name under weights/. Default: random weights."""
+    """Name of a checkpoint of the same architecture whose weights the run starts from. Default: random weights."""
     start_share: float = 0.0
-    """Share of the weights it started from in the weights that are kept: what is learned anew costs less of the old."""
+    """Share of those weights in the final weights: a higher share keeps more of what was learned before."""
     batch_norm: bool = False
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the products in the network; bfloat16 only where the processor has instructions for it."""
+    """Of the matrix products in the network; bfloat16 only where the processor has instructions for it."""
     batch_size: int = 128
     optimizer: Literal["adamw", "muon"] = "adamw"
-    """Of the kernels of convolutions; all else is left to AdamW."""
+    """For the kernels of convolutions; AdamW updates all other weights."""
     peak_learning_rate: float = 5e-3
     warmup: float = 0.1
-    """Share of all steps over which the learning rate rises to its peak; then it falls to 0 as a cosine."""
+    """Share of all steps in which the learning rate rises to its peak; then it falls to 0 as a cosine."""
     weight_decay: float = 1e-2
     average_decay: float = 0.999
-    """Per step, of the exponential moving average of the weights; the average is what is kept."""
+    """Decay per step of the exponential moving average of the weights, which the checkpoint gets."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     full_augmentation: float = 0.7
     """Share of all epochs with full augmentation; then it weakens linearly until `plain_from`."""
     plain_from: float = 0.95
-    """Share of all epochs after which digits are shown as they are."""
+    """Share of all epochs after which digits are not augmented."""
     views: int | None = None
-    """How many epochs draw new variants of the digits; later ones show the same again, from memory (47 megabytes a view
-    of 60,000 digits), and ask no teacher again. Default: all."""
+    """Number of epochs that draw new variants of the digits; later epochs repeat those from memory (47 megabytes per
+    view of 60,000 digits) without asking the teachers again. Default: every epoch draws new variants."""
     teachers: tuple[str, ...] = ()
-    """Checkpoints to learn from, by name under weights/."""
+    """Names of the checkpoints to learn from."""
     taught: tuple[str, ...] | None = None
-    """The materials on which the teachers are asked; the others are learned from their labels. Default: all."""
+    """The training data that the teachers are asked about; the rest is learned from its labels. Default: all."""
     distillation_weight: float = 1.0
     """Share of the loss that comes from the teachers; the rest comes from the labels."""
     distillation_temperature: float = 1.0
-    """Divides the logits of student and teachers; above 1 the less likely digits count for more."""
+    """Divides the logits of student and teachers; above 1, less likely digits count for more."""
 
 
 _VARIED = Augmentation(rotation=12, shear=0.2, scale=0.12, shift=1.5, elastic=0.6, stroke_width=0.7)
@@ -112,7 +112,7 @@ _RECIPES = {
             name="world",
             architecture="standard",
             epochs=40,
-            summary="MNIST as the ensemble reads it, the forms that people write all over the world, what is no digit",
+            summary="MNIST as the ensemble reads it, digits in forms from all over the world, and what is not a digit",
             material=_WORLD,
             precision="bfloat16",
             peak_learning_rate=6e-3,
@@ -124,7 +124,7 @@ _RECIPES = {
             _COMPACT,
             name="world-compact",
             epochs=40,
-            summary="the 8-16-32 network, learning from world what world learned",
+            summary="the 8-16-32 network, learning from world on the same training data",
             material=_WORLD,
             optimizer="adamw",
             views=4,
@@ -134,7 +134,7 @@ _RECIPES = {
             name="mlp",
             architecture="mlp",
             epochs=12,
-            summary="a network without convolutions on MNIST as it is, to compare against",
+            summary="a network without convolutions, on MNIST without augmentation, for comparison",
             peak_learning_rate=2e-3,
             average_decay=0.99,
         ),
@@ -164,7 +164,7 @@ _RECIPES = {
             name="baseline",
             architecture="compact",
             epochs=12,
-            summary="the 8-16-32 network on MNIST as it is: what augmentation is worth",
+            summary="the 8-16-32 network on MNIST without augmentation, for comparison",
             average_decay=0.99,
         ),
     )
@@ -172,15 +172,15 @@ _RECIPES = {
 
 
 def recipe_names() -> list[str]:
-    """The names that `load_recipe` takes."""
+    """The names of all recipes."""
     return list(_RECIPES)
 
 
 def load_recipe(name: str) -> Recipe:
-    """The recipe of this name.
+    """The recipe of a name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no recipe has this name.
     """
     if name not in _RECIPES:
         raise ValueError(f"name must be one of {', '.join(_RECIPES)}, got {name!r}")

@@ -367,7 +367,7 @@ def test_a_share_of_the_start_stays_in_the_weights(
     ("changes", "message"),
     [
         ({"starts_from": "none"}, "The start none cannot be used"),
-        ({"starts_from": "seen"}, "was trained on mnist-validation, on which the run is followed"),
+        ({"starts_from": "seen"}, "was trained on mnist-validation, the validation digits of this run"),
         ({"starts_from": "mlp"}, "is a mlp network"),
     ],
 )
