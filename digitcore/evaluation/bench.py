@@ -1,10 +1,13 @@
-"""What this project claims, measured: time against a yardstick taken in the same run, accuracy on drawn digits, and
-refusals, both of digits and of what is none.
+"""Benchmark of a checkpoint: times, accuracy on drawn digits, numbers read, and refusals of digits and non-digits.
+
+Times are given against a yardstick measured in the same run.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -38,12 +41,12 @@ from digitcore.models.timing import median_seconds, milliseconds_per_digit, yard
 __all__ = ["PARTS", "Measurement", "measure_all"]
 
 PARTS = ("time", "drawn", "numbers", "refusals")
-"""What can be measured by itself."""
+"""The parts that can be measured alone."""
 
 _REPEATS = 5
-_EACH = 40  # pictures of each letter, scribble, doodle and noise
+_PICTURES_PER_KIND = 40  # of letters, scribbles, doodles and noise
 _FASHION_ITEMS = 2000
-_SAME_BOX = 0.8  # of the union of two boxes, shared by both
+_LEAST_OVERLAP = 0.8  # intersection over union of two boxes that count as the same
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,12 @@ class Measurement:
     value: float
     unit: str
     interval: tuple[float, float] | None = None
-    """95 % Wilson interval, of a share."""
+    """95% Wilson interval of a proportion."""
     ratio: float | None = None
-    """Of a time: against `yardstick_seconds` in this very run."""
+    """A time divided by `yardstick_seconds` of the same run."""
+
+
+_Step: TypeAlias = Callable[[DigitClassifier], Iterator[Measurement]]
 
 
 def measure_all(
@@ -71,27 +77,27 @@ def measure_all(
     """Every figure of these parts that can be measured with the data on this machine.
 
     Raises:
-        DatasetMissingError: some data are not on this machine; all other figures have been yielded by then.
+        DatasetMissingError: after all other figures, where some data are not on this machine.
     """
-    steps: dict[str, list[Callable[[], Iterator[Measurement]]]] = {
-        "time": [lambda: _measure_time(classifier)],
-        "drawn": [lambda: _measure_drawn(classifier, _judging_pen_digits(), drawings=drawings, seed=seed)],
+    steps: dict[str, list[_Step]] = {
+        "time": [_measure_time],
+        "drawn": [partial(_measure_drawn, drawings=drawings, seed=seed)],
         "numbers": [
-            lambda: _measure_numbers(classifier, count=numbers, seed=seed, touching=False),
-            lambda: _measure_numbers(classifier, count=numbers, seed=seed, touching=True),
+            partial(_measure_numbers, count=numbers, seed=seed, touching=False),
+            partial(_measure_numbers, count=numbers, seed=seed, touching=True),
         ],
         "refusals": [
-            lambda: _measure_false_refusals(classifier),
-            lambda: _measure_false_refusals_of_drawings(classifier, drawings=drawings, seed=seed),
-            lambda: _measure_refusals(classifier, seed=seed),
-            lambda: _measure_refusals_of_prints(classifier),
-            lambda: _measure_refusals_of_fashion_items(classifier, fashion_folder, seed=seed),
+            _measure_false_refusals,
+            partial(_measure_false_refusals_of_drawings, drawings=drawings, seed=seed),
+            partial(_measure_refusals, seed=seed),
+            _measure_refusals_of_prints,
+            partial(_measure_refusals_of_fashion_items, folder=fashion_folder, seed=seed),
         ],
     }
     missing = []
     for step in (step for part in PARTS if part in parts for step in steps[part]):
         try:
-            yield from step()
+            yield from step(classifier)
         except DatasetMissingError as error:
             missing.append(str(error))
     if missing:
@@ -100,6 +106,11 @@ def measure_all(
 
 def _judging_pen_digits() -> list[PenDigit]:
     return [digit for digit in load_pen_digits() if digit.writer in JUDGING_WRITERS]
+
+
+def _sample_pen_digits(count: int, generator: np.random.Generator) -> list[PenDigit]:
+    digits = _judging_pen_digits()
+    return [digits[i] for i in generator.permutation(len(digits))[:count]]
 
 
 def _measure_time(classifier: DigitClassifier) -> Iterator[Measurement]:
@@ -124,35 +135,27 @@ def _measure_time(classifier: DigitClassifier) -> Iterator[Measurement]:
         yield Measurement(name, seconds * 1e3, "ms", ratio=seconds / yardstick)
 
 
-def _measure_drawn(
-    classifier: DigitClassifier, digits: Sequence[PenDigit], *, drawings: int, seed: int
-) -> Iterator[Measurement]:
-    """Each digit is drawn with each brush; then the forms that MNIST hardly knows, all brushes together."""
+def _measure_drawn(classifier: DigitClassifier, *, drawings: int, seed: int) -> Iterator[Measurement]:
+    """Accuracy by brush; then by form that is rare in MNIST, over all brushes."""
     generator = np.random.default_rng(seed)
-    chosen = [digits[i] for i in generator.permutation(len(digits))[:drawings]]
-    forms = [form_of(digit) for digit in chosen]
-    right_of_form = {form: [0, 0] for form in FORMS}  # right, drawn
+    sample = _sample_pen_digits(drawings, generator)
+    forms = [form_of(digit) for digit in sample]
+    right_by_form: dict[str, list[bool]] = {form: [] for form in FORMS}
     for brush in BRUSHES:
-        pictures = [draw_at_random(digit, brush=brush, generator=generator) for digit in chosen]
+        pictures = [draw_at_random(digit, brush=brush, generator=generator) for digit in sample]
         predictions = classifier.predict_batch(pictures)
-        right = [prediction.digit == digit.label for prediction, digit in zip(predictions, chosen, strict=True)]
-        yield _accuracy(
-            f"{len(chosen)} pen digits drawn with a brush of {brush} px on {CANVAS_SIDE} px", sum(right), len(right)
-        )
+        right = [prediction.digit == digit.label for prediction, digit in zip(predictions, sample, strict=True)]
+        yield _accuracy(f"{len(sample)} pen digits drawn with a brush of {brush} px on {CANVAS_SIDE} px", right)
         for form, is_right in zip(forms, right, strict=True):
             if form is not None:
-                right_of_form[form][0] += is_right
-                right_of_form[form][1] += 1
-    for form, (good, drawn) in right_of_form.items():
-        if drawn:
-            yield _accuracy(f"{form}, drawn {drawn} times", good, drawn)
+                right_by_form[form].append(is_right)
+    for form, right in right_by_form.items():
+        if right:
+            yield _accuracy(f"{form}, drawn {len(right)} times", right)
 
 
-def _accuracy(name: str, right: int, count: int) -> Measurement:
-    return Measurement(name, right / count, "accuracy", interval=wilson_interval(right, count))
-
-
-# --- refusals --------------------------------------------------------------------------------------------------------
+def _accuracy(name: str, right: Sequence[bool]) -> Measurement:
+    return Measurement(name, sum(right) / len(right), "accuracy", interval=wilson_interval(sum(right), len(right)))
 
 
 def _measure_false_refusals(classifier: DigitClassifier) -> Iterator[Measurement]:
@@ -164,19 +167,18 @@ def _measure_false_refusals_of_drawings(
     classifier: DigitClassifier, *, drawings: int, seed: int
 ) -> Iterator[Measurement]:
     generator = np.random.default_rng(seed)
-    others = _judging_pen_digits()
-    chosen = [others[i] for i in generator.permutation(len(others))[:drawings]]
+    sample = _sample_pen_digits(drawings, generator)
     for brush in BRUSHES:
-        pictures = [draw_at_random(digit, brush=brush, generator=generator) for digit in chosen]
+        pictures = [draw_at_random(digit, brush=brush, generator=generator) for digit in sample]
         yield from _refused(f"false refusals: brush of {brush} px", classifier.predict_batch(pictures))
 
 
 def _measure_refusals(classifier: DigitClassifier, *, seed: int) -> Iterator[Measurement]:
     generator = np.random.default_rng(seed)
-    yield from _measure_family(classifier, "noise", noises(each=_EACH, generator=generator))
-    yield from _measure_family(classifier, "scribbles", scribbles(each=_EACH, generator=generator))
-    yield from _measure_family(classifier, "doodles", doodles(each=_EACH, generator=generator))
-    yield from _measure_letters(classifier, "letters", pen_letters(each=_EACH, generator=generator))
+    yield from _measure_family(classifier, "noise", noises(each=_PICTURES_PER_KIND, generator=generator))
+    yield from _measure_family(classifier, "scribbles", scribbles(each=_PICTURES_PER_KIND, generator=generator))
+    yield from _measure_family(classifier, "doodles", doodles(each=_PICTURES_PER_KIND, generator=generator))
+    yield from _measure_letters(classifier, "letters", pen_letters(each=_PICTURES_PER_KIND, generator=generator))
 
 
 def _measure_refusals_of_prints(classifier: DigitClassifier) -> Iterator[Measurement]:
@@ -185,14 +187,14 @@ def _measure_refusals_of_prints(classifier: DigitClassifier) -> Iterator[Measure
 
 
 def _measure_refusals_of_fashion_items(
-    classifier: DigitClassifier, folder: Path, *, seed: int
+    classifier: DigitClassifier, *, folder: Path, seed: int
 ) -> Iterator[Measurement]:
     items = fashion_items(folder, count=_FASHION_ITEMS, generator=np.random.default_rng(seed))
     yield from _measure_family(classifier, "fashion items", items)
 
 
 def _measure_letters(classifier: DigitClassifier, family: str, letters: Iterable[NonDigit]) -> Iterator[Measurement]:
-    """All that resemble no digit together, then each letter of them and each of the others."""
+    """Refusals of the letters that resemble no digit, then of those that do, as a whole and by letter."""
     plain: list[NonDigit] = []
     resembling: list[NonDigit] = []
     for letter in letters:
@@ -202,28 +204,27 @@ def _measure_letters(classifier: DigitClassifier, family: str, letters: Iterable
 
 
 def _measure_family(classifier: DigitClassifier, family: str, items: Iterable[NonDigit]) -> Iterator[Measurement]:
-    """The family as a whole, then kind by kind."""
+    """Refusals of a family of pictures as a whole, then by kind."""
     kinds: dict[str, list[Prediction]] = {}
     items = list(items)
     for item, prediction in zip(items, classifier.predict_batch([item.picture for item in items]), strict=True):
         kinds.setdefault(item.kind, []).append(prediction)
-    yield from _refused(f"refused: {family}", [each for predictions in kinds.values() for each in predictions])
+    yield from _refused(
+        f"refused: {family}", [prediction for predictions in kinds.values() for prediction in predictions]
+    )
     for kind, predictions in sorted(kinds.items()):
-        yield _share(f"refused: {family}, {kind}", [not each.accepted for each in predictions])
+        yield _share(f"refused: {family}, {kind}", [not prediction.accepted for prediction in predictions])
 
 
 def _refused(name: str, predictions: Sequence[Prediction]) -> Iterator[Measurement]:
-    """Share of these that is refused, and the share that is for its ink alone."""
-    yield _share(name, [not each.accepted for each in predictions])
-    yield _share(f"{name}, by the ink alone", [refuse_ink(each.preprocessed.ink) is not None for each in predictions])
+    """The share that is refused, and the share that is refused because of the ink alone."""
+    yield _share(name, [not prediction.accepted for prediction in predictions])
+    yield _share(f"{name}, by the ink alone", [refuse_ink(item.preprocessed.ink) is not None for item in predictions])
 
 
-def _share(name: str, counted: Sequence[bool]) -> Measurement:
-    share, interval = sum(counted) / len(counted), wilson_interval(sum(counted), len(counted))
-    return Measurement(name, share, f"of {len(counted)}", interval=interval)
-
-
-# --- numbers ---------------------------------------------------------------------------------------------------------
+def _share(name: str, outcomes: Sequence[bool]) -> Measurement:
+    interval = wilson_interval(sum(outcomes), len(outcomes))
+    return Measurement(name, sum(outcomes) / len(outcomes), f"of {len(outcomes)}", interval=interval)
 
 
 def _measure_numbers(classifier: DigitClassifier, *, count: int, seed: int, touching: bool) -> Iterator[Measurement]:
@@ -237,15 +238,15 @@ def _measure_numbers(classifier: DigitClassifier, *, count: int, seed: int, touc
 
 
 def _is_segmented(number: DrawnNumber, reading: NumberReading) -> bool:
-    """Whether the digits are as many as were written, each in its place."""
+    """Whether the reading has as many digits as were written, each in its place."""
     return len(number.boxes) == len(reading.digits) and all(
-        _is_same(box, digit.box) for box, digit in zip(number.boxes, reading.digits, strict=True)
+        _overlap(box, digit.box) >= _LEAST_OVERLAP for box, digit in zip(number.boxes, reading.digits, strict=True)
     )
 
 
-def _is_same(one: Box, other: Box) -> bool:
-    """Whether the boxes share enough of the area that they cover together."""
+def _overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes."""
     width, height = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(0, width) * max(0, height)
-    area = sum((right - left) * (bottom - top) for left, top, right, bottom in (one, other)) - shared
-    return shared >= _SAME_BOX * area
+    intersection = max(0, width) * max(0, height)
+    areas = sum((right - left) * (bottom - top) for left, top, right, bottom in (one, other))
+    return intersection / (areas - intersection)

@@ -1,7 +1,7 @@
-"""A classifier and a set of digits -> an evaluation, which is kept and found again by its fingerprint.
+"""Evaluations: the answers of a checkpoint to every digit of a dataset, stored under a fingerprint.
 
-The fingerprint covers the weights, all that changes an answer, the digits and the preprocessing. A changed file has
-another fingerprint, so a stale evaluation is never found.
+The fingerprint covers the weights and everything else that changes an answer, the digits, and the preprocessing. A
+changed file has another fingerprint, so a stale evaluation is never used.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a checkpoint says about every digit of a set. Row i of each array belongs to the same digit."""
+    """The answers of a checkpoint to every digit of a dataset. Row i of each array belongs to the same digit."""
 
     checkpoint: str
     dataset: str
@@ -53,18 +53,18 @@ class Evaluation:
 
     @property
     def predictions(self) -> NDArray[np.int64]:
-        """Most probable class (N,); of equal ones the smallest."""
+        """Most probable class (N,); the smallest where several are equal."""
         predictions: NDArray[np.int64] = self.logits.argmax(axis=1)
         return predictions
 
     def without(self, ids: Collection[int]) -> "Evaluation":
-        """The evaluation of the digits whose ids are not among these."""
-        kept = ~np.isin(self.ids, list(ids))
-        return replace(self, ids=self.ids[kept], labels=self.labels[kept], logits=self.logits[kept])
+        """The evaluation without the digits of these ids."""
+        mask = ~np.isin(self.ids, list(ids))
+        return replace(self, ids=self.ids[mask], labels=self.labels[mask], logits=self.logits[mask])
 
     @property
     def errors(self) -> int:
-        """Number of digits whose prediction is not their label."""
+        """Number of digits whose prediction differs from their label."""
         return int((self.predictions != self.labels).sum())
 
 
@@ -78,7 +78,7 @@ class Summary:
     errors: int
     accuracy: float
     interval: tuple[float, float]
-    """95 % Wilson interval of the accuracy."""
+    """95% Wilson interval of the accuracy."""
     nll: float
     """Log loss, in nats."""
     ece: float
@@ -88,7 +88,7 @@ class Summary:
 def evaluate(
     classifier: DigitClassifier, digits: DigitSet, *, progress: Callable[[float], None] | None = None
 ) -> Evaluation:
-    """Every digit put through the classifier; `progress` is told the share done, in (0, 1], after each batch."""
+    """Evaluates a classifier on every digit; `progress` gets the share done, in (0, 1], after each batch."""
     batches: list[NDArray[np.float32]] = []
     done = 0
     for logits in classifier.logits_by_batch(digits.images):
@@ -124,22 +124,24 @@ def summarize(evaluation: Evaluation) -> Summary:
 def load_or_evaluate(
     classifier: DigitClassifier, dataset: str, *, progress: Callable[[float], None] | None = None
 ) -> Evaluation:
-    """The kept evaluation of this checkpoint on this set, or a new one, which is then kept in the cache folder.
+    """The stored evaluation of a checkpoint on a dataset, or a new one, which is then stored in the cache folder.
 
     Raises:
-        DatasetError: there is no kept one, and the digits are missing or damaged.
+        DatasetError: there is no stored one, and the digits are missing or damaged.
     """
-    kept = find_evaluation(classifier.checkpoint, dataset)
-    if kept is not None:
-        return kept
+    stored = find_evaluation(classifier.checkpoint, dataset)
+    if stored is not None:
+        return stored
     evaluation = evaluate(classifier, load_digits(dataset), progress=progress)
-    with suppress(OSError):  # a folder that cannot be written costs the next visitor the time, not this one the result
+    with suppress(
+        OSError
+    ):  # where the folder cannot be written, the next visitor waits again; this one gets the result
         save_evaluation(evaluation, load_settings().cache_directory / "evaluations")
     return evaluation
 
 
 def find_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
-    """The kept evaluation of these very weights on this set: one that came with them, or one made here; else None.
+    """The stored evaluation of a checkpoint on a dataset, shipped or from the cache; None where there is none.
 
     The digits themselves are not needed.
     """
@@ -153,24 +155,24 @@ def find_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
 
 
 def find_summaries(digests: Iterable[str], dataset: str) -> dict[str, Summary]:
-    """The figures of the kept evaluations on this set, by `Checkpoint.digest`; of hundreds in a fraction of a second.
+    """The figures of the stored evaluations on a dataset, by `Checkpoint.digest`; hundreds in a fraction of a second.
 
-    Their `checkpoint` is the name at the time of the evaluation.
+    Their `checkpoint` is its name at the time of the evaluation.
     """
-    of_digits = known_digest(dataset)
-    wanted = {_fingerprint(digest, of_digits): digest for digest in digests}
-    found: dict[str, Summary] = {}
+    digits_digest = known_digest(dataset)
+    digest_of = {_fingerprint(digest, digits_digest): digest for digest in digests}
+    summaries: dict[str, Summary] = {}
     for path in (path for directory in evaluation_folders() for path in _evaluation_files(directory)):
         fingerprint = path.stem.rsplit("--", 1)[-1]
-        if fingerprint in wanted and wanted[fingerprint] not in found:
+        if fingerprint in digest_of and digest_of[fingerprint] not in summaries:
             summary = _read_summary(path, fingerprint)
             if summary is not None:
-                found[wanted[fingerprint]] = summary
-    return found
+                summaries[digest_of[fingerprint]] = summary
+    return summaries
 
 
 def evaluation_folders() -> tuple[Path, Path]:
-    """Where evaluations are kept: those that came with the weights, and those made here."""
+    """The folders of stored evaluations: those that ship with the weights, and those of the cache."""
     return shipped_evaluations(), load_settings().cache_directory / "evaluations"
 
 
@@ -180,12 +182,12 @@ def _evaluation_files(directory: Path) -> Iterator[Path]:
 
 
 def shipped_evaluations() -> Path:
-    """The folder of evaluations that belong to the checkpoints beside them."""
+    """The folder of the evaluations that ship with the weights."""
     return load_settings().weights_directory / "evaluations"
 
 
 def save_evaluation(evaluation: Evaluation, directory: Path) -> Path:
-    """Writes an evaluation, without pickle, so that `find_evaluation` can find it in this folder."""
+    """Writes an evaluation, without pickle, under the name that `find_evaluation` looks for; returns its path."""
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -201,14 +203,14 @@ def save_evaluation(evaluation: Evaluation, directory: Path) -> Path:
 
 
 def _read(path: Path, fingerprint: str) -> Evaluation | None:
-    """The evaluation in a file; None where it is damaged, since it can be made again."""
+    """The evaluation in a file; None where it is damaged, since it can be computed again."""
     try:
         arrays = load_arrays(path, only=("names", "ids", "labels", "logits"))
-        checkpoint, dataset, written = (str(name) for name in arrays["names"])
+        checkpoint, dataset, stored_fingerprint = (str(name) for name in arrays["names"])
         evaluation = Evaluation(
             checkpoint=checkpoint,
             dataset=dataset,
-            fingerprint=written,
+            fingerprint=stored_fingerprint,
             ids=arrays["ids"],
             labels=arrays["labels"].astype(np.int64),
             logits=arrays["logits"],
@@ -216,18 +218,18 @@ def _read(path: Path, fingerprint: str) -> Evaluation | None:
     except (OSError, ValueError, KeyError):
         return None
     count = len(evaluation.ids)
-    sound = (
-        written == fingerprint
+    is_valid = (
+        stored_fingerprint == fingerprint
         and evaluation.labels.shape == (count,)
         and evaluation.logits.shape == (count, 10)
         and evaluation.logits.dtype == np.float32
         and bool(np.isfinite(evaluation.logits).all())
     )
-    return evaluation if sound else None
+    return evaluation if is_valid else None
 
 
 def _read_summary(path: Path, fingerprint: str) -> Summary | None:
-    """The figures kept with an evaluation, or computed where they are not; None where it is damaged."""
+    """The figures stored with an evaluation, or computed where they are missing; None where the file is damaged."""
     try:
         arrays = load_arrays(path, only=("names", "summary"))
         if str(arrays["names"][2]) != fingerprint:

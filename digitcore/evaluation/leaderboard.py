@@ -1,4 +1,4 @@
-"""All checkpoints of a folder in the order of their errors on one set of digits, with what they cost."""
+"""Leaderboard: checkpoints ranked by their errors on a dataset, with their costs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from digitcore.models.timing import known_milliseconds
 __all__ = ["ELSEWHERE", "Standing", "efficient_frontier", "leaderboard"]
 
 ELSEWHERE = ("pen-digits", "uci-digits")
-"""Sets of other people's digits, whose accuracy stands beside that on the set in question where it is known."""
+"""Datasets by other writers, whose accuracy is listed in addition where it is known."""
 
 
 @dataclass(frozen=True)
@@ -22,22 +22,22 @@ class Standing:
 
     entry: UsableCheckpoint
     summary: Summary | None
-    """Figures on the set in question; None where it has not been evaluated."""
+    """Figures on the leaderboard's dataset; None where the checkpoint has not been evaluated on it."""
     elsewhere: dict[str, float]
-    """Accuracy by set of `ELSEWHERE`, where it has been evaluated."""
+    """Accuracy by dataset of `ELSEWHERE`, where it has been evaluated."""
     milliseconds: float | None
-    """For one digit on one core of this machine, where that has been measured."""
+    """For one digit on one core of this machine; None where it has not been measured."""
 
     @property
     def seen(self) -> bool:
-        """Whether the checkpoint was trained on the set in question."""
+        """Whether the checkpoint was trained on the leaderboard's dataset."""
         return self.summary is not None and self.summary.dataset in self.entry.metadata.trained_on
 
 
 def leaderboard(entries: Sequence[CheckpointEntry], dataset: str) -> list[Standing]:
-    """The usable ones of these checkpoints: fewest errors first, those never evaluated on this set last.
+    """The usable checkpoints: fewest errors first, then lowest log loss; those not evaluated on the dataset last.
 
-    Of equal errors the least log loss first. Nothing is evaluated, so hundreds take a fraction of a second.
+    Only stored evaluations are used, so hundreds of checkpoints take a fraction of a second.
     """
     usable = [entry for entry in entries if isinstance(entry, UsableCheckpoint)]
     digests = [entry.digest for entry in usable]
@@ -47,7 +47,7 @@ def leaderboard(entries: Sequence[CheckpointEntry], dataset: str) -> list[Standi
         Standing(
             entry=entry,
             summary=here.get(digest),
-            elsewhere={name: found[digest].accuracy for name, found in elsewhere.items() if digest in found},
+            elsewhere={name: other[digest].accuracy for name, other in elsewhere.items() if digest in other},
             milliseconds=known_milliseconds(digest),
         )
         for entry, digest in zip(usable, digests, strict=True)
@@ -56,11 +56,15 @@ def leaderboard(entries: Sequence[CheckpointEntry], dataset: str) -> list[Standi
 
 
 def efficient_frontier(costs: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of these (N,) checkpoints no other beats, by being better in one of the two and no worse in the other."""
+    """Mask (N,) of the Pareto-optimal checkpoints: no other has lower cost or errors without being worse in the other.
+
+    >>> efficient_frontier(np.array([1.0, 2.0, 3.0]), np.array([30.0, 20.0, 20.0])).tolist()
+    [True, True, False]
+    """
     no_worse = (costs <= costs[:, np.newaxis]) & (errors <= errors[:, np.newaxis])
     better = (costs < costs[:, np.newaxis]) | (errors < errors[:, np.newaxis])
-    beaten: NDArray[np.bool_] = np.any(no_worse & better, axis=1)
-    return ~beaten
+    dominated: NDArray[np.bool_] = np.any(no_worse & better, axis=1)
+    return ~dominated
 
 
 def _rank(standing: Standing) -> tuple[float, float, str]:

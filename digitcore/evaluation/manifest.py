@@ -1,4 +1,4 @@
-"""`weights/manifest.json`: for each shipped checkpoint its file's SHA-256 and the figures that the tests reproduce."""
+"""`weights/manifest.json`: SHA-256 and figures of each shipped checkpoint, which tests reproduce."""
 
 import hashlib
 import json
@@ -13,18 +13,18 @@ from digitcore.models.library import CheckpointLibrary, UsableCheckpoint
 __all__ = ["SHIPPED_ON", "describe_checkpoints", "write_manifest"]
 
 SHIPPED_ON = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits")
-"""The sets that a shipped checkpoint is judged on."""
+"""The datasets that shipped checkpoints are evaluated on."""
 
 
 def describe_checkpoints(directory: Path) -> dict[str, Any]:
-    """The manifest of a folder as it is: usable checkpoints by name, figures where they have been evaluated."""
+    """The manifest of a folder: its usable checkpoints by name, with the figures of stored evaluations."""
     library = CheckpointLibrary(directory)
     usable = [entry for entry in library.entries() if isinstance(entry, UsableCheckpoint)]
     return {entry.name: _describe(entry, library) for entry in usable}
 
 
 def write_manifest(directory: Path) -> None:
-    """Brings manifest.json in this folder up to what the folder holds."""
+    """Writes manifest.json in a folder, describing what the folder holds."""
     text = json.dumps(describe_checkpoints(directory), indent=2) + "\n"
     write_atomically(directory / "manifest.json", text.encode())
 

@@ -1,4 +1,4 @@
-"""Altair builders: a table in, a chart out. They work on light and dark grounds; colour is never the only sign."""
+"""Altair charts of tables, for light and dark backgrounds; colour is never the only sign."""
 
 from typing import Any, TypeAlias
 
@@ -26,7 +26,7 @@ __all__ = [
 Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
 
 ALL = "all"
-"""Stands for every class in a confusion heat map's margins."""
+"""Name of the margins of a confusion heat map, for all classes together."""
 
 _BLUE, _ORANGE, _GREY = "#2f74c8", "#d9822b", "#8a8a8a"
 _ON_DARK, _ON_LIGHT = "#ffffff", "#222222"
@@ -35,17 +35,17 @@ _MOST_NAMES = 25  # that fit into one chart
 
 
 def specification(chart: Chart) -> dict[str, Any]:
-    """The Vega-Lite specification of a chart, its data inside, in the look of whatever page draws it.
+    """The Vega-Lite specification of a chart with its data, without Altair's theme: the page's theme applies.
 
-    Making it takes far longer than drawing it, so it is worth keeping.
+    Building it takes far longer than drawing it, so it is worth caching.
     """
-    made: dict[str, Any] = chart.to_dict()
-    made.pop("config", None)  # sizes and colours of Altair's own look
-    return made
+    vega_lite: dict[str, Any] = chart.to_dict()
+    vega_lite.pop("config", None)  # sizes and colours of Altair's theme
+    return vega_lite
 
 
 def reliability_diagram(table: pd.DataFrame) -> Chart:
-    """Accuracy against confidence, with intervals; on the diagonal the network is as right as it says.
+    """Accuracy against confidence, with intervals; a calibrated network is on the diagonal.
 
     table: of `metrics.reliability_table`.
     """
@@ -61,14 +61,14 @@ def reliability_diagram(table: pd.DataFrame) -> Chart:
     diagonal = (
         alt.Chart(pd.DataFrame({"confidence": [0.0, 1.0], "accuracy": [0.0, 1.0]}))
         .mark_line(color=_GREY, strokeDash=[4, 4])
-        .encode(x=x, y=alt.Y("accuracy:Q", title="accuracy, with 95 % interval"))
+        .encode(x=x, y=alt.Y("accuracy:Q", title="accuracy, with 95% interval"))
     )
     intervals = base.mark_rule(color=_BLUE, strokeWidth=2).encode(
         x=x, y=alt.Y("low:Q", axis=_SHARES, scale=alt.Scale(domain=[0, 1])), y2="high:Q"
     )
     points = base.mark_point(color=_BLUE, filled=True, opacity=1).encode(
         x=x,
-        y=alt.Y("accuracy:Q", title="accuracy, with 95 % interval"),
+        y=alt.Y("accuracy:Q", title="accuracy, with 95% interval"),
         size=alt.Size("digits:Q", scale=alt.Scale(type="log", range=[30, 300]), legend=None),
         tooltip=tooltip,
     )
@@ -78,7 +78,7 @@ def reliability_diagram(table: pd.DataFrame) -> Chart:
 
 
 def confidence_histogram(digits: pd.DataFrame) -> Chart:
-    """How many right and wrong answers were given with which confidence, side by side; counts on a logarithmic scale.
+    """Counts of right and wrong answers by confidence, side by side, on a logarithmic scale.
 
     digits: with `confidence` and `right`, as of `metrics.digit_table`.
     """
@@ -93,36 +93,36 @@ def confidence_histogram(digits: pd.DataFrame) -> Chart:
         alt.Chart(table)
         .mark_bar()
         .encode(
-            x=alt.X("from:O", title="confidence, in steps of 10 per cent", sort=None, axis=alt.Axis(labelAngle=0)),
+            x=alt.X("from:O", title="confidence, in steps of 10%", sort=None, axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("answer:N", sort=["right", "wrong"]),
             y=alt.Y("digits:Q", title="digits (logarithmic)", scale=alt.Scale(type="log", domainMin=0.5), stack=None),
             color=alt.Color("answer:N", scale=answers, legend=alt.Legend(orient="top", title=None)),
             tooltip=["answer:N", alt.Tooltip("from:O", title="confidence from"), alt.Tooltip("digits:Q", format=",")],
         )
     )
-    numbers = bars.mark_text(dy=-6, fontSize=10).encode(text=alt.Text("digits:Q", format=","))
+    numbers = bars.mark_text(dy=-6, fontSize=12).encode(text=alt.Text("digits:Q", format=","))
     return alt.layer(bars, numbers).properties(
         height=280, description="Histogram of confidence, right and wrong answers side by side"
     )
 
 
 def coverage_chart(table: pd.DataFrame, *, coverage: float) -> Chart:
-    """Accuracy of the digits answered against the share answered, the share picked marked by a line.
+    """Accuracy of the answered digits against the share answered, with a line at the selected coverage.
 
-    Begins where it becomes interesting: at four fifths of the digits, or below the share picked.
+    The axis starts at 80%, or at the selected coverage where that is lower.
     table: of `metrics.coverage_table`.
     """
     start = min(0.8, float(np.floor(coverage * 10) / 10))
-    shown = table[table["coverage"] >= start]
+    visible = table[table["coverage"] >= start]
     x = alt.X("coverage:Q", title="digits answered", axis=_SHARES, scale=alt.Scale(domain=[start, 1]))
-    y_scale = alt.Scale(domain=[float(shown["low"].min()), 1], nice=True)
-    base = alt.Chart(shown)
+    y_scale = alt.Scale(domain=[float(visible["low"].min()), 1], nice=True)
+    base = alt.Chart(visible)
     band = base.mark_area(color=_BLUE, opacity=0.2, clip=True).encode(
         x=x, y=alt.Y("low:Q", scale=y_scale, axis=alt.Axis(format=".1%")), y2="high:Q"
     )
     line = base.mark_line(color=_BLUE, clip=True).encode(
         x=x,
-        y=alt.Y("accuracy:Q", scale=y_scale, title="accuracy of those, with 95 % interval"),
+        y=alt.Y("accuracy:Q", scale=y_scale, title="accuracy of those, with 95% interval"),
         tooltip=[
             alt.Tooltip("threshold:Q", format=".4f"),
             alt.Tooltip("answered:Q", format=","),
@@ -130,12 +130,12 @@ def coverage_chart(table: pd.DataFrame, *, coverage: float) -> Chart:
             alt.Tooltip("accuracy:Q", format=".3%"),
         ],
     )
-    here = (
+    marker = (
         alt.Chart(pd.DataFrame({"coverage": [coverage]}))
         .mark_rule(color=_ORANGE, strokeWidth=2, strokeDash=[6, 3])
         .encode(x="coverage:Q")
     )
-    return alt.layer(band, line, here).properties(
+    return alt.layer(band, line, marker).properties(
         height=280, description="Accuracy of the answered digits against the share that is answered"
     )
 
@@ -150,20 +150,20 @@ def confusion_heatmap(
     selected: tuple[str, str] | None = None,
     titles: tuple[str, str] = ("true", "predicted"),
 ) -> Chart:
-    """A confusion matrix (true in rows) that can be clicked: its selection is called "cell".
+    """A confusion matrix (true classes in rows) that can be clicked; the selection has the name "cell".
 
-    `titles` are those of rows and columns, for matrices of other things; in the selection and in the data rows are
-    always `true` and columns `predicted`.
+    `titles` are the titles of rows and columns, for matrices of other things; in the selection and in the data, rows
+    are always `true` and columns `predicted`.
 
-    The margins, called `ALL`, hold the errors of a whole row or column. `normalised` is None, "row" or "column".
-    Without the diagonal, colour is spread over the errors alone. `selected` (true, predicted) is framed.
+    The margins, named `ALL`, hold the errors of a whole row or column. `normalised` is None, "row" or "column".
+    Without the diagonal, the colour scale covers the errors only. The cell `selected` (true, predicted) is framed.
     """
     table = _cells(matrix, order=order, normalised=normalised, diagonal=diagonal, selected=selected)
     names = [*(str(digit) for digit in order), ALL]
     x, y = _matrix_axes(names, titles)
     shaded = table["shade"].max()
     scale = alt.Scale(scheme="blues", type="symlog" if logarithmic else "linear", domain=[0, float(shaded) or 1.0])
-    picked = alt.selection_point(name="cell", fields=["true", "predicted"], on="click", clear=False)
+    selection = alt.selection_point(name="cell", fields=["true", "predicted"], on="click", clear=False)
     base = alt.Chart(table).encode(x=x, y=y)
     cells = (
         base.mark_rect(stroke=_GREY, strokeWidth=0.4)
@@ -178,11 +178,11 @@ def confusion_heatmap(
                 alt.Tooltip("tip:N", title="share"),
             ],
         )
-        .add_params(picked)
+        .add_params(selection)
     )
     frame = base.transform_filter("datum.selected").mark_rect(fillOpacity=0, stroke=_ORANGE, strokeWidth=3)
     numbers = [
-        base.transform_filter(alt.datum.ink == ink).mark_text(fontSize=11, color=ink).encode(text="text:N")
+        base.transform_filter(alt.datum.ink == ink).mark_text(fontSize=12, color=ink).encode(text="text:N")
         for ink in (_ON_DARK, _ON_LIGHT, _GREY)
     ]
     return alt.layer(cells, *numbers, frame).properties(
@@ -191,7 +191,7 @@ def confusion_heatmap(
 
 
 def confusion_difference(a: NDArray[np.int64], b: NDArray[np.int64]) -> Chart:
-    """What confusion matrix b (10, 10) has more or fewer of than a off the diagonal; its selection is called "cell"."""
+    """Difference b - a of confusion matrices (10, 10) off the diagonal; the selection has the name "cell"."""
     change = b - a
     table = pd.DataFrame(
         [
@@ -206,7 +206,7 @@ def confusion_difference(a: NDArray[np.int64], b: NDArray[np.int64]) -> Chart:
             for predicted in range(len(a))
         ]
     )
-    table["text"] = [f"{each:+d}" if each else "" for each in table["change"]]
+    table["text"] = [f"{change:+d}" if change else "" for change in table["change"]]
     most = max(1, int(table["change"].abs().max()))
     table["ink"] = np.where(table["change"].abs() > 0.55 * most, _ON_DARK, _ON_LIGHT)
     x, y = _matrix_axes([str(digit) for digit in range(len(a))], ("true", "predicted"))
@@ -219,14 +219,14 @@ def confusion_difference(a: NDArray[np.int64], b: NDArray[np.int64]) -> Chart:
             tooltip=[
                 "true:N",
                 "predicted:N",
-                alt.Tooltip("a:Q", title="times A did"),
-                alt.Tooltip("b:Q", title="times B did"),
+                alt.Tooltip("a:Q", title="count of A"),
+                alt.Tooltip("b:Q", title="count of B"),
             ],
         )
         .add_params(alt.selection_point(name="cell", fields=["true", "predicted"], on="click", clear=False))
     )
     numbers = [
-        base.transform_filter(alt.datum.ink == ink).mark_text(fontSize=11, color=ink).encode(text="text:N")
+        base.transform_filter(alt.datum.ink == ink).mark_text(fontSize=12, color=ink).encode(text="text:N")
         for ink in (_ON_DARK, _ON_LIGHT)
     ]
     return alt.layer(cells, *numbers).properties(
@@ -235,17 +235,17 @@ def confusion_difference(a: NDArray[np.int64], b: NDArray[np.int64]) -> Chart:
 
 
 def per_digit_chart(table: pd.DataFrame) -> Chart:
-    """Difference in recall for each digit, with its interval; right of 0 B is better.
+    """Difference in recall for each digit, with its interval; to the right of 0, B is better.
 
     table: of `comparison.compare_per_digit`.
     """
-    shown = table.assign(better=np.where(table["holm_p"] < SIGNIFICANCE_LEVEL, "told apart", "cannot tell"))
-    base = alt.Chart(shown)
+    rows = table.assign(better=np.where(table["holm_p"] < SIGNIFICANCE_LEVEL, "told apart", "cannot tell"))
+    base = alt.Chart(rows)
     y = alt.Y("digit:O", title="digit")
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=_GREY, strokeDash=[4, 4]).encode(x="zero:Q")
     rules = base.mark_rule(color=_BLUE, strokeWidth=2).encode(
         x=alt.X(
-            "low:Q", title="recall of B less that of A, 95 % interval of each digit alone", axis=alt.Axis(format="+.1%")
+            "low:Q", title="recall of B minus that of A, 95% interval of each digit alone", axis=alt.Axis(format="+.1%")
         ),
         x2="high:Q",
         y=y,
@@ -273,36 +273,36 @@ def per_digit_chart(table: pd.DataFrame) -> Chart:
 
 
 def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | None = None) -> Chart:
-    """Errors against cost, both logarithmic, the efficient frontier drawn; its selection is called "checkpoint".
+    """Errors against cost, both logarithmic, with the efficient frontier; the selection has the name "checkpoint".
 
     table: `checkpoint`, `errors` with `low` and `high`, `efficient` and the column that `cost` names. A checkpoint
     without errors is drawn at half an error.
     """
-    shown = table.assign(
-        shown=table["errors"].clip(lower=0.5),
+    rows = table.assign(
+        plotted_errors=table["errors"].clip(lower=0.5),
         low=table["low"].clip(lower=0.3),
-        kind=np.where(table["efficient"], "no other is better and cheaper", "beaten"),
+        kind=np.where(table["efficient"], "no other is better and cheaper", "dominated"),
     )
-    at_one_place = shown.groupby([cost, "errors"])["checkpoint"]
-    shown["names"] = np.where(at_one_place.cumcount() == 0, at_one_place.transform(", ".join), "")
+    coinciding = rows.groupby([cost, "errors"])["checkpoint"]
+    rows["names"] = np.where(coinciding.cumcount() == 0, coinciding.transform(", ".join), "")
     log = alt.Scale(type="log", nice=False, padding=25)
     x = alt.X(f"{cost}:Q", title=title, scale=log)
     y_scale = alt.Scale(type="log", nice=False, padding=15)
-    base = alt.Chart(shown)
-    kinds = ["no other is better and cheaper", "beaten"]
+    base = alt.Chart(rows)
+    kinds = ["no other is better and cheaper", "dominated"]
     frontier = (
         base.transform_filter("datum.efficient")
         .mark_line(color=_ORANGE, strokeDash=[5, 3], interpolate="step-after")
-        .encode(x=x, y=alt.Y("shown:Q", scale=y_scale))
+        .encode(x=x, y=alt.Y("plotted_errors:Q", scale=y_scale))
     )
     intervals = base.mark_rule(color=_GREY, strokeWidth=1.5, opacity=0.6).encode(
-        x=x, y=alt.Y("low:Q", title="errors, with 95 % interval", scale=y_scale), y2="high:Q"
+        x=x, y=alt.Y("low:Q", title="errors, with 95% interval", scale=y_scale), y2="high:Q"
     )
     points = (
         base.mark_point(filled=True, size=90, opacity=1)
         .encode(
             x=x,
-            y=alt.Y("shown:Q", scale=y_scale),
+            y=alt.Y("plotted_errors:Q", scale=y_scale),
             color=alt.Color(
                 "kind:N",
                 scale=alt.Scale(domain=kinds, range=[_ORANGE, _BLUE]),
@@ -314,33 +314,37 @@ def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | No
         .add_params(alt.selection_point(name="checkpoint", fields=["checkpoint"], on="click", clear=False))
     )
     layers: list[Any] = [frontier, intervals, points]
-    if len(shown) <= _MOST_NAMES:
+    if len(rows) <= _MOST_NAMES:
         layers.append(
             base.mark_text(dx=9, dy=-8, align="left", color=_GREY).encode(
-                x=x, y=alt.Y("shown:Q", scale=y_scale), text="names:N"
+                x=x, y=alt.Y("plotted_errors:Q", scale=y_scale), text="names:N"
             )
         )
     if selected is not None:
         ring = base.transform_filter(alt.datum.checkpoint == selected)
         layers.append(
-            ring.mark_point(size=260, color=_ORANGE, strokeWidth=2).encode(x=x, y=alt.Y("shown:Q", scale=y_scale))
+            ring.mark_point(size=260, color=_ORANGE, strokeWidth=2).encode(
+                x=x, y=alt.Y("plotted_errors:Q", scale=y_scale)
+            )
         )
     return alt.layer(*layers).properties(height=340, description=f"Errors against {title}, both logarithmic")
 
 
 def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
-    """Errors of the checkpoint in the row less those of the one in the column; its selection is called "pair".
+    """Errors of the checkpoint in the row minus those of the one in the column; the selection has the name "pair".
 
-    Filled where the two can be told apart. table: of `comparison.compare_pairs`; names: in the order to be shown.
+    Cells are filled where the two differ significantly. table: of `comparison.compare_pairs`; names: in display order.
     """
-    forth = table[["a", "b", "errors_a", "errors_b", "holm_p", "better"]]
-    back = forth.rename(columns={"a": "b", "b": "a", "errors_a": "errors_b", "errors_b": "errors_a"})
-    both = pd.concat([forth, back], ignore_index=True)
-    shown = pd.DataFrame({"row": both["a"], "column": both["b"], "holm_p": both["holm_p"]})
-    shown["fewer"] = both["errors_a"] - both["errors_b"]
-    shown["verdict"] = np.where(both["better"] == both["a"], "better", "worse")
-    shown.loc[both["better"].isna(), "verdict"] = "cannot tell"
-    shown["text"] = [f"{int(each):+,d}" if each else "0" for each in shown["fewer"]]
+    pairs = table[["a", "b", "errors_a", "errors_b", "holm_p", "better"]]
+    reversed_pairs = pairs.rename(columns={"a": "b", "b": "a", "errors_a": "errors_b", "errors_b": "errors_a"})
+    both = pd.concat([pairs, reversed_pairs], ignore_index=True)
+    table_of_cells = pd.DataFrame({"row": both["a"], "column": both["b"], "holm_p": both["holm_p"]})
+    table_of_cells["difference"] = both["errors_a"] - both["errors_b"]
+    table_of_cells["verdict"] = np.where(both["better"] == both["a"], "better", "worse")
+    table_of_cells.loc[both["better"].isna(), "verdict"] = "cannot tell"
+    table_of_cells["text"] = [
+        f"{int(difference):+,d}" if difference else "0" for difference in table_of_cells["difference"]
+    ]
     x = alt.X(
         "column:N",
         sort=names,
@@ -350,7 +354,7 @@ def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
     y = alt.Y(
         "row:N", sort=names, title="errors more (+) or fewer (-)", axis=alt.Axis(labelLimit=120, labelOverlap=False)
     )
-    base = alt.Chart(shown).encode(x=x, y=y)
+    base = alt.Chart(table_of_cells).encode(x=x, y=y)
     verdicts = alt.Scale(domain=["better", "worse", "cannot tell"], range=[_BLUE, _ORANGE, "transparent"])
     cells = (
         base.mark_rect(stroke=_GREY, strokeWidth=0.4)
@@ -391,11 +395,11 @@ def _cells(
     diagonal: bool,
     selected: tuple[str, str] | None,
 ) -> pd.DataFrame:
-    """One row a cell, the margins included."""
-    shown = matrix.astype(np.float64)
+    """One row per cell, including the margins."""
+    values = matrix.astype(np.float64)
     totals = {"row": matrix.sum(axis=1, keepdims=True), "column": matrix.sum(axis=0, keepdims=True)}
     if normalised is not None:
-        shown = shown / np.maximum(totals[normalised], 1)
+        values = values / np.maximum(totals[normalised], 1)
     errors = matrix - np.diag(matrix.diagonal())
     rows: list[dict[str, Any]] = []
     for true in order:
@@ -406,8 +410,8 @@ def _cells(
                     "true": str(true),
                     "predicted": str(predicted),
                     "count": int(matrix[true, predicted]),
-                    "value": shown[true, predicted],
-                    "shade": shown[true, predicted] if is_shaded else 0.0,
+                    "value": values[true, predicted],
+                    "shade": values[true, predicted] if is_shaded else 0.0,
                     "inside": True,
                 }
             )
