@@ -152,17 +152,17 @@ def test_digits_seen_in_training_are_marked(tmp_path: Path, save_random: Save) -
 
 
 def test_nothing_that_a_file_says_is_markup(tmp_path: Path, save_random: Save) -> None:
-    told = dict.fromkeys(
+    texts = dict.fromkeys(
         ("device", "processor", "threads", "python", "torch", "commit", "finished", "chosen_on"), HOSTILE
     )
     path = save_random(
         tmp_path / "hostile.safetensors",
         trained_on=(HOSTILE,),
         recipe={"name": HOSTILE, "summary": HOSTILE, "epochs": HOSTILE},
-        provenance=told | {"teachers": {HOSTILE: HOSTILE}, "input": {"scale": HOSTILE}},
+        provenance=texts | {"teachers": {HOSTILE: HOSTILE}, "input": {"scale": HOSTILE}},
     )
-    odd = path.rename(tmp_path / "a `b` *c* <i>\n# d.safetensors")
-    card = model_card(load_checkpoint(odd), [])
+    renamed = path.rename(tmp_path / "a `b` *c* <i>\n# d.safetensors")
+    card = model_card(load_checkpoint(renamed), [])
     assert not re.search(r"(?<!\\)[<>`$\[\]]", card)
     headings = ("**Limits**", "**How it was made**")
     for line in card.splitlines():
