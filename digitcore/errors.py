@@ -1,15 +1,15 @@
-"""What can go wrong through no fault of the programmer.
+"""Exceptions that a user can meet and do something about.
 
 ::
 
     DigitcoreError
     ├── ImageError          a picture that cannot be read or used
     │   └── BlankImageError     ... because there is nothing on it
-    ├── CheckpointError     a checkpoint that is missing, broken or unfit
-    ├── DatasetError        digits that are damaged, or of another kind than expected
+    ├── CheckpointError     a checkpoint that is missing, damaged or does not fit
+    ├── DatasetError        digits that are damaged, or other than their name says
     │   └── DatasetMissingError ... or not on this machine
-    ├── AnnotationError     stars and notes that cannot be read or kept
-    └── TrainingError       a training run that cannot start or go on
+    ├── AnnotationError     stars and notes that cannot be read or stored
+    └── TrainingError       a training run that cannot start or continue
 
 Each message says what happened, to which file, and what to do. A mistake of the calling code is a `ValueError`
 with the argument, the rule and the value.
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class DigitcoreError(Exception):
-    """Base of every error that a user can meet and mend."""
+    """Base of every error that a user can meet and do something about."""
 
 
 class ImageError(DigitcoreError):
@@ -40,7 +40,7 @@ class BlankImageError(ImageError):
 
 
 class CheckpointError(DigitcoreError):
-    """A checkpoint is missing, broken or does not fit."""
+    """A checkpoint is missing, damaged or does not fit."""
 
 
 class DatasetError(DigitcoreError):
@@ -52,8 +52,8 @@ class DatasetMissingError(DatasetError):
 
 
 class AnnotationError(DigitcoreError):
-    """Stars and notes cannot be read or kept."""
+    """Stars and notes cannot be read or stored."""
 
 
 class TrainingError(DigitcoreError):
-    """A training run cannot start or go on."""
+    """A training run cannot start or continue."""

@@ -94,7 +94,7 @@ def _step(ids: list[int], here: int | None, by: int) -> None:
 
 def _annotations(dataset: str) -> dict[int, Annotation]:
     try:
-        return annotations().all_of(dataset)
+        return annotations().load(dataset)
     except AnnotationError as error:
         show_error(error)
         return {}

@@ -1,9 +1,9 @@
-"""The networks, by name.
+"""Network architectures, by name.
 
 Every network maps a normalised batch (N, 1, 28, 28) to logits (N, 10) in two steps that can be called on their own:
 `forward_features`, whose output is the space in which similar digits lie close, and `forward_head`.
 
-Training may use batch normalisation; `folded()` returns the same function without it, and that is what is saved.
+Training may use batch normalisation; `folded()` returns the same function without it, which is what is saved.
 """
 
 import copy
@@ -57,7 +57,7 @@ class DigitNetwork(nn.Module):
         return torch.log_softmax(self(batch), dim=1)
 
     def count_parameters(self) -> int:
-        """Number of trainable values; the running statistics of batch normalisation are none."""
+        """Number of trainable values; the the running statistics of batch normalisation do not count."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def folded(self) -> "DigitNetwork":
@@ -69,7 +69,9 @@ class DigitNetwork(nn.Module):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for name, layer in folded.features.named_children():
             if isinstance(layer, nn.BatchNorm2d):
-                previous = next(name for name, each in reversed(layers.items()) if isinstance(each, nn.Conv2d))
+                previous = next(
+                    name for name, candidate in reversed(layers.items()) if isinstance(candidate, nn.Conv2d)
+                )
                 convolution = layers[previous]
                 assert isinstance(convolution, nn.Conv2d)
                 if isinstance(layer, PooledNorm):
@@ -82,7 +84,7 @@ class DigitNetwork(nn.Module):
 
 
 class PooledNorm(nn.BatchNorm2d):
-    """Batch normalisation, to stand after maximum pooling, which scales by the magnitude of its weights.
+    """Batch normalisation for use after maximum pooling: it scales by the magnitude of its weights.
 
     A positive scale and a shift commute with the maximum, so it folds into the convolution before the pooling, and it
     has a quarter of the values to normalise there. The convolution can have either sign, so nothing is lost.
@@ -132,10 +134,10 @@ class MixedPooling(nn.Module):
 
 
 class GlobalPooling(nn.Module):
-    """Average and maximum over all places, one after the other: (N, C, H, W) -> (N, 2C)."""
+    """Average and maximum over all positions, concatenated: (N, C, H, W) -> (N, 2C)."""
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Takes the places out of a batch (N, C, H, W)."""
+        """Pools height and width of a batch (N, C, H, W)."""
         return torch.cat([batch.mean(dim=(2, 3)), batch.amax(dim=(2, 3))], dim=1)
 
 
@@ -185,7 +187,7 @@ class Standard(DigitNetwork):
 
 
 class SideBySide(nn.Module):
-    """Several networks' features of the same batch, one after the other."""
+    """The features of several networks for the same batch, concatenated."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -200,15 +202,15 @@ class Ensemble(DigitNetwork):
     """Several networks of one architecture that answer together: the mean of their logits."""
 
     def __init__(self, members: Sequence[DigitNetwork], *, temperatures: Sequence[float] | None = None) -> None:
-        """Takes copies of members without batch normalisation; their logits are divided by the temperatures first."""
+        """Copies the members, which have no batch normalisation; their logits are divided by the temperatures."""
         super().__init__()
-        members = [copy.deepcopy(each) for each in members]
-        self.features = nn.Sequential(OrderedDict(members=SideBySide([each.features for each in members])))
-        self.head = nn.Linear(sum(each.head.in_features for each in members), len(CLASS_NAMES))
+        members = [copy.deepcopy(member) for member in members]
+        self.features = nn.Sequential(OrderedDict(members=SideBySide([member.features for member in members])))
+        self.head = nn.Linear(sum(member.head.in_features for member in members), len(CLASS_NAMES))
         shares = [1 / (temperature * len(members)) for temperature in temperatures or [1.0] * len(members)]
         with torch.no_grad():
-            weights = [each.head.weight * share for each, share in zip(members, shares, strict=True)]
-            biases = [each.head.bias * share for each, share in zip(members, shares, strict=True)]
+            weights = [member.head.weight * share for member, share in zip(members, shares, strict=True)]
+            biases = [member.head.bias * share for member, share in zip(members, shares, strict=True)]
             self.head.weight.copy_(torch.cat(weights, dim=1))
             self.head.bias.copy_(torch.stack(biases).sum(dim=0))
 

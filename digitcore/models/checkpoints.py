@@ -1,9 +1,8 @@
-"""Checkpoints: weights and everything needed to use and to judge them.
+"""Checkpoint files: weights, and the metadata needed to use and to judge them.
 
 A checkpoint is one safetensors file that describes itself in its metadata. A plain state dict saved with
-`torch.save(model.state_dict(), "NAME.pt")` works too: its architecture is found by its keys and shapes. Weights that
-contain batch normalisation are folded on loading. An ONNX file works where the packages for it are installed. What
-cannot be used is listed with the reason.
+`torch.save(model.state_dict(), "NAME.pt")` works too: its architecture is recognised by its keys and shapes. Batch
+normalisation is folded into the weights on loading. An ONNX file works where the packages for it are installed.
 """
 
 import hashlib
@@ -42,12 +41,12 @@ __all__ = [
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".onnx")
 _FORMAT_VERSION = 1
-_FIRST_SCORE: RefusalScore = "confidence"  # of files from before there was another
+_FIRST_SCORE: RefusalScore = "confidence"  # of files that name none
 
 
 @dataclass(frozen=True)
 class CheckpointMetadata:
-    """What a checkpoint says of itself; the defaults are for a plain state dict, which says nothing."""
+    """Metadata of a checkpoint; the defaults are for a plain state dict, which has none."""
 
     architecture: str
     preprocessing: str = PREPROCESSING
@@ -55,7 +54,7 @@ class CheckpointMetadata:
     temperature: float = 1.0
     """Logits are divided by it, so that probabilities agree with frequencies on the validation digits."""
     refusal_score: RefusalScore = _FIRST_SCORE
-    """What of an answer is compared with the threshold."""
+    """The score of an answer that is compared with the threshold."""
     refusal_threshold: float = 0.0
     """An answer whose score is less than this is not accepted."""
     trained_on: tuple[str, ...] = ()
@@ -98,13 +97,13 @@ UNPICKLING_ERRORS = (  # RuntimeError covers RecursionError
     OSError,
     struct.error,
 )
-"""What `torch.load` may raise of a damaged file; no list of its own says so."""
-
-# --- saving ----------------------------------------------------------------------------------------------------------
+"""What `torch.load` may raise for a damaged file; its documentation has no list."""
 
 
 def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetadata) -> None:
-    """Writes network, batch normalisation folded away, and metadata to a safetensors file; all of it or nothing.
+    """Writes a network and its metadata to a safetensors file, completely or not at all.
+
+    Batch normalisation is folded into the weights.
 
     Raises:
         ValueError: path does not end in .safetensors, or the weights do not fit `metadata.architecture`.
@@ -113,40 +112,37 @@ def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetad
     if path.suffix != ".safetensors":
         raise ValueError(f"path must end in .safetensors, got {str(path)!r}")
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.folded().state_dict().items()}
-    _check_tensors(tensors, _new_network(metadata.architecture).state_dict(), called=str(path))
-    written = {name: json.dumps(value) for name, value in asdict(metadata).items()}
-    written |= {"format_version": str(_FORMAT_VERSION), "weights_sha256": _digest_tensors(tensors)}
-    written["metadata_sha256"] = _digest_metadata(written)
+    _check_tensors(tensors, _new_network(metadata.architecture).state_dict(), file=str(path))
+    fields = {name: json.dumps(value) for name, value in asdict(metadata).items()}
+    fields |= {"format_version": str(_FORMAT_VERSION), "weights_sha256": _digest_tensors(tensors)}
+    fields["metadata_sha256"] = _digest_metadata(fields)
     try:
-        write_atomically(path, safetensors.torch.save(tensors, metadata=written))
+        write_atomically(path, safetensors.torch.save(tensors, metadata=fields))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
-
-
-# --- loading ---------------------------------------------------------------------------------------------------------
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint in the file at this path.
 
     Raises:
-        CheckpointError: it is missing, broken, or fits no known architecture.
+        CheckpointError: it is missing or damaged, or does not fit a known architecture.
     """
     data = _read_file(path)
     if path.suffix == ".safetensors":
-        network, metadata = _parse_safetensors(data, called=str(path))
+        network, metadata = _parse_safetensors(data, file=str(path))
     elif path.suffix == ".onnx":
         network, metadata = _parse_onnx(data, path)
     else:
-        network, metadata = _parse_state_dict(data, called=str(path))
+        network, metadata = _parse_state_dict(data, file=str(path))
     network.eval().requires_grad_(False)
     weights = network.digest if isinstance(network, OnnxNetwork) else _digest_tensors(network.state_dict())
-    digest = hashlib.sha256(f"{weights} {_answering(metadata)}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{weights} {_answer_fields(metadata)}".encode()).hexdigest()
     return Checkpoint(path.stem, path, metadata, network, digest)
 
 
-def _answering(metadata: CheckpointMetadata) -> tuple[object, ...]:
-    """All metadata that changes an answer; the score only where it is not the first, so that old digests stay."""
+def _answer_fields(metadata: CheckpointMetadata) -> tuple[object, ...]:
+    """The metadata that changes an answer; the score only where it is not the default, so that old digests hold."""
     score = () if metadata.refusal_score == _FIRST_SCORE else (metadata.refusal_score,)
     return metadata.architecture, metadata.preprocessing, metadata.temperature, metadata.refusal_threshold, *score
 
@@ -154,53 +150,55 @@ def _answering(metadata: CheckpointMetadata) -> tuple[object, ...]:
 def _read_file(path: Path) -> bytes:
     limit = load_settings().max_checkpoint_bytes
     if path.suffix not in SUFFIXES:
-        raise CheckpointError(f"{path} does not end in {', '.join(SUFFIXES)}: it is taken for no checkpoint.")
+        raise CheckpointError(f"{path} does not end in {', '.join(SUFFIXES)}: it is not a checkpoint file.")
     try:
-        with path.open("rb") as file:  # read at once: a memory map would crash if the file were cut meanwhile
-            data = file.read(limit + 1)
+        with path.open("rb") as stream:  # read at once: a memory map would crash if the file were cut meanwhile
+            data = stream.read(limit + 1)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be opened: {error.strerror or error}. Check the name.") from error
     if len(data) > limit:
-        raise CheckpointError(f"{path} is larger than {limit / 1e6:g} MB: it is no checkpoint of these networks.")
+        raise CheckpointError(f"{path} is larger than {limit / 1e6:g} MB: it is not a checkpoint of these networks.")
     return data
 
 
-def _parse_safetensors(data: bytes, *, called: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+def _parse_safetensors(data: bytes, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
     try:
         tensors = safetensors.torch.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError, RecursionError) as error:
-        raise CheckpointError(f"{called} is no readable safetensors file ({error}): copy or train it again.") from error
-    written = header.get("__metadata__", {})
-    if not _OUR_KEYS & {name.lower() for name in written}:
-        return _network_from_tensors(tensors, called=called)
-    if written.get("format_version") != str(_FORMAT_VERSION):
         raise CheckpointError(
-            f"{called} has the format version {written.get('format_version')}, this program reads {_FORMAT_VERSION}: "
+            f"{file} cannot be read as a safetensors file ({error}): copy or train it again."
+        ) from error
+    fields = header.get("__metadata__", {})
+    if not _OUR_KEYS & {name.lower() for name in fields}:
+        return _network_from_tensors(tensors, file=file)
+    if fields.get("format_version") != str(_FORMAT_VERSION):
+        raise CheckpointError(
+            f"{file} has the format version {fields.get('format_version')}, this program reads {_FORMAT_VERSION}: "
             "update the program, or train again."
         )
-    if written.get("metadata_sha256") != _digest_metadata(written):
-        raise CheckpointError(f"{called} is damaged (its metadata differ from their checksum): copy or train it again.")
-    metadata = _parse_metadata(written, called=called, architectures=architecture_names())
-    if written.get("weights_sha256") != _digest_tensors(tensors):
-        raise CheckpointError(f"{called} is damaged (its weights differ from their checksum): copy or train it again.")
+    if fields.get("metadata_sha256") != _digest_metadata(fields):
+        raise CheckpointError(f"{file} is damaged (its metadata differ from their checksum): copy or train it again.")
+    metadata = _parse_metadata(fields, file=file, architectures=architecture_names())
+    if fields.get("weights_sha256") != _digest_tensors(tensors):
+        raise CheckpointError(f"{file} is damaged (its weights differ from their checksum): copy or train it again.")
     network = _new_network(metadata.architecture)
-    _check_tensors(tensors, network.state_dict(), called=called)
+    _check_tensors(tensors, network.state_dict(), file=file)
     network.load_state_dict(tensors)
     return network, metadata
 
 
 def _parse_onnx(data: bytes, path: Path) -> tuple[DigitNetwork, CheckpointMetadata]:
     network, provenance, declared = load_onnx(data, path)
-    silent = CheckpointMetadata("onnx", provenance=provenance)
-    written = {name: json.dumps(value) for name, value in asdict(silent).items()} | declared
-    return network, _parse_metadata(written, called=str(path), architectures=[silent.architecture])
+    defaults = CheckpointMetadata("onnx", provenance=provenance)
+    fields = {name: json.dumps(value) for name, value in asdict(defaults).items()} | declared
+    return network, _parse_metadata(fields, file=str(path), architectures=[defaults.architecture])
 
 
-def _parse_metadata(written: Mapping[str, str], *, called: str, architectures: Collection[str]) -> CheckpointMetadata:
+def _parse_metadata(fields: Mapping[str, str], *, file: str, architectures: Collection[str]) -> CheckpointMetadata:
     try:
-        written = {"refusal_score": json.dumps(_FIRST_SCORE), **written}
-        values = {name: json.loads(written[name]) for name in CheckpointMetadata.__dataclass_fields__}
+        fields = {"refusal_score": json.dumps(_FIRST_SCORE), **fields}
+        values = {name: json.loads(fields[name]) for name in CheckpointMetadata.__dataclass_fields__}
         values |= {name: tuple(values[name]) for name in ("class_names", "trained_on")}
         metadata = CheckpointMetadata(**values)
         if not all(isinstance(value, dict) for value in (metadata.recipe, metadata.provenance)):
@@ -216,10 +214,10 @@ def _parse_metadata(written: Mapping[str, str], *, called: str, architectures: C
             and _is_threshold(float(metadata.refusal_threshold), metadata.refusal_score)
         )
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise CheckpointError(f"{called} has unreadable metadata ({error}): train it again.") from error
+        raise CheckpointError(f"{file} has metadata that cannot be read ({error}): train it again.") from error
     if not usable:
         raise CheckpointError(
-            f"{called} needs what this program does not have: architecture {metadata.architecture!r}, preprocessing "
+            f"{file} needs what this program does not have: architecture {metadata.architecture!r}, preprocessing "
             f"{metadata.preprocessing!r}, temperature {metadata.temperature!r}, threshold "
             f"{metadata.refusal_threshold!r} of {metadata.refusal_score!r}. "
             f"Known architectures: {', '.join(architectures)}."
@@ -231,24 +229,26 @@ def _is_threshold(value: float, score: RefusalScore) -> bool:
     return 0 <= value <= 1 if score == "confidence" else math.isfinite(value)
 
 
-def _parse_state_dict(data: bytes, *, called: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+def _parse_state_dict(data: bytes, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
     try:
-        with warnings.catch_warnings(action="ignore"):  # of a foreign pickle protocol: it is refused or it loads
+        with warnings.catch_warnings(action="ignore"):  # about the pickle protocol
             contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except UNPICKLING_ERRORS as error:
         raise CheckpointError(
-            f"{called} is no state dict that can be loaded safely: "
+            f"{file} cannot be loaded safely as a state dict: "
             "save it with `torch.save(model.state_dict(), ...)`, not the whole model."
         ) from error
     if isinstance(contents, dict):  # some trainers wrap it
         contents = contents.get("state_dict", contents.get("model_state_dict", contents))
     if not isinstance(contents, dict) or not all(isinstance(value, Tensor) for value in contents.values()):
-        raise CheckpointError(f"{called} holds no state dict: save it with `torch.save(model.state_dict(), ...)`.")
-    return _network_from_tensors({str(name): value for name, value in contents.items()}, called=called)
+        raise CheckpointError(
+            f"{file} does not contain a state dict: save it with `torch.save(model.state_dict(), ...)`."
+        )
+    return _network_from_tensors({str(name): value for name, value in contents.items()}, file=file)
 
 
-def _network_from_tensors(tensors: dict[str, Tensor], *, called: str) -> tuple[DigitNetwork, CheckpointMetadata]:
-    """The known network that these tensors fit: by keys and shapes, else by the order of shapes alone."""
+def _network_from_tensors(tensors: dict[str, Tensor], *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+    """The known network that tensors fit: by keys and shapes, else by the order of their shapes alone."""
     tensors = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
     candidates = [
         (architecture, _new_network(architecture, batch_norm=batch_norm))
@@ -260,13 +260,13 @@ def _network_from_tensors(tensors: dict[str, Tensor], *, called: str) -> tuple[D
             expected = _expected_tensors(network)
             if _shapes(tensors, by_keys=by_keys) == _shapes(expected, by_keys=by_keys):
                 renamed = dict(zip(expected, tensors.values(), strict=True)) if not by_keys else tensors
-                _check_tensors(renamed, expected, called=called)
+                _check_tensors(renamed, expected, file=file)
                 network.load_state_dict(renamed, strict=False)  # only num_batches_tracked can be missing
                 folded = network.folded()
-                _check_tensors(folded.state_dict(), folded.state_dict(), called=called)
+                _check_tensors(folded.state_dict(), folded.state_dict(), file=file)
                 return folded, CheckpointMetadata(architecture)
     raise CheckpointError(
-        f"{called} fits none of the known networks ({', '.join(architecture_names())}): "
+        f"{file} fits none of the known networks ({', '.join(architecture_names())}): "
         f"it has {len(tensors)} tensors, {_summary(tensors)}."
     )
 
@@ -282,30 +282,32 @@ def _shapes(tensors: Mapping[str, Tensor], *, by_keys: bool) -> object:
 
 
 def _summary(tensors: Mapping[str, Tensor]) -> str:
-    first = [f"{name} {tuple(value.shape)}" for name, value in list(tensors.items())[:3]]
-    return ", ".join(first) + (", ..." if len(tensors) > 3 else "") if first else "none at all"
+    shapes = [f"{name} {tuple(value.shape)}" for name, value in list(tensors.items())[:3]]
+    return ", ".join(shapes) + (", ..." if len(tensors) > 3 else "") if shapes else "none at all"
 
 
-def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, called: str) -> None:
+def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, file: str) -> None:
     if _shapes(tensors, by_keys=True) != _shapes(expected, by_keys=True):
-        raise CheckpointError(f"{called} has weights that do not fit its architecture: {_summary(tensors)}.")
+        raise CheckpointError(f"{file} has weights that do not fit its architecture: {_summary(tensors)}.")
     for name, value in tensors.items():
         if value.layout is not torch.strided or value.device.type != "cpu":
-            raise CheckpointError(f"{called} has no plain numbers in {name}: save it as a dense tensor.")
+            raise CheckpointError(
+                f"{file} has a sparse tensor, or one without values, in {name}: save it as a dense tensor."
+            )
         if value.dtype != torch.float32:
-            raise CheckpointError(f"{called} has {value.dtype} values in {name}: save it as float32.")
+            raise CheckpointError(f"{file} has {value.dtype} values in {name}: save it as float32.")
         if not torch.isfinite(value).all():
-            raise CheckpointError(f"{called} has values in {name} that are no numbers: train it again.")
+            raise CheckpointError(f"{file} contains NaN or infinity in {name}: train it again.")
 
 
 def _new_network(architecture: str, *, batch_norm: bool = False) -> DigitNetwork:
-    """A network to be filled, made without touching the program's random numbers."""
+    """A network to load weights into, built without changing the state of the random number generator."""
     with torch.random.fork_rng(devices=[]):
         return build_network(architecture, batch_norm=batch_norm)
 
 
-def _digest_metadata(written: Mapping[str, str]) -> str:
-    covered = sorted((name, value) for name, value in written.items() if name != "metadata_sha256")
+def _digest_metadata(fields: Mapping[str, str]) -> str:
+    covered = sorted((name, value) for name, value in fields.items() if name != "metadata_sha256")
     return hashlib.sha256(json.dumps(covered).encode()).hexdigest()
 
 

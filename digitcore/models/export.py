@@ -1,4 +1,4 @@
-"""A network for programs without digitcore: from a normalised batch (N, 1, 28, 28) to uncalibrated logits (N, 10)."""
+"""Export of networks for other programs: from a normalised batch (N, 1, 28, 28) to uncalibrated logits (N, 10)."""
 
 import io
 import json
@@ -21,10 +21,10 @@ FORMATS = tuple(_SUFFIXES)
 
 
 def export_network(checkpoint: Checkpoint, path: Path, *, file_format: str) -> None:
-    """Writes the network to path in one of `FORMATS`; all of it or nothing.
+    """Writes the network to path in one of `FORMATS`, completely or not at all.
 
-    The input is normalised as `preprocessing.normalize` does it. An ONNX file says so in its metadata, with the
-    temperature and the rest that make it the same checkpoint again; it needs the package `onnx`.
+    The input is normalised as `preprocessing.normalize` does it. An ONNX file says so in its metadata, which also holds
+    what makes it the same checkpoint again, such as the temperature; it needs the package `onnx`.
 
     Raises:
         ValueError: the format is not one of `FORMATS`.
@@ -35,8 +35,10 @@ def export_network(checkpoint: Checkpoint, path: Path, *, file_format: str) -> N
         raise ValueError(f"file_format must be one of {', '.join(FORMATS)}, got {file_format!r}")
     if path.suffix in SUFFIXES and path.suffix not in _SUFFIXES[file_format]:
         endings = " or ".join(_SUFFIXES[file_format])
-        raise CheckpointError(f"{path} would be no {path.suffix} file but {file_format}: let it end in {endings}.")
-    network = checkpoint.network.folded()  # as it is already, or an ONNX file, which refuses
+        raise CheckpointError(
+            f"{path} would not be a {path.suffix} file but {file_format}: let its name end in {endings}."
+        )
+    network = checkpoint.network.folded()  # raises an error for an ONNX file
     buffer = io.BytesIO()
     example = (torch.zeros(1, 1, INPUT_SIDE, INPUT_SIDE),)
     if file_format == "state-dict":
@@ -56,7 +58,7 @@ def _onnx_bytes(network: DigitNetwork, example: tuple[torch.Tensor], metadata: C
     try:
         import onnx
 
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # its successor needs onnxscript
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # the successor needs onnxscript
             torch.onnx.export(
                 network,
                 example,

@@ -1,6 +1,6 @@
-"""ONNX files as networks: any framework's model can be used and judged, where onnx and onnxruntime are installed.
+"""ONNX files as networks: models of any framework, where the packages onnx and onnxruntime are installed.
 
-A file takes digits in one of six input conventions:
+A file takes digits in one of six input conventions (scale and ink):
 
 | scale | a pixel is | ink | a digit is |
 |---|---|---|---|
@@ -9,7 +9,7 @@ A file takes digits in one of six input conventions:
 | `bytes` | 0 to 255 | | |
 
 `NAME.onnx.json` beside the file says which, as `{"scale": "unit", "ink": "bright"}`; else the file's own metadata
-`digitcore.scale` and `digitcore.ink`; else the one is taken that makes the fewest errors on validation digits.
+`digitcore.scale` and `digitcore.ink`; else the one that makes the fewest errors on validation digits is chosen.
 """
 
 import functools
@@ -47,8 +47,8 @@ SCALES = ("normalised", "unit", "bytes")
 INKS = ("bright", "dark")
 """Input conventions: the table above."""
 
-_DIGITS_A_CLASS = 50  # tried out
-_SECONDS = 20  # for trying them out, the start of a process included
+_DIGITS_PER_CLASS = 50  # in a trial
+_SECONDS = 20  # for a trial, the start of a process included
 _PROBE = Path(__file__).with_name("onnx_probe.py")
 _LEAST_PROBABILITY = 1e-30
 _SUM_TOLERANCE = 1e-3  # of probabilities
@@ -56,7 +56,7 @@ _SUM_TOLERANCE = 1e-3  # of probabilities
 
 @dataclass(frozen=True)
 class InputConvention:
-    """How a file wants its digits; the module says what the words mean."""
+    """How a file takes its digits; see the table at the top of the module."""
 
     scale: str
     ink: str
@@ -74,29 +74,29 @@ _CONVENTIONS = {f"{scale} {ink}": InputConvention(scale, ink) for scale in SCALE
 
 
 class OnnxNetwork(DigitNetwork):
-    """An ONNX file at work. Threads may share it. It has no gradients, and no layers that could be seen.
+    """An ONNX file as a network. Threads may share it. It has no gradients and no visible layers.
 
     What lies between input and logits is not known, so the ten logits themselves stand for the features.
     """
 
     def __init__(
-        self, data: bytes, found: Mapping[str, Any], *, called: str, convention: InputConvention, probabilities: bool
+        self, data: bytes, findings: Mapping[str, Any], *, file: str, convention: InputConvention, probabilities: bool
     ) -> None:
-        """`found` is what the probe says of the file's data; with `probabilities`, the file gives these, not logits.
+        """`findings` are those of the probe; with `probabilities`, the file gives these, not logits.
 
         Raises:
             UnfitModelError: onnxruntime cannot use the data.
         """
         super().__init__()
         self._session = open_session(data, threads=torch.get_num_threads())
-        self._found = found
-        self._called = called
+        self._findings = findings
+        self._file = file
         self._convention = convention
         self._probabilities = probabilities
         self.digest = hashlib.sha256(
             f"{hashlib.sha256(data).hexdigest()} {convention} {probabilities}".encode()
         ).hexdigest()
-        """SHA-256 over all that determines the logits."""
+        """SHA-256 over everything that determines the logits."""
 
     def forward_features(self, batch: Tensor) -> Tensor:
         """The logits (N, 10) of a normalised batch (N, 1, 28, 28).
@@ -104,11 +104,11 @@ class OnnxNetwork(DigitNetwork):
         Raises:
             CheckpointError: onnxruntime cannot run the file on this batch.
         """
-        inputs, names = self._convention.convert(batch), [self._found["output"]]
+        inputs, names = self._convention.convert(batch), [self._findings["output"]]
         try:
-            (outputs,) = run_session(self._session, inputs, names, one_by_one=self._found["one_by_one"])
+            (outputs,) = run_session(self._session, inputs, names, one_by_one=self._findings["one_by_one"])
         except UnfitModelError as error:
-            raise CheckpointError(f"{self._called} {error}") from error
+            raise CheckpointError(f"{self._file} {error}") from error
         return torch.from_numpy(_logits(outputs, probabilities=self._probabilities))
 
     def forward_head(self, features: Tensor) -> Tensor:
@@ -117,48 +117,51 @@ class OnnxNetwork(DigitNetwork):
 
     def count_parameters(self) -> int:
         """Number of floating-point values among the file's initializers; running statistics are counted too."""
-        return int(self._found["parameters"])
+        return int(self._findings["parameters"])
 
     def folded(self) -> DigitNetwork:
-        """Nothing: the file can only be used as it is.
+        """Never returns: the file can only be used as it is.
 
         Raises:
             CheckpointError: always.
         """
-        raise CheckpointError(f"{self._called} is an ONNX file already and cannot be converted: copy it as it is.")
+        raise CheckpointError(f"{self._file} is an ONNX file already and cannot be converted: copy it as it is.")
 
 
 def load_onnx(data: bytes, path: Path) -> tuple[OnnxNetwork, dict[str, Any], dict[str, str]]:
-    """The network in data, which is what the ONNX file at path holds; it is tried out in a process of its own first.
+    """The network in `data`, the contents of the ONNX file at `path`, after a trial in a process of its own.
 
-    Also how input and output are taken, for the provenance of a checkpoint, and those of `DECLARED` that the file has.
+    Also how input and output are taken, for the provenance of a checkpoint, and those fields of `DECLARED` that the
+    file has in its metadata.
 
     Raises:
         CheckpointError: a package is missing, or the file or its sidecar cannot be used.
     """
-    called = str(path)
+    file = str(path)
     if not all(importlib.util.find_spec(package) for package in ("onnx", "onnxruntime")):
-        raise CheckpointError(f"{called} needs onnxruntime and onnx: pip install -r requirements-onnx.txt")
+        raise CheckpointError(f"{file} needs onnxruntime and onnx: pip install -r requirements-onnx.txt")
     sidecar = _read_sidecar(path)
     try:
         digits = _probe_digits()
     except DatasetError as error:
-        raise CheckpointError(f"{called} cannot be tried out. {error}") from error
+        raise CheckpointError(f"{file} cannot be tried out. {error}") from error
     batch = normalize(digits.images)
-    batches = {name: way.convert(batch) for name, way in _CONVENTIONS.items() if sidecar in (None, way)}
-    found = _probe(data, batches, called=called)
-    metadata = {key.removeprefix("digitcore."): value for key, value in found["metadata"].items()}
-    given = {name: metadata[name] for name in ("scale", "ink") if name in metadata}
-    if given and sidecar is None:
-        _parse_convention(given, called=called)
-    outputs = {name: np.array(values, dtype=np.float32) for name, values in found["outputs"].items()}
-    name = _pick(outputs, digits.labels, called=called)
+    batches = {
+        name: convention.convert(batch) for name, convention in _CONVENTIONS.items() if sidecar in (None, convention)
+    }
+    findings = _probe(data, batches, file=file)
+    metadata = {key.removeprefix("digitcore."): value for key, value in findings["metadata"].items()}
+    declared = {name: metadata[name] for name in ("scale", "ink") if name in metadata}
+    if declared and sidecar is None:
+        _parse_convention(declared, file=file)
+    outputs = {name: np.array(values, dtype=np.float32) for name, values in findings["outputs"].items()}
+    name = _pick(outputs, digits.labels, file=file)
     convention, probabilities = _CONVENTIONS[name], _are_probabilities(outputs[name])
     try:
-        network = OnnxNetwork(data, found, called=called, convention=convention, probabilities=probabilities)
+        network = OnnxNetwork(data, findings, file=file, convention=convention, probabilities=probabilities)
     except UnfitModelError as error:
-        raise CheckpointError(f"{called} {error}") from error
-    source = "sidecar" if sidecar else "declared" if given else f"picked on {len(digits)} validation digits"
+        raise CheckpointError(f"{file} {error}") from error
+    source = "sidecar" if sidecar else "declared" if declared else f"picked on {len(digits)} validation digits"
     provenance = {
         "input": {"scale": convention.scale, "ink": convention.ink, "source": source},
         "output": "probabilities" if probabilities else "logits",
@@ -167,7 +170,7 @@ def load_onnx(data: bytes, path: Path) -> tuple[OnnxNetwork, dict[str, Any], dic
 
 
 def sidecar_stamp(path: Path) -> tuple[int, int]:
-    """Time of change (ns) and size (bytes) of the sidecar of the ONNX file at path; zeros where it has none."""
+    """Modification time (ns) and size (bytes) of the sidecar of the ONNX file at path; zeros where it has none."""
     try:
         status = sidecar_path(path).stat()
     except OSError:
@@ -183,19 +186,19 @@ def sidecar_path(path: Path) -> Path:
 def _read_sidecar(path: Path) -> InputConvention | None:
     sidecar = sidecar_path(path)
     try:
-        given = json.loads(sidecar.read_bytes())
+        convention = json.loads(sidecar.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{sidecar} is no readable JSON ({error}): write it again, or delete it.") from error
-    return _parse_convention(given, called=str(sidecar))
+        raise CheckpointError(f"{sidecar} cannot be read as JSON ({error}): write it again, or delete it.") from error
+    return _parse_convention(convention, file=str(sidecar))
 
 
-def _parse_convention(given: object, *, called: str) -> InputConvention:
-    if isinstance(given, dict) and given.get("scale") in SCALES and given.get("ink") in INKS:
-        return InputConvention(given["scale"], given["ink"])
+def _parse_convention(words: object, *, file: str) -> InputConvention:
+    if isinstance(words, dict) and words.get("scale") in SCALES and words.get("ink") in INKS:
+        return InputConvention(words["scale"], words["ink"])
     raise CheckpointError(
-        f"{called} declares its input as {str(given)[:100]}: "
+        f"{file} declares its input as {str(words)[:100]}: "
         f"scale must be one of {', '.join(SCALES)}, and ink one of {', '.join(INKS)}."
     )
 
@@ -204,18 +207,18 @@ def _parse_convention(given: object, *, called: str) -> InputConvention:
 def _probe_digits() -> DigitSet:
     """The first digits of each class of the validation set."""
     digits = load_digits("mnist-validation")
-    rows = [np.flatnonzero(digits.labels == label)[:_DIGITS_A_CLASS] for label in range(10)]
+    rows = [np.flatnonzero(digits.labels == label)[:_DIGITS_PER_CLASS] for label in range(10)]
     return digits.subset(np.concatenate(rows))
 
 
-def _probe(data: bytes, batches: Mapping[str, NDArray[np.float32]], *, called: str) -> dict[str, Any]:
-    """What `onnx_probe` finds in the data of a file."""
-    given = io.BytesIO()
-    np.savez(given, allow_pickle=False, model=np.frombuffer(data, dtype=np.uint8), **batches)
+def _probe(data: bytes, batches: Mapping[str, NDArray[np.float32]], *, file: str) -> dict[str, Any]:
+    """The findings of `onnx_probe` about the data of a file."""
+    arrays = io.BytesIO()
+    np.savez(arrays, allow_pickle=False, model=np.frombuffer(data, dtype=np.uint8), **batches)
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-P", str(_PROBE)],
-            input=given.getvalue(),
+            input=arrays.getvalue(),
             capture_output=True,
             timeout=_SECONDS,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each of its threads takes address space
@@ -223,36 +226,34 @@ def _probe(data: bytes, batches: Mapping[str, NDArray[np.float32]], *, called: s
         )
     except subprocess.TimeoutExpired as error:
         raise CheckpointError(
-            f"{called} took longer than {_SECONDS} s when tried out: "
-            "it never ends or is too slow, use a smaller network."
+            f"{file} took longer than {_SECONDS} s in a trial: it never ends or is too slow, use a smaller network."
         ) from error
     except OSError as error:
-        raise CheckpointError(f"{called} cannot be tried out ({error.strerror or error}): try again later.") from error
-    if done.returncode != 0:
+        raise CheckpointError(f"{file} cannot be tried out ({error.strerror or error}): try again later.") from error
+    if process.returncode != 0:
         raise CheckpointError(
-            f"{called} made onnxruntime break down when tried out ({_last_words(done)}): "
+            f"{file} made onnxruntime crash in a trial ({_last_words(process)}): "
             "it is damaged or needs too much memory, export it again or use a smaller network."
         )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    if "problem" in found:
-        raise CheckpointError(f"{called} {found['problem']}")
-    return found
+    findings: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    if "problem" in findings:
+        raise CheckpointError(f"{file} {findings['problem']}")
+    return findings
 
 
-def _last_words(done: subprocess.CompletedProcess[bytes]) -> str:
-    if done.returncode < 0:
-        return signal.Signals(-done.returncode).name
-    lines = done.stderr.decode(errors="replace").split("\n")
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), f"exit status {done.returncode}")
+def _last_words(process: subprocess.CompletedProcess[bytes]) -> str:
+    """The signal that ended a process, or the last line of its standard error."""
+    if process.returncode < 0:
+        return signal.Signals(-process.returncode).name
+    lines = process.stderr.decode(errors="replace").split("\n")
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), f"exit status {process.returncode}")
 
 
-def _pick(outputs: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64], *, called: str) -> str:
-    """The convention under which outputs (N, 10) hold the fewest errors, of equal ones that of the least log loss."""
+def _pick(outputs: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64], *, file: str) -> str:
+    """The convention whose outputs (N, 10) have the fewest errors, in a tie the least log loss."""
     finite = {name: values for name, values in outputs.items() if np.isfinite(values).all()}
     if not finite:
-        raise CheckpointError(
-            f"{called} gives values that are no numbers for validation digits: train or export it again."
-        )
+        raise CheckpointError(f"{file} gives NaN or infinity for validation digits: train or export it again.")
 
     def score(name: str) -> tuple[int, float]:
         logits = _logits(finite[name], probabilities=_are_probabilities(finite[name])).astype(np.float64)

@@ -1,7 +1,7 @@
-"""ONNX models run by onnxruntime, and a program that tries out one of them in a process of its own.
+"""ONNX models in onnxruntime, and a program that tries one of them out in a process of its own.
 
-`onnx_models` starts this file as that program, so that a model that crashes, never ends or asks for too much memory
-takes down no server. Nothing of digitcore or torch is imported, and onnx and onnxruntime only where they are used.
+`models.onnx` starts this file as that program, so that a model that crashes, never ends or asks for too much memory
+does not take the server down. Nothing of digitcore or torch is imported, and onnx and onnxruntime only where used.
 """
 
 import io
@@ -27,11 +27,11 @@ _OUTPUTS_APART = 0.1  # of the largest output: a quantised model depends a littl
 
 
 class UnfitModelError(Exception):
-    """What is wrong with a model, to be read after its name."""
+    """A model cannot be used; the message is the predicate of a sentence whose subject is the file."""
 
 
 def open_session(data: bytes, *, threads: int) -> _Session:
-    """An `onnxruntime.InferenceSession` on the processor, with this many threads that sleep between runs.
+    """An `onnxruntime.InferenceSession` on the CPU, with this many threads, which sleep between runs.
 
     Raises:
         UnfitModelError: onnxruntime cannot use the model.
@@ -52,7 +52,7 @@ def open_session(data: bytes, *, threads: int) -> _Session:
 
 
 def run_session(session: _Session, batch: _Floats, outputs: list[str] | None, *, one_by_one: bool) -> list[Any]:
-    """The outputs of these names, or all, for a batch (N, 1, 28, 28); one digit at a time if the model wants it so.
+    """The outputs of these names, or all, for a batch (N, 1, 28, 28); with `one_by_one`, one digit at a time.
 
     Raises:
         UnfitModelError: onnxruntime cannot run the model.
@@ -79,34 +79,31 @@ def _cannot_run(error: Exception) -> str:
     return f"cannot be run by onnxruntime ({reason}): export it again."
 
 
-# --- the program -----------------------------------------------------------------------------------------------------
-
-
 def _main() -> None:
     """Reads a model and batches (npz) from standard input and ends standard output with a line of findings (JSON)."""
     _limit_resources()
-    with np.load(io.BytesIO(sys.stdin.buffer.read())) as given:
-        batches = {name: given[name] for name in given.files}
+    with np.load(io.BytesIO(sys.stdin.buffer.read())) as arrays:
+        batches = {name: arrays[name] for name in arrays.files}
     model = batches.pop("model").tobytes()
     try:
-        found = _probe(model, batches)
+        findings = _probe(model, batches)
     except UnfitModelError as error:
-        found = {"problem": str(error)}
-    print(json.dumps(found))
+        findings = {"problem": str(error)}
+    print(json.dumps(findings))
 
 
 def _limit_resources() -> None:
-    if sys.platform == "linux":  # macOS does not heed the limit of memory, Windows has none
+    if sys.platform == "linux":  # macOS ignores the limit of memory, Windows has none
         import resource
 
         limits = {resource.RLIMIT_AS: _MEMORY_LIMIT, resource.RLIMIT_CPU: _SECONDS_LIMIT, resource.RLIMIT_CORE: 0}
-        for kind, ours in limits.items():
+        for kind, limit in limits.items():
             _, hard = resource.getrlimit(kind)
-            resource.setrlimit(kind, (ours if hard == resource.RLIM_INFINITY else min(ours, hard), hard))
+            resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def _probe(data: bytes, batches: Mapping[str, _Floats]) -> dict[str, Any]:
-    """What the model says of itself, and its outputs for the batches, of which each has its input convention's name.
+    """Facts about the model, and its outputs for each batch; batches are named by their input convention.
 
     Where the model declares the convention of one of the batches, only that one is used.
     """
@@ -116,21 +113,21 @@ def _probe(data: bytes, batches: Mapping[str, _Floats]) -> dict[str, Any]:
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
-        raise UnfitModelError(f"is no readable ONNX file ({error}): copy or export it again.") from error
+        raise UnfitModelError(f"cannot be read as an ONNX file ({error}): copy or export it again.") from error
     if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in _tensors(model)):
         raise UnfitModelError("keeps weights in another file: export it with all weights inside.")
     session = open_session(data, threads=2)
     one_by_one = _check_inputs(session)
     metadata = {entry.key: entry.value for entry in model.metadata_props if entry.key.startswith("digitcore.")}
     declared = f"{metadata.get('digitcore.scale')} {metadata.get('digitcore.ink')}"
-    chosen = {declared: batches[declared]} if declared in batches else batches
-    outputs = {name: run_session(session, batch, None, one_by_one=one_by_one) for name, batch in chosen.items()}
-    first = next(iter(chosen))
-    number = _find_output(session, outputs[first], digits=len(chosen[first]))
+    candidates = {declared: batches[declared]} if declared in batches else batches
+    outputs = {name: run_session(session, batch, None, one_by_one=one_by_one) for name, batch in candidates.items()}
+    first = next(iter(candidates))
+    number = _find_output(session, outputs[first], digits=len(candidates[first]))
     logits = {name: values[number] for name, values in outputs.items()}
-    alone = run_session(session, chosen[first][:1], None, one_by_one=one_by_one)[number]
+    alone = run_session(session, candidates[first][:1], None, one_by_one=one_by_one)[number]
     if np.abs(alone - logits[first][:1]).max() > _OUTPUTS_APART * np.abs(logits[first]).max():
-        raise UnfitModelError("answers otherwise for a digit alone than in a batch: export it in evaluation mode.")
+        raise UnfitModelError("gives a digit alone other answers than in a batch: export it in evaluation mode.")
     return {
         "output": session.get_outputs()[number].name,
         "one_by_one": one_by_one,
@@ -152,12 +149,13 @@ def _tensors(message: _Message) -> Iterator[_Message]:
 
 
 def _check_inputs(session: _Session) -> bool:
-    """Whether the model takes one digit at a time; refuses one with other inputs than float32 (N, 1, 28, 28)."""
+    """Whether the model takes one digit at a time; raises an error if its input is not float32 (N, 1, 28, 28)."""
     inputs = session.get_inputs()
     if len(inputs) == 1 and inputs[0].type == "tensor(float)" and len(inputs[0].shape) == 4:
         count, *picture = inputs[0].shape
         fits = all(
-            isinstance(side, str | None) or side == ours for side, ours in zip(picture, (1, 28, 28), strict=True)
+            isinstance(side, str | None) or side == expected
+            for side, expected in zip(picture, (1, 28, 28), strict=True)
         )
         if fits and (count == 1 or isinstance(count, str | None)):
             return bool(count == 1)
@@ -168,7 +166,7 @@ def _check_inputs(session: _Session) -> bool:
 
 
 def _find_output(session: _Session, values: list[Any], *, digits: int) -> int:
-    """Position of the first output that holds ten numbers a digit."""
+    """Position of the first output that holds ten numbers per digit."""
     for number, value in enumerate(values):
         if isinstance(value, np.ndarray) and value.dtype == np.float32 and value.shape == (digits, 10):
             return number

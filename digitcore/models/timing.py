@@ -1,4 +1,4 @@
-"""How long a checkpoint takes for one digit on this machine."""
+"""Timing: milliseconds per digit on this machine."""
 
 import statistics
 import time
@@ -18,7 +18,7 @@ _REPEATS = 21
 
 
 def milliseconds_per_digit(classifier: DigitClassifier) -> float:
-    """Median time of one digit through the network, on one core of this machine; measured now and remembered."""
+    """Median time of one digit through the network, on one core of this machine; measured now and stored."""
     inputs = np.zeros((1, 28, 28), dtype=np.uint8)
     milliseconds = 1e3 * median_seconds(lambda: list(classifier.logits_by_batch(inputs, threads=1)), repeats=_REPEATS)
     with suppress(OSError):
@@ -27,7 +27,7 @@ def milliseconds_per_digit(classifier: DigitClassifier) -> float:
 
 
 def known_milliseconds(digest: str) -> float | None:
-    """What `milliseconds_per_digit` last said of the checkpoint with this digest on this machine; None: never asked."""
+    """What `milliseconds_per_digit` last measured for the checkpoint with this digest; None where it never did."""
     try:
         return float((timing_folder() / digest).read_text())
     except (OSError, ValueError):
@@ -35,7 +35,7 @@ def known_milliseconds(digest: str) -> float | None:
 
 
 def median_seconds(step: Callable[[], object], *, repeats: int) -> float:
-    """Median time of `repeats` calls of step, after one that is not counted and fills caches."""
+    """Median time of `repeats` calls of `step`, after one call that fills caches and is not counted."""
     step()
     times = []
     for _ in range(repeats):
@@ -46,11 +46,11 @@ def median_seconds(step: Callable[[], object], *, repeats: int) -> float:
 
 
 def yardstick_seconds() -> float:
-    """Median time of numpy's product of two 512x512 matrices, now: what other times of a run are compared with."""
+    """Median time of NumPy's product of two 512×512 matrices: other times of the same run are compared with it."""
     matrix = np.ones((512, 512), dtype=np.float32)
     return median_seconds(lambda: matrix @ matrix, repeats=51)
 
 
 def timing_folder() -> Path:
-    """Where `milliseconds_per_digit` remembers."""
+    """The folder where `milliseconds_per_digit` stores its results."""
     return load_settings().cache_directory / "timings"

@@ -1,4 +1,4 @@
-"""Stars and notes on digits, kept in a database that all visitors and replicas share."""
+"""Stars and notes on digits, stored in a database that all visitors and replicas share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ _TABLE = Table(
 
 @dataclass(frozen=True)
 class Annotation:
-    """What people said of one digit."""
+    """A star and a note on one digit."""
 
     starred: bool = False
     note: str = ""
@@ -37,7 +37,7 @@ class AnnotationStore:
     """Annotations by dataset and digit. Safe to share between threads."""
 
     def __init__(self, url: str) -> None:
-        """Opens the database at an SQLAlchemy address, making what is missing.
+        """Opens the database at an SQLAlchemy address, and creates what is missing.
 
         Raises:
             AnnotationError: it cannot be opened.
@@ -49,7 +49,7 @@ class AnnotationStore:
             self._engine = create_engine(self._url)
             _TABLE.metadata.create_all(self._engine)
 
-    def all_of(self, dataset: str) -> dict[int, Annotation]:
+    def load(self, dataset: str) -> dict[int, Annotation]:
         """Annotations of a dataset by digit id.
 
         Raises:
@@ -59,8 +59,8 @@ class AnnotationStore:
             rows = connection.execute(select(_TABLE).where(_TABLE.c.dataset == dataset)).all()
         return {row.digit_id: Annotation(row.starred, row.note) for row in rows}
 
-    def keep(self, dataset: str, digit_id: int, annotation: Annotation) -> None:
-        """Replaces what was said of a digit; an empty annotation removes it.
+    def save(self, dataset: str, digit_id: int, annotation: Annotation) -> None:
+        """Replaces the annotation of a digit; an empty one removes it.
 
         Raises:
             ValueError: the note is longer than 2,000 characters.
@@ -68,9 +68,9 @@ class AnnotationStore:
         """
         if len(annotation.note) > _LONGEST_NOTE:
             raise ValueError(f"note must have at most {_LONGEST_NOTE} characters, got {len(annotation.note)}")
-        here = (_TABLE.c.dataset == dataset) & (_TABLE.c.digit_id == digit_id)
+        is_digit = (_TABLE.c.dataset == dataset) & (_TABLE.c.digit_id == digit_id)
         with self._explained(), self._engine.begin() as connection:
-            connection.execute(delete(_TABLE).where(here))
+            connection.execute(delete(_TABLE).where(is_digit))
             if annotation != Annotation():
                 row = {"dataset": dataset, "digit_id": digit_id}
                 row |= {"starred": annotation.starred, "note": annotation.note}
@@ -85,18 +85,18 @@ class AnnotationStore:
         try:
             yield
         except (SQLAlchemyError, ImportError, OSError) as error:  # ImportError: the database's driver is not installed
-            place, reason = self._url.render_as_string(hide_password=True), str(error).splitlines()[0]
+            address, reason = self._url.render_as_string(hide_password=True), str(error).splitlines()[0]
             raise AnnotationError(
-                f"Stars and notes cannot be kept in {place} ({reason}): see DIGITCORE_DATABASE_URL."
+                f"Stars and notes cannot be stored in {address} ({reason}): see DIGITCORE_DATABASE_URL."
             ) from error
 
 
 def _parsed(url: str) -> URL:
     try:
         return make_url(url)
-    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is not a number
         # The address is not repeated: without its parts nobody knows which of them is the password.
         raise AnnotationError(
-            "DIGITCORE_DATABASE_URL is no database address: "
+            "DIGITCORE_DATABASE_URL is not a database address: "
             "write it like sqlite:////folder/file.sqlite or postgresql+psycopg://user:password@host/name."
         ) from error

@@ -1,4 +1,4 @@
-"""Predictions as values that JSON can carry: what the command line and the HTTP API answer alike."""
+"""Predictions as JSON values: the answers of both the command line and the HTTP API."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ __all__ = ["digit_answer", "number_answer"]
 
 
 def digit_answer(prediction: Prediction) -> dict[str, Any]:
-    """What is said about a picture of one digit."""
+    """The answer for a picture of one digit."""
     return {
         "prediction": prediction.digit,
         "confidence": prediction.confidence,
@@ -20,7 +20,7 @@ def digit_answer(prediction: Prediction) -> dict[str, Any]:
 
 
 def number_answer(reading: NumberReading) -> dict[str, Any]:
-    """What is said about a picture of several digits, and about each of them."""
+    """The answer for a picture of several digits, and for each of them."""
     return {
         "number": reading.number,
         "confidence": reading.confidence,

@@ -1,6 +1,6 @@
-"""The same prediction elsewhere: commands and code to copy, for the checkpoint and the picture in question.
+"""Commands and code to copy that reproduce a prediction with a checkpoint on a picture.
 
-Names of files come from anywhere, so each is quoted for the place it stands in.
+File names come from anywhere, so each is quoted for the language that it stands in.
 """
 
 import shlex
@@ -12,7 +12,7 @@ __all__ = ["command_line", "curl_command", "python_code"]
 
 
 def curl_command(checkpoint: Checkpoint, *, file: str, address: str, number: bool = False) -> str:
-    """Asks the HTTP API of the server with this address, of which any query is left out. For a POSIX shell.
+    """A POSIX shell command that asks the HTTP API at this address, whose query is left out.
 
     With `number`, for all the digits on the picture; likewise below.
     """
@@ -24,14 +24,14 @@ def curl_command(checkpoint: Checkpoint, *, file: str, address: str, number: boo
 
 
 def command_line(checkpoint: Checkpoint, *, file: str, number: bool = False) -> str:
-    """Asks the command line, in the project's folder. For a POSIX shell."""
-    chosen = shlex.quote(f"--checkpoint={_reference(checkpoint)}")
+    """A POSIX shell command that asks the command line, to be run in the project's folder."""
+    checkpoint_option = shlex.quote(f"--checkpoint={_reference(checkpoint)}")
     mode = " --number" if number else ""
-    return f".venv/bin/python -m digitcore predict {shlex.quote(file)}{mode} {chosen} --json"
+    return f".venv/bin/python -m digitcore predict {shlex.quote(file)}{mode} {checkpoint_option} --json"
 
 
 def python_code(checkpoint: Checkpoint, *, file: str, number: bool = False) -> str:
-    """Prints digit, or number, and confidence, having made sure that the weights are the same."""
+    """Python code that prints digit, or number, and confidence, after a check that the weights are the same."""
     picture = f"Image.open({file!r})"
     return (
         "from PIL import Image\n\n"

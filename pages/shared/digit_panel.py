@@ -75,8 +75,8 @@ def _other_checkpoints(classifier: DigitClassifier, pictures: DigitSet, row: int
 def _annotate(dataset: str, digit: int) -> None:
     """Star and note; saved at once, for everybody."""
     store = annotations()
-    known = store.all_of(dataset).get(digit, Annotation())
+    known = store.load(dataset).get(digit, Annotation())
     starred = st.toggle("Star", known.starred, key=f"star-{dataset}-{digit}")
     note = st.text_area("Note", known.note, key=f"note-{dataset}-{digit}", max_chars=2000, height=68)
     if Annotation(starred, note) != known:
-        store.keep(dataset, digit, Annotation(starred, note))
+        store.save(dataset, digit, Annotation(starred, note))

@@ -138,9 +138,9 @@ def test_the_leaderboard_lists_all_and_what_cannot_be_used(
     problems = page.get_by_test_id("stMain").get_by_text("5 files cannot be used")
     problems.click()
     for name, reason in {
-        "truncated.safetensors": "no readable safetensors file",
-        "nonsense.pt": "no state dict",
-        "not-numbers.pt": "no numbers",
+        "truncated.safetensors": "cannot be read as a safetensors file",
+        "nonsense.pt": "as a state dict",
+        "not-numbers.pt": "NaN or infinity",
         "misshapen.pt": "fits none of the known networks",
         "oversized.safetensors": "is larger than 3 MB",
     }.items():
@@ -225,7 +225,7 @@ def test_an_uploaded_checkpoint_stands_in_the_leaderboard(
     page.get_by_text("Add your own").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "broken.safetensors")
     page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.get_by_text("broken.safetensors is no readable safetensors file")).to_be_visible()
+    expect(page.get_by_text("broken.safetensors cannot be read as a safetensors file")).to_be_visible()
     assert not (folder / "broken.safetensors").exists()
     (folder / "uploaded.safetensors").unlink()
 

@@ -112,7 +112,7 @@ def test_weights_that_cannot_be_used_are_not_saved(tmp_path: Path) -> None:
         save_checkpoint(tmp_path / "one.safetensors", network, CheckpointMetadata("mlp"))
     with torch.no_grad():
         network.head.bias[3] = torch.nan
-    with pytest.raises(CheckpointError, match=r"head\.bias that are no numbers"):
+    with pytest.raises(CheckpointError, match=r"contains NaN or infinity in head\.bias"):
         save_checkpoint(tmp_path / "one.safetensors", network, CheckpointMetadata("compact"))
     assert list(tmp_path.iterdir()) == []
 
@@ -329,22 +329,30 @@ def _wrong_storage_key(path: Path) -> None:
 
 
 BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
-    "empty": (".safetensors", lambda path: path.write_bytes(b""), "no readable safetensors"),
-    "empty pt": (".pt", lambda path: path.write_bytes(b""), "no state dict"),
-    "text": (".safetensors", lambda path: path.write_text("weights"), "no readable safetensors"),
-    "text pt": (".pt", lambda path: path.write_text("weights"), "no state dict"),
+    "empty": (".safetensors", lambda path: path.write_bytes(b""), "cannot be read as a safetensors"),
+    "empty pt": (".pt", lambda path: path.write_bytes(b""), "cannot be loaded safely as a state dict"),
+    "text": (".safetensors", lambda path: path.write_text("weights"), "cannot be read as a safetensors"),
+    "text pt": (".pt", lambda path: path.write_text("weights"), "cannot be loaded safely as a state dict"),
     "garbage": (".safetensors", lambda path: path.write_bytes(np.random.default_rng(0).bytes(9000)), "safetensors"),
-    "garbage pt": (".pt", lambda path: path.write_bytes(np.random.default_rng(0).bytes(9000)), "no state dict"),
+    "garbage pt": (
+        ".pt",
+        lambda path: path.write_bytes(np.random.default_rng(0).bytes(9000)),
+        "cannot be loaded safely as a state dict",
+    ),
     "pickle": (".pt", lambda path: path.write_bytes(pickle.dumps({"a": 1})), "state dict"),
     "whole model": (".pt", lambda path: torch.save(_network(), path), "not the whole model"),
-    "list": (".pt", lambda path: torch.save([1, 2], path), "holds no state dict"),
-    "number": (".pt", lambda path: torch.save(3, path), "holds no state dict"),
-    "tensor": (".pt", lambda path: torch.save(torch.zeros(3), path), "holds no state dict"),
-    "other values": (".pt", lambda path: torch.save({"a": "b"}, path), "holds no state dict"),
+    "list": (".pt", lambda path: torch.save([1, 2], path), "does not contain a state dict"),
+    "number": (".pt", lambda path: torch.save(3, path), "does not contain a state dict"),
+    "tensor": (".pt", lambda path: torch.save(torch.zeros(3), path), "does not contain a state dict"),
+    "other values": (".pt", lambda path: torch.save({"a": "b"}, path), "does not contain a state dict"),
     "no tensors": (".pt", lambda path: torch.save({}, path), "none at all"),
-    "NaN": (".safetensors", lambda path: _with_tensors(path, _filled(float("nan"))), r"conv2\.weight.*no numbers"),
-    "NaN pt": (".pt", lambda path: _with_tensors(path, _filled(float("nan"))), r"conv2\.weight.*no numbers"),
-    "infinite": (".pt", lambda path: _with_tensors(path, _filled(float("inf"))), r"conv2\.weight.*no numbers"),
+    "NaN": (
+        ".safetensors",
+        lambda path: _with_tensors(path, _filled(float("nan"))),
+        r"NaN or infinity in .*conv2\.weight",
+    ),
+    "NaN pt": (".pt", lambda path: _with_tensors(path, _filled(float("nan"))), r"NaN or infinity in .*conv2\.weight"),
+    "infinite": (".pt", lambda path: _with_tensors(path, _filled(float("inf"))), r"NaN or infinity in .*conv2\.weight"),
     "half": (".pt", lambda path: _with_tensors(path, _replace("head.bias", Tensor.half)), "save it as float32"),
     "double": (".safetensors", lambda path: _with_tensors(path, _replace("head.bias", Tensor.double)), "float32"),
     "complex": (".pt", lambda path: _with_tensors(path, _replace("head.bias", lambda v: v + 1j)), "float32"),
@@ -355,7 +363,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "sparse": (".pt", lambda path: _with_tensors(path, _replace("head.weight", Tensor.to_sparse)), "bad"),
     "meta": (".pt", lambda path: _with_tensors(path, _replace("head.weight", lambda v: v.to("meta"))), "bad"),
     "negative variance": (".pt", _negative_variance, "bad"),
-    "storage key": (".pt", _wrong_storage_key, "no state dict"),
+    "storage key": (".pt", _wrong_storage_key, "cannot be loaded safely as a state dict"),
     "other network": (".pt", lambda path: torch.save(nn.Linear(3, 4).state_dict(), path), r"weight \(4, 3\)"),
     "architecture": (".safetensors", lambda path: _with_metadata(path, architecture="resnet"), "metadata"),
     "unknown architecture": (".safetensors", lambda path: _with_metadata(path, architecture=["resnet"]), "resnet"),
@@ -379,7 +387,11 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no checksum": (".safetensors", lambda path: _with_metadata(path, weights_sha256=None), "checksum"),
     "metadata checksum": (".safetensors", lambda path: _with_metadata(path, metadata_sha256="0" * 64), "checksum"),
     "checksum": (".safetensors", lambda path: _with_metadata(path, weights_sha256="0" * 64), "checksum"),
-    "field missing": (".safetensors", lambda path: _with_metadata(path, temperature=None), "unreadable metadata"),
+    "field missing": (
+        ".safetensors",
+        lambda path: _with_metadata(path, temperature=None),
+        "metadata that cannot be read",
+    ),
     "temperature 0": (".safetensors", lambda path: _with_metadata(path, temperature=0), "temperature 0"),
     "temperature NaN": (".safetensors", lambda path: _with_metadata(path, temperature="NaN"), "temperature nan"),
     "temperature text": (".safetensors", lambda path: _with_metadata(path, temperature='"warm"'), "metadata"),

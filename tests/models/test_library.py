@@ -190,7 +190,7 @@ def test_nothing_is_written_over_and_nothing_broken_is_added(
     other = save_random(tmp_path / "other.safetensors", seed=1).read_bytes()
     library = CheckpointLibrary(weights_folder)
     for file_name in ("one.safetensors", "one.pt"):
-        with pytest.raises(CheckpointError, match=r"There is a checkpoint 'one' already|no state dict"):
+        with pytest.raises(CheckpointError, match=r"There is a checkpoint 'one' already|as a state dict"):
             library.add(file_name, other)
     with pytest.raises(CheckpointError, match=r"^two\.safetensors is damaged"):
         library.add("two.safetensors", other[:-1] + bytes([other[-1] ^ 1]))
@@ -213,7 +213,7 @@ def test_a_changed_sidecar_is_noticed(weights_folder: Path) -> None:
     sidecar_path(path).write_text("no json")
     (entry,) = library.entries()
     assert isinstance(entry, UnusableCheckpoint)
-    assert "is no readable JSON" in entry.problem
+    assert "cannot be read as JSON" in entry.problem
     other = library.add("two.onnx", path.read_bytes(), convention={"scale": "bytes", "ink": "bright"})
     assert other.metadata.provenance["input"] == {"scale": "bytes", "ink": "bright", "source": "sidecar"}
 

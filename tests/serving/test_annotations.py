@@ -12,12 +12,12 @@ from digitcore.serving.annotations import Annotation, AnnotationStore
 def test_they_survive_a_restart(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new folder' / 'kept.sqlite'}"
     store = AnnotationStore(url)
-    store.keep("mnist-test", 7, Annotation(starred=True, note="a hooked one; 'quoted', ünïcode"))
-    store.keep("mnist-test", 8, Annotation(note="only a note"))
-    store.keep("uci-digits", 7, Annotation(starred=True))
+    store.save("mnist-test", 7, Annotation(starred=True, note="a hooked one; 'quoted', ünïcode"))
+    store.save("mnist-test", 8, Annotation(note="only a note"))
+    store.save("uci-digits", 7, Annotation(starred=True))
     store.close()
     again = AnnotationStore(url)
-    assert again.all_of("mnist-test") == {
+    assert again.load("mnist-test") == {
         7: Annotation(starred=True, note="a hooked one; 'quoted', ünïcode"),
         8: Annotation(note="only a note"),
     }
@@ -26,18 +26,18 @@ def test_they_survive_a_restart(tmp_path: Path) -> None:
 
 def test_the_last_word_counts_and_an_empty_one_removes(tmp_path: Path) -> None:
     store = AnnotationStore(f"sqlite:///{tmp_path / 'kept.sqlite'}")
-    store.keep("mnist-test", 7, Annotation(starred=True))
-    store.keep("mnist-test", 7, Annotation(note="no star any more"))
-    assert store.all_of("mnist-test") == {7: Annotation(note="no star any more")}
-    store.keep("mnist-test", 7, Annotation())
-    assert store.all_of("mnist-test") == {}
+    store.save("mnist-test", 7, Annotation(starred=True))
+    store.save("mnist-test", 7, Annotation(note="no star any more"))
+    assert store.load("mnist-test") == {7: Annotation(note="no star any more")}
+    store.save("mnist-test", 7, Annotation())
+    assert store.load("mnist-test") == {}
     store.close()
 
 
 def test_a_note_has_an_end(tmp_path: Path) -> None:
     store = AnnotationStore(f"sqlite:///{tmp_path / 'kept.sqlite'}")
     with pytest.raises(ValueError, match="note must have at most 2000 characters, got 2001"):
-        store.keep("mnist-test", 7, Annotation(note="x" * 2001))
+        store.save("mnist-test", 7, Annotation(note="x" * 2001))
     store.close()
 
 
@@ -58,9 +58,9 @@ def test_a_database_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> N
 def test_threads_may_share_a_store(tmp_path: Path) -> None:
     store = AnnotationStore(f"sqlite:///{tmp_path / 'kept.sqlite'}")
     with ThreadPoolExecutor(8) as pool:
-        for _ in pool.map(lambda i: store.keep("mnist-test", i % 20, Annotation(note=f"digit {i % 20}")), range(200)):
+        for _ in pool.map(lambda i: store.save("mnist-test", i % 20, Annotation(note=f"digit {i % 20}")), range(200)):
             pass
-    assert store.all_of("mnist-test") == {i: Annotation(note=f"digit {i}") for i in range(20)}
+    assert store.load("mnist-test") == {i: Annotation(note=f"digit {i}") for i in range(20)}
     store.close()
 
 
@@ -84,11 +84,11 @@ def test_bad_addresses_do_not_give_the_password_away(url: str) -> None:
 def test_a_file_that_is_damaged_later_is_an_annotation_error(tmp_path: Path) -> None:
     path = tmp_path / "kept.sqlite"
     store = AnnotationStore(f"sqlite:///{path}")
-    store.keep("mnist-test", 7, Annotation(starred=True))
+    store.save("mnist-test", 7, Annotation(starred=True))
     store.close()  # or the pages would be read from memory
     path.write_bytes(path.read_bytes()[:100] + b"x" * 8_000)
     with pytest.raises(AnnotationError, match=r"kept\.sqlite"):
-        store.all_of("mnist-test")
+        store.load("mnist-test")
     with pytest.raises(AnnotationError, match=r"kept\.sqlite"):
-        store.keep("mnist-test", 7, Annotation(note="still here?"))
+        store.save("mnist-test", 7, Annotation(note="still here?"))
     store.close()
