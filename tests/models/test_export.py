@@ -84,6 +84,6 @@ def test_a_checkpoint_of_another_format_is_not_overwritten(
     checkpoint: Checkpoint, tmp_path: Path, file_format: str, name: str
 ) -> None:
     (tmp_path / name).write_bytes(b"weights")
-    with pytest.raises(CheckpointError, match=f"{name} would not be a .* but {file_format}: let it end in"):
+    with pytest.raises(CheckpointError, match=f"{name} would not be a .* but {file_format}: let its name end in"):
         export_network(checkpoint, tmp_path / name, file_format=file_format)
     assert (tmp_path / name).read_bytes() == b"weights"

@@ -353,7 +353,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "unknown scale": (lambda: _declaring(scale="percent", ink="dark"), "scale must be one of normalised, unit, bytes"),
     "no ink": (lambda: _declaring(scale="unit"), "and ink one of bright, dark"),
     "temperature": (lambda: _declaring(temperature="0"), "temperature 0"),
-    "warm": (lambda: _declaring(temperature="warm"), "unreadable metadata"),
+    "warm": (lambda: _declaring(temperature="warm"), "metadata that cannot be read"),
     "threshold": (lambda: _declaring(refusal_threshold="2"), "threshold 2"),
 }
 
