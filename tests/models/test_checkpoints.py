@@ -55,9 +55,6 @@ def _parts(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     return header["__metadata__"], safetensors.torch.load(data)
 
 
-# --- saving and loading ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("architecture", architecture_names())
 def test_what_is_saved_is_loaded(tmp_path: Path, architecture: str) -> None:
     network = _network(architecture)
@@ -140,9 +137,6 @@ def test_writing_replaces_all_or_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == [path]
 
 
-# --- plain state dicts -----------------------------------------------------------------------------------------------
-
-
 def _foreign(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"module.layer_{i}": value for i, value in enumerate(state.values())}
 
@@ -203,9 +197,6 @@ def test_a_safetensors_file_without_metadata_is_a_checkpoint(tmp_path: Path) -> 
     checkpoint = load_checkpoint(tmp_path / "one.safetensors")
     assert checkpoint.metadata == CheckpointMetadata("mlp")
     assert torch.equal(_logits(checkpoint.network), _logits(network))
-
-
-# --- damage ----------------------------------------------------------------------------------------------------------
 
 
 def test_every_flipped_bit_is_noticed_or_changes_no_answer(tmp_path: Path, save_random: Save) -> None:

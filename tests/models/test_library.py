@@ -218,9 +218,6 @@ def test_a_changed_sidecar_is_noticed(weights_folder: Path) -> None:
     assert other.metadata.provenance["input"] == {"scale": "bytes", "ink": "bright", "source": "sidecar"}
 
 
-# --- several readers at a time ---------------------------------------------------------------------------------------
-
-
 class HeldReader:
     """Reads files as `read_checkpoint` does, but goes on with `slow.safetensors` only when it is let go."""
 

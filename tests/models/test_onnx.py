@@ -51,9 +51,6 @@ def _logits(checkpoint: Checkpoint, digits: DigitSet) -> np.ndarray:
         return checkpoint.network(normalize(digits.images)).numpy()
 
 
-# --- what we export --------------------------------------------------------------------------------------------------
-
-
 def test_what_is_exported_is_the_same_checkpoint(compact: Checkpoint, exported: Path, digits: DigitSet) -> None:
     loaded = load_checkpoint(exported)
     ours, theirs = loaded.metadata, compact.metadata
@@ -96,8 +93,6 @@ def test_it_is_converted_to_nothing(exported: Path, tmp_path: Path, file_format:
     assert list(tmp_path.iterdir()) == []
 
 
-# --- input and output conventions ------------------------------------------------------------------------------------
-
 MEAN, STD = 0.1307, 0.3081
 CONVENTIONS = {  # what a file does to its input to have it normalised: times the first, plus the second
     ("normalised", "bright"): (1, 0),
@@ -117,8 +112,8 @@ def _foreign(exported: Path, scale: str = "normalised", ink: str = "bright", *, 
         helper.set_model_props(model, {"digitcore.scale": scale, "digitcore.ink": ink})
     for number, (kind, value) in enumerate(zip(("Mul", "Add"), CONVENTIONS[scale, ink], strict=True)):
         model.graph.initializer.append(numpy_helper.from_array(np.float32(value), f"{kind} by"))
-        taken = model.graph.input[0].name if number == 0 else "Mul done"
-        model.graph.node.insert(number, helper.make_node(kind, [taken, f"{kind} by"], [f"{kind} done"]))
+        source = model.graph.input[0].name if number == 0 else "Mul done"
+        model.graph.node.insert(number, helper.make_node(kind, [source, f"{kind} by"], [f"{kind} done"]))
     for node in list(model.graph.node)[2:]:
         node.input[:] = ["Add done" if name == model.graph.input[0].name else name for name in node.input]
     return model
@@ -220,9 +215,6 @@ def test_of_several_outputs_the_first_that_fits_is_taken(
     model.graph.output.insert(0, helper.make_tensor_value_info("digit", TensorProto.INT64, ["N"]))
     onnx.save(model, tmp_path / "one.onnx")
     assert np.abs(_logits(load_checkpoint(tmp_path / "one.onnx"), digits) - _logits(compact, digits)).max() < 1e-4
-
-
-# --- files that cannot be used ---------------------------------------------------------------------------------------
 
 
 def _model(

@@ -13,8 +13,8 @@ def test_one_digit_takes_time_which_is_remembered(cache_folder: Path) -> None:
     measured = milliseconds_per_digit(classifier)
     assert 0 < measured < 1_000
     assert known_milliseconds(digest) == pytest.approx(measured, rel=1e-5)
-    (kept,) = (cache_folder / "timings").iterdir()
-    kept.write_text("soon")
+    (cached_file,) = (cache_folder / "timings").iterdir()
+    cached_file.write_text("soon")
     assert known_milliseconds(digest) is None
 
 

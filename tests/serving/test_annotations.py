@@ -10,7 +10,7 @@ from digitcore.serving.annotations import Annotation, AnnotationStore
 
 
 def test_they_survive_a_restart(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'new folder' / 'kept.sqlite'}"
+    url = f"sqlite:///{tmp_path / 'new folder' / 'annotations.sqlite'}"
     store = AnnotationStore(url)
     store.save("mnist-test", 7, Annotation(starred=True, note="a hooked one; 'quoted', ünïcode"))
     store.save("mnist-test", 8, Annotation(note="only a note"))
@@ -25,7 +25,7 @@ def test_they_survive_a_restart(tmp_path: Path) -> None:
 
 
 def test_the_last_word_counts_and_an_empty_one_removes(tmp_path: Path) -> None:
-    store = AnnotationStore(f"sqlite:///{tmp_path / 'kept.sqlite'}")
+    store = AnnotationStore(f"sqlite:///{tmp_path / 'annotations.sqlite'}")
     store.save("mnist-test", 7, Annotation(starred=True))
     store.save("mnist-test", 7, Annotation(note="no star any more"))
     assert store.load("mnist-test") == {7: Annotation(note="no star any more")}
@@ -35,7 +35,7 @@ def test_the_last_word_counts_and_an_empty_one_removes(tmp_path: Path) -> None:
 
 
 def test_a_note_has_an_end(tmp_path: Path) -> None:
-    store = AnnotationStore(f"sqlite:///{tmp_path / 'kept.sqlite'}")
+    store = AnnotationStore(f"sqlite:///{tmp_path / 'annotations.sqlite'}")
     with pytest.raises(ValueError, match="note must have at most 2000 characters, got 2001"):
         store.save("mnist-test", 7, Annotation(note="x" * 2001))
     store.close()
@@ -47,7 +47,7 @@ def test_a_database_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> N
     url = {
         "no address": "nonsense",
         "no such database": "nosuchthing://me:secret@localhost/digits",
-        "a file in the way": f"sqlite:///{tmp_path / 'file' / 'kept.sqlite'}",
+        "a file in the way": f"sqlite:///{tmp_path / 'file' / 'annotations.sqlite'}",
         "no database": f"sqlite:///{tmp_path / 'file'}",
     }[kind]
     with pytest.raises(AnnotationError, match="DIGITCORE_DATABASE_URL") as caught:
@@ -56,7 +56,7 @@ def test_a_database_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> N
 
 
 def test_threads_may_share_a_store(tmp_path: Path) -> None:
-    store = AnnotationStore(f"sqlite:///{tmp_path / 'kept.sqlite'}")
+    store = AnnotationStore(f"sqlite:///{tmp_path / 'annotations.sqlite'}")
     with ThreadPoolExecutor(8) as pool:
         for _ in pool.map(lambda i: store.save("mnist-test", i % 20, Annotation(note=f"digit {i % 20}")), range(200)):
             pass
@@ -82,13 +82,13 @@ def test_bad_addresses_do_not_give_the_password_away(url: str) -> None:
 
 
 def test_a_file_that_is_damaged_later_is_an_annotation_error(tmp_path: Path) -> None:
-    path = tmp_path / "kept.sqlite"
+    path = tmp_path / "annotations.sqlite"
     store = AnnotationStore(f"sqlite:///{path}")
     store.save("mnist-test", 7, Annotation(starred=True))
     store.close()  # or the pages would be read from memory
     path.write_bytes(path.read_bytes()[:100] + b"x" * 8_000)
-    with pytest.raises(AnnotationError, match=r"kept\.sqlite"):
+    with pytest.raises(AnnotationError, match=r"annotations\.sqlite"):
         store.load("mnist-test")
-    with pytest.raises(AnnotationError, match=r"kept\.sqlite"):
+    with pytest.raises(AnnotationError, match=r"annotations\.sqlite"):
         store.save("mnist-test", 7, Annotation(note="still here?"))
     store.close()

@@ -84,9 +84,6 @@ def _detail(response: httpx.Response, status: int) -> str:
     return str(response.json()["detail"])
 
 
-# --- answers ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("digit", range(10))
 def test_predict(client: httpx.Client, draw: Draw, encode: Encode, digit: int) -> None:
     response = _post(client, encode(255 - draw(digit)))
@@ -192,9 +189,6 @@ def test_the_endpoints_are_functions(weights: Path, draw: Draw, encode: Encode) 
     assert caught.value.status_code == 404
 
 
-# --- errors ----------------------------------------------------------------------------------------------------------
-
-
 def test_another_field_is_refused(client: httpx.Client, draw: Draw, encode: Encode) -> None:
     detail = _detail(client.post("/predict", files={"picture": encode(draw(7))}), 422)
     assert "image: Field required" in detail
@@ -295,9 +289,6 @@ def test_other_paths_and_methods(client: httpx.Client) -> None:
     _detail(client.delete("/checkpoints"), 405)
 
 
-# --- other sites -----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1.evil.example"]
 )
@@ -336,9 +327,6 @@ def test_only_allowed_hosts_are_answered(serve: Serve, weights: Path, monkeypatc
         assert "DIGITCORE_ALLOWED_HOSTS" in _detail(client.get("/checkpoints", headers={"Host": host}), 400)
 
 
-# --- documentation ---------------------------------------------------------------------------------------------------
-
-
 def test_the_documentation_is_served_from_here_alone(client: httpx.Client) -> None:
     page = client.get("/docs")
     assert page.status_code == 200
@@ -360,7 +348,7 @@ def test_the_description_matches_the_answers(client: httpx.Client) -> None:
     assert {"200", "400", "403", "404", "413", "422"} <= set(predict["responses"])
     for status, response in predict["responses"].items():
         schema = response["content"]["application/json"]["schema"]
-        names = [each["$ref"].rsplit("/", 1)[1] for each in schema.get("anyOf", [schema])]
+        names = [answer["$ref"].rsplit("/", 1)[1] for answer in schema.get("anyOf", [schema])]
         assert names == (["PredictionAnswer", "NumberAnswer"] if status == "200" else ["ErrorAnswer"])
 
 

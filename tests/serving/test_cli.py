@@ -52,13 +52,10 @@ def _process(*arguments: str, standard_input: bytes | None = None) -> subprocess
     )
 
 
-# --- as a process ----------------------------------------------------------------------------------------------------
-
-
 def test_predict_as_a_process(seven: Path) -> None:
-    done = _process("predict", str(seven), "--json")
-    assert (done.returncode, done.stderr) == (0, b"")
-    (answer,) = json.loads(done.stdout)
+    process = _process("predict", str(seven), "--json")
+    assert (process.returncode, process.stderr) == (0, b"")
+    (answer,) = json.loads(process.stdout)
     assert list(answer) == ["file", "prediction", "confidence", "probabilities", "accepted", "reason"]
     expected = digitcore.load_classifier("world").predict(digitcore.imaging.preprocessing.read_image(seven))
     assert (answer["file"], answer["prediction"]) == (str(seven), 7)
@@ -68,9 +65,9 @@ def test_predict_as_a_process(seven: Path) -> None:
 
 
 def test_standard_input_as_a_process(seven: Path) -> None:
-    done = _process("predict", "-", standard_input=seven.read_bytes())
-    assert done.returncode == 0
-    assert done.stdout.startswith(b"-: 7  ")
+    process = _process("predict", "-", standard_input=seven.read_bytes())
+    assert process.returncode == 0
+    assert process.stdout.startswith(b"-: 7  ")
 
 
 def test_empty_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,18 +124,15 @@ def test_any_file_name_can_be_printed_in_any_locale(seven: Path, locale: str) ->
         shutil.copy(os.fsencode(seven), name)
     # The encoding of a locale without umlauts, whether or not such a locale is installed:
     environment = {**os.environ, "LC_ALL": locale, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "digitcore", "predict", *names],
         capture_output=True,
         cwd=ROOT,
         timeout=120,
         env=environment,
     )
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert [line.partition(b".png: ")[2][:1] for line in done.stdout.splitlines()] == [b"7", b"7"]
-
-
-# --- predict ---------------------------------------------------------------------------------------------------------
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert [line.partition(b".png: ")[2][:1] for line in process.stdout.splitlines()] == [b"7", b"7"]
 
 
 def test_predict_prints_a_line_a_picture(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,7 +212,7 @@ def test_calibrate_chooses_a_threshold_anew(tmp_path: Path, capsys: pytest.Captu
     output = tmp_path / "again.safetensors"
     assert main(["calibrate", "baseline", "--output", str(output)]) == 0
     assert "refused where the energy is below" in capsys.readouterr().out
-    before, after = (digitcore.load_classifier(each).checkpoint for each in ("baseline", output))
+    before, after = (digitcore.load_classifier(name).checkpoint for name in ("baseline", output))
     assert (before.metadata.refusal_score, after.metadata.refusal_score) == ("confidence", "energy")
     assert before.digest != after.digest
     assert main(["calibrate", "baseline", "--output", str(tmp_path / "again.pt")]) == 2
@@ -255,9 +249,6 @@ def test_no_checkpoint_at_all(weights_folder: Path, seven: Path, capsys: pytest.
     assert "no usable checkpoint" in capsys.readouterr().err
     assert main(["evaluate", "--json"]) == 1
     assert f"There is no checkpoint in {weights_folder}" in capsys.readouterr().err
-
-
-# --- evaluate --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -302,9 +293,6 @@ def test_evaluate_without_names_is_a_leaderboard(two_checkpoints: Path, capsys: 
     assert "aaa.pt" in output.err
 
 
-# --- compare ---------------------------------------------------------------------------------------------------------
-
-
 def test_compare_as_json_says_what_python_says(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "random", "compact", "--dataset", "uci-digits", "--json"]) == 0
     (answer,) = json.loads(capsys.readouterr().out)
@@ -337,7 +325,7 @@ def test_compare_more_than_two(two_checkpoints: Path, save_random: Save, capsys:
     assert "Cochran's Q = " in text
     assert main(["compare", "compact", "random", "other", "--dataset", "uci-digits", "--json"]) == 0
     answers = json.loads(capsys.readouterr().out)
-    assert [(each["a"], each["b"]) for each in answers] == [
+    assert [(answer["a"], answer["b"]) for answer in answers] == [
         ("compact", "random"), ("compact", "other"), ("random", "other"),
     ]  # fmt: skip
 
@@ -366,8 +354,8 @@ def test_a_kept_evaluation_needs_no_digits(
 ) -> None:
     assert main(["evaluate", "compact", "--dataset", "uci-digits", "--json"]) == 0
     first = capsys.readouterr().out
-    kept = list((cache_folder / "evaluations").iterdir())
-    assert [path.name.split("--")[:2] for path in kept] == [["compact", "uci-digits"]]
+    cached_files = list((cache_folder / "evaluations").iterdir())
+    assert [path.name.split("--")[:2] for path in cached_files] == [["compact", "uci-digits"]]
     monkeypatch.setattr(digitcore.evaluation.evaluation, "evaluate", None)
     assert main(["evaluate", "compact", "--dataset", "uci-digits", "--json"]) == 0
     assert capsys.readouterr().out == first
@@ -403,9 +391,6 @@ def test_shipping_keeps_evaluations_and_brings_the_manifest_up(two_checkpoints: 
     (two_checkpoints / "random.safetensors").unlink()
     assert main(["evaluate", "--dataset", "mnist-validation", "--ship"]) == 0
     assert list(json.loads((two_checkpoints / "manifest.json").read_text())) == ["compact"]
-
-
-# --- export, train, download -----------------------------------------------------------------------------------------
 
 
 def test_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -467,12 +452,12 @@ def test_train_on_a_few_digits(
     monkeypatch.setattr(digitcore.serving.cli_train, "load_material", lambda names: few)
     output = tmp_path / "new.safetensors"
     assert main(["train", "quick", "--seed", "3", "--output", str(output)]) == 0
-    shown = capsys.readouterr()
-    assert shown.out == f"{output}\n"
-    assert "validation errors" in shown.err
+    captured = capsys.readouterr()
+    assert captured.out == f"{output}\n"
+    assert "validation errors" in captured.err
     assert digitcore.load_classifier(output).checkpoint.metadata.seed == 3
-    kept = sorted(path.name for path in (cache_folder / "training").iterdir())
-    assert kept == ["new-quick-3", "new-quick-3.csv"]  # and no state
+    training_files = sorted(path.name for path in (cache_folder / "training").iterdir())
+    assert training_files == ["new-quick-3", "new-quick-3.csv"]  # and no state
 
 
 def test_a_device_that_is_not_there(
@@ -494,9 +479,9 @@ def test_a_cache_that_cannot_be_written_is_named_before_training(
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("DIGITCORE_CACHE", str(tmp_path / "file"))
     assert main(["train", "quick", "--output", str(tmp_path / "x.safetensors")]) == 1
-    shown = capsys.readouterr().err
-    assert f"{tmp_path / 'file' / 'training'}" in shown
-    assert "set DIGITCORE_CACHE" in shown
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'file' / 'training'}" in error
+    assert "set DIGITCORE_CACHE" in error
 
 
 def test_a_training_that_is_interrupted_says_how_to_go_on(
@@ -556,8 +541,8 @@ def test_answers_are_printed_as_they_come(
 
 def test_nobody_reads_the_results(seven: Path) -> None:
     code = f"{sys.executable} -m digitcore predict {seven} {seven} {seven} | true"
-    done = subprocess.run(["bash", "-c", code], capture_output=True, cwd=ROOT, timeout=120)
-    assert done.stderr == b""
+    process = subprocess.run(["bash", "-c", code], capture_output=True, cwd=ROOT, timeout=120)
+    assert process.stderr == b""
 
 
 def test_interrupting_is_no_traceback(

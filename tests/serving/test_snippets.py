@@ -52,8 +52,8 @@ def picture(
 
 def words(command: str) -> list[str]:
     """What a shell makes of a command."""
-    done = subprocess.run(["sh", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True)
-    return done.stdout.decode().split("\0")[:-1]
+    process = subprocess.run(["sh", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True)
+    return process.stdout.decode().split("\0")[:-1]
 
 
 def expected(checkpoint: Checkpoint, picture: NDArray) -> Prediction:
