@@ -26,11 +26,11 @@ def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: D
     """All about the digit whose id is picked, or how to pick one."""
     rows = np.flatnonzero(evaluation.ids == st.session_state.get(DIGIT))
     if len(rows) == 0:
-        wanted = st.session_state.get(DIGIT)
+        digit = st.session_state.get(DIGIT)
         st.caption(
             "Pick a digit to see how the network reads it."
-            if wanted is None
-            else f"There is no digit {wanted} in {evaluation.dataset}."
+            if digit is None
+            else f"There is no digit {digit} in {evaluation.dataset}."
         )
         return
     row = int(rows[0])

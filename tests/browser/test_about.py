@@ -15,12 +15,12 @@ from tests.browser.conftest import click_row, download
 
 @pytest.mark.parametrize("place", ["", "accuracy"])
 def test_the_sidebar_leads_to_the_card(page: Page, server: str, place: str) -> None:
-    found = find_evaluation(digitcore.load_classifier("compact").checkpoint, "pen-digits")
-    assert found is not None
+    evaluation = find_evaluation(digitcore.load_classifier("compact").checkpoint, "pen-digits")
+    assert evaluation is not None
     page.goto(f"{server}/{place}?checkpoint=compact")
     page.get_by_role("button", name="About this checkpoint").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("row", name="pen-digits")).to_contain_text(f"{found.errors} of {len(found):,}")
+    expect(dialog.get_by_role("row", name="pen-digits")).to_contain_text(f"{evaluation.errors} of {len(evaluation):,}")
     expect(dialog).to_contain_text("It has only seen MNIST")
     expect(dialog).to_contain_text("python -m digitcore train compact --seed 0")
     assert "**Limits**" in download(page, dialog.get_by_role("button", name="Markdown")).read_text()

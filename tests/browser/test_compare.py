@@ -83,10 +83,10 @@ def test_the_verdict_and_its_tiles_lead_to_their_digits(
     counts |= {f"only {B} right": comparison.only_b, "neither right": comparison.neither}
     for words, count in counts.items():
         expect(page.get_by_role("button", name=f"{count:,} {words}")).to_be_visible()
-    found = outcomes(evaluations[A], evaluations[B])
+    verdicts = outcomes(evaluations[A], evaluations[B])
     for words, outcome in ((f"only {B} right", "only B"), ("neither right", "neither")):
         page.get_by_role("button", name=words).click()
-        expected = set(evaluations[A].ids[found == outcome].tolist())
+        expected = set(evaluations[A].ids[verdicts == outcome].tolist())
         eventually(lambda: set(ids_shown(page)), expected)
     page.wait_for_url(re.compile("outcome=neither"))
     tiles(page).first.click()

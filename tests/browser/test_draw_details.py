@@ -120,8 +120,8 @@ def test_the_snippets_reproduce_the_answer(page: Page, server: str, weights: Pat
     (answer, (other,)), printed = reproduced(draw_page, "digit.png", tmp_path, weights)
     digit, confidence = printed.split()
     assert {answer["prediction"], other["prediction"], int(digit)} == {int(draw_page.answer.inner_text())}
-    for each in (answer["confidence"], other["confidence"], float(confidence)):
-        assert each == pytest.approx(max(draw_page.probabilities()), abs=1e-6)
+    for value in (answer["confidence"], other["confidence"], float(confidence)):
+        assert value == pytest.approx(max(draw_page.probabilities()), abs=1e-6)
     hostile.unlink()
 
 
@@ -170,14 +170,14 @@ def ran(script: str, folder: Path, weights: Path) -> str:
 
 
 def test_an_upload_is_downloaded_as_it_was_given(draw_page: DrawPage, tmp_path: Path) -> None:
-    given = tmp_path / "a photograph.jpg"
-    Image.fromarray(255 - load_digits("mnist-validation").images[3000]).resize((300, 300)).save(given)
+    photograph = tmp_path / "a photograph.jpg"
+    Image.fromarray(255 - load_digits("mnist-validation").images[3000]).resize((300, 300)).save(photograph)
     page = draw_page.page
     page.get_by_text("Upload", exact=True).click()
-    page.set_input_files("input[type=file]", given)
+    page.set_input_files("input[type=file]", photograph)
     expect(draw_page.answer).to_have_text("6")
     look(draw_page, "Reproduce")
-    assert download(page, page.get_by_role("button", name="digit.jpg")).read_bytes() == given.read_bytes()
+    assert download(page, page.get_by_role("button", name="digit.jpg")).read_bytes() == photograph.read_bytes()
 
 
 def test_earlier_drawings_come_back(draw_page: DrawPage) -> None:
@@ -250,10 +250,10 @@ def test_several_digits_are_a_number(page: Page, server: str) -> None:
         np.testing.assert_allclose(frame, [left, top, right - left, bottom - top], atol=2)
 
     look(draw_page, "All checkpoints")
-    expect(page.locator(".opinions .said").first).to_have_text("4")
+    expect(page.locator(".opinions .digit").first).to_have_text("4")
     picks = page.locator(".st-key-which-digit button")
     picks.nth(1).click()
-    expect(page.locator(".opinions .said").first).to_have_text("2")
+    expect(page.locator(".opinions .digit").first).to_have_text("2")
 
     look(draw_page, "Why")
     strokes = page.get_by_test_id("strokes").locator("figure")

@@ -63,15 +63,15 @@ def test_pen_up_to_answer(browser: Browser, server: str, tmp_path: Path) -> None
     print()
     for name, parts in {"bare canvas": echoed, "draw page": answered}.items():
         shares = {
-            "canvas waits before it sends": [each["sent"] - each["up"] for each in parts],
-            "server reruns and answers": [each["received"] - each["sent"] for each in parts],
-            "page draws the answer": [each["shown"] - each["received"] for each in parts],
-            "pen-up to answer": [each["shown"] - each["up"] for each in parts],
+            "canvas waits before it sends": [stroke["sent"] - stroke["up"] for stroke in parts],
+            "server reruns and answers": [stroke["received"] - stroke["sent"] for stroke in parts],
+            "page draws the answer": [stroke["shown"] - stroke["received"] for stroke in parts],
+            "pen-up to answer": [stroke["shown"] - stroke["up"] for stroke in parts],
         }
         for share, times in shares.items():
             print(f"{name}, {share}: median {statistics.median(times):.0f} ms, {min(times):.0f} to {max(times):.0f}")
-        assert all(each["up"] < each["sent"] < each["shown"] for each in parts)
-    bare, full = (statistics.median(each["shown"] - each["up"] for each in parts) for parts in (echoed, answered))
+        assert all(stroke["up"] < stroke["sent"] < stroke["shown"] for stroke in parts)
+    bare, full = (statistics.median(stroke["shown"] - stroke["up"] for stroke in parts) for parts in (echoed, answered))
     print(f"pen-up to answer on the draw page: {full / bare:.2f} x that of the bare canvas")
 
 
@@ -125,8 +125,8 @@ def test_leaderboard_of_five_hundred(browser: Browser, tmp_path: Path, monkeypat
     weights = tmp_path / "weights"
     monkeypatch.setenv("DIGITCORE_WEIGHTS", str(weights))
     digits = load_digits("mnist-validation")
-    given = np.random.default_rng(0).normal(size=(5_000, 10)).astype(np.float32)
-    monkeypatch.setattr(DigitClassifier, "logits_by_batch", lambda *_: iter([given]))  # what they are does not matter
+    logits = np.random.default_rng(0).normal(size=(5_000, 10)).astype(np.float32)
+    monkeypatch.setattr(DigitClassifier, "logits_by_batch", lambda *_: iter([logits]))  # what they are does not matter
     for i in range(500):
         torch.manual_seed(i)
         path = weights / f"one-of-many-{i:03}.safetensors"

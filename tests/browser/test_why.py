@@ -37,9 +37,9 @@ def _picture(figure: Locator) -> NDArray[np.uint8]:
 
 
 def _percent(words: str) -> float:
-    found = re.search(r"([<>]?)([\d.]+)%", words)
-    assert found is not None, words
-    return float(found[2]) / 100
+    match = re.search(r"([<>]?)([\d.]+)%", words)
+    assert match is not None, words
+    return float(match[2]) / 100
 
 
 def _open_why(draw_page: DrawPage) -> None:
@@ -61,12 +61,12 @@ def test_the_xray(draw_page: DrawPage) -> None:
     idle(draw_page.page)
     captions = _captions(row)
     for i, (variant, caption) in enumerate(zip(expected, captions, strict=True)):
-        name, said = caption.split("\n")
+        name, answer = caption.split("\n")
         figure = row.locator("figure").nth(i)
         assert name == variant.name
-        assert int(said[0]) == variant.digit
-        assert ("instead" in said) == (variant.digit != 7)
-        assert _percent(said) == pytest.approx(variant.confidence, abs=2e-3)
+        assert int(answer[0]) == variant.digit
+        assert ("instead" in answer) == (variant.digit != 7)
+        assert _percent(answer) == pytest.approx(variant.confidence, abs=2e-3)
         assert np.array_equal(_picture(figure), variant.model_input)
 
     validation = digitcore.load_digits("mnist-validation")
@@ -122,8 +122,8 @@ def test_where_it_looked_and_why_not(draw_page: DrawPage) -> None:
     def changed_to() -> tuple[int, int]:
         """What the last picture is said to be, and what digitcore says of it."""
         figure = page.get_by_test_id("why-not").locator("figure").last
-        said = int(figure.locator("figcaption").inner_text()[-1])
-        return said, int(classifier.logits(_picture(figure)[np.newaxis])[0].argmax())
+        caption = int(figure.locator("figcaption").inner_text()[-1])
+        return caption, int(classifier.logits(_picture(figure)[np.newaxis])[0].argmax())
 
     runner_up = int(np.argsort(probabilities)[-2])
     eventually(changed_to, (runner_up, runner_up))

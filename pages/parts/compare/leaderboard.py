@@ -50,11 +50,11 @@ def leaderboard_view() -> None:
         st.info("There is no checkpoint yet: train one (`python -m digitcore train quick`), or add one below.")
     _show_news()
     _evaluate_missing(everybody, dataset)
-    wanted = st.text_input(
+    words = st.text_input(
         "Filter", placeholder="Filter by name, recipe or architecture", key="filter", bind="query-params",
         label_visibility="collapsed", icon=":material/search:",
     )  # fmt: skip
-    rows = [standing for standing in everybody if wanted.lower() in _words(standing)]
+    rows = [standing for standing in everybody if words.lower() in _words(standing)]
     _table(rows, dataset)
     _unusable()
     _cost(rows)

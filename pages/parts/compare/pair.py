@@ -61,8 +61,8 @@ def _pick_two(names: list[str]) -> tuple[str | None, str | None]:
 
     The pickers are not bound to the address, since that would leave out what equals a default, and defaults vary.
     """
-    wanted = [name for name in (st.query_params.get(A), st.query_params.get(B)) if name is not None]
-    unknown = [name for name in wanted if name not in names]
+    addressed = [name for name in (st.query_params.get(A), st.query_params.get(B)) if name is not None]
+    unknown = [name for name in addressed if name not in names]
     if unknown:
         st.warning(f"There is no checkpoint {plain(', '.join(unknown))}.", icon=":material/warning:")
     for key in (A, B):

@@ -11,7 +11,7 @@ from pages.shared.gallery import Tile, gallery
 DEFAULT_BRUSH = 24
 """Pixels."""
 _KEY = "canvas"
-_WANTED = "wanted-drawing"
+_EARLIER = "earlier-drawing"
 
 
 def drawing_canvas(*, brush: int) -> NDArray[np.uint8] | None:
@@ -20,8 +20,8 @@ def drawing_canvas(*, brush: int) -> NDArray[np.uint8] | None:
     if _KEY not in st.session_state:  # a new canvas on the page: show it what the last one had
         drawing.keep_earlier()
         drawing.place(drawing.objects)
-    wanted = st.session_state.pop(_WANTED, None)
-    for sketch in [sketch for sketch in drawing.earlier if sketch.id == wanted]:
+    picked = st.session_state.pop(_EARLIER, None)
+    for sketch in [sketch for sketch in drawing.earlier if sketch.id == picked]:
         drawing.bring_back(sketch)
     result = st_canvas(
         key=_KEY,
@@ -49,4 +49,4 @@ def earlier_drawings() -> None:
             Tile(sketch.id, sketch.answer, f"bring back this drawing, read as {sketch.answer}")
             for sketch in drawing.earlier
         ]
-        gallery(tiles, drawing.sheet, picked=None, picks=_WANTED, key="earlier-drawings")
+        gallery(tiles, drawing.sheet, picked=None, picks=_EARLIER, key="earlier-drawings")
