@@ -167,13 +167,16 @@ class CheckpointLibrary:
         """Raises a CheckpointError that names only the file if data cannot be used."""
         with tempfile.TemporaryDirectory() as folder:
             candidate = Path(folder) / file_name
-            candidate.write_bytes(data)
-            if convention is not None:
-                sidecar_path(candidate).write_text(json.dumps(convention))
             try:
+                candidate.write_bytes(data)
+                if convention is not None:
+                    sidecar_path(candidate).write_text(json.dumps(convention))
                 self._read(candidate)
             except CheckpointError as error:
                 raise CheckpointError(str(error).replace(f"{folder}{os.sep}", "")) from error
+            except (OSError, UnicodeEncodeError) as error:  # a name that this file system cannot hold, or a full disk
+                reason = error.strerror if isinstance(error, OSError) else error.reason
+                raise CheckpointError(f"{file_name} cannot be written ({reason}): try a shorter name.") from error
 
     def _files(self) -> list[Path]:
         return [path for path in self.directory.iterdir() if _is_listed(path)] if self.directory.is_dir() else []

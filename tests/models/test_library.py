@@ -183,6 +183,20 @@ def test_names_that_cannot_be_used_are_refused(
     assert not list(weights_folder.iterdir())
 
 
+def test_a_name_that_the_file_system_cannot_hold_is_refused(weights_folder: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"^七+\.pt cannot be written \(.+\): try a shorter name"):
+        CheckpointLibrary(weights_folder).add("七" * 100 + ".pt", b"weights")  # 300 bytes
+    assert not list(weights_folder.iterdir())
+
+
+def test_names_with_spaces_and_umlauts_can_be_used(weights_folder: Path, save_random: Save, tmp_path: Path) -> None:
+    data = save_random(tmp_path / "one.safetensors").read_bytes()
+    library = CheckpointLibrary(weights_folder)
+    digest = library.add("Übung für 七.safetensors", data).digest
+    assert library.usable_names() == ["Übung für 七"]
+    assert library.load("Übung für 七").digest == load_checkpoint("Übung für 七").digest == digest
+
+
 def test_nothing_is_written_over_and_nothing_broken_is_added(
     weights_folder: Path, save_random: Save, tmp_path: Path
 ) -> None:
