@@ -44,11 +44,13 @@ def _random_evaluations(count: int, *, digits: int = 400, seed: int = 0, error_r
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 10, digits)
     hard = rng.random(digits) < 2 * error_rate
-    made = []
+    evaluations = []
     for i in range(count):
         wrong = hard & (rng.random(digits) < 0.4 + 0.1 * (i % 3))
-        made.append(_evaluation(f"c{i}", labels, np.where(wrong, (labels + rng.integers(1, 10, digits)) % 10, labels)))
-    return made
+        evaluations.append(
+            _evaluation(f"c{i}", labels, np.where(wrong, (labels + rng.integers(1, 10, digits)) % 10, labels))
+        )
+    return evaluations
 
 
 def _with_counts(both: int, only_a: int, only_b: int, neither: int) -> tuple[Evaluation, Evaluation]:
@@ -56,9 +58,6 @@ def _with_counts(both: int, only_a: int, only_b: int, neither: int) -> tuple[Eva
     a = np.repeat([0, 0, 1, 1], [both, only_a, only_b, neither])
     b = np.repeat([0, 1, 0, 1], [both, only_a, only_b, neither])
     return _evaluation("A", labels, a), _evaluation("B", labels, b)
-
-
-# --- McNemar ---------------------------------------------------------------------------------------------------------
 
 
 @given(only_a=COUNTS, only_b=COUNTS)
@@ -89,9 +88,6 @@ def test_mid_p_is_the_exact_p_of_statsmodels_less_half_of_the_outcome_seen(only_
 def test_mid_p_of_the_published_example() -> None:
     """Fagerland et al. 2013, table 1 (Bentur et al. 2009): 7 against 1 of 21 children, mid-p 0.039."""
     assert mcnemar_mid_p(7, 1) == pytest.approx(0.0391, abs=5e-5)
-
-
-# --- the interval ----------------------------------------------------------------------------------------------------
 
 
 def _score_by_likelihood(only_a: int, only_b: int, digits: int, difference: float) -> float:
@@ -153,9 +149,6 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(share_a: float, share
 def test_no_digit_differs() -> None:
     low, high = paired_interval(0, 0, 10_000)
     assert -0.001 < low < 0 < high < 0.001
-
-
-# --- the verdict -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("differing", [4, 10, 30, 100, 400])
@@ -250,9 +243,6 @@ def test_frequency_in_words(p: float, words: str) -> None:
     assert frequency(p) == words
 
 
-# --- several ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("count", [2, 3, 5, 8])
 def test_cochran_q_against_statsmodels(count: int) -> None:
     evaluations = _random_evaluations(count, seed=count)
@@ -301,13 +291,10 @@ def test_per_digit() -> None:
     assert table["digits"].sum() == 3_000
     assert (table["errors_a"].sum(), table["errors_b"].sum()) == (a.errors, b.errors)
     assert np.allclose(table["holm_p"], multipletests(table["mid_p"], method="holm")[1], atol=1e-9)
-    kept = a.ids[a.labels != 4]
-    of_four = compare(a.without(kept), b.without(kept))
+    other_ids = a.ids[a.labels != 4]
+    of_four = compare(a.without(other_ids), b.without(other_ids))
     assert table["mid_p"][4] == of_four.mid_p
     assert (table["low"][4], table["high"][4]) == of_four.interval
-
-
-# --- answers ---------------------------------------------------------------------------------------------------------
 
 
 def test_outcomes_and_answers_add_up() -> None:

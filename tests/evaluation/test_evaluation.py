@@ -60,9 +60,9 @@ def test_what_is_saved_is_found(classifier: DigitClassifier, few: DigitSet, cach
     found = evaluate(classifier, few)
     assert find_evaluation(classifier.checkpoint, "mnist-validation") is None
     path = save_evaluation(found, cache_folder / "evaluations")
-    kept = find_evaluation(classifier.checkpoint, "mnist-validation")
-    assert kept is not None
-    assert _same(kept, found)
+    stored = find_evaluation(classifier.checkpoint, "mnist-validation")
+    assert stored is not None
+    assert _same(stored, found)
     assert list((cache_folder / "evaluations").iterdir()) == [path]
     assert find_evaluation(classifier.checkpoint, "mnist-test") is None
 
@@ -139,8 +139,8 @@ def test_a_damaged_file_is_made_again(
         damaged = bytearray(data)
         damaged[position] ^= 1 << int(rng.integers(0, 8))
         path.write_bytes(damaged)
-        kept = find_evaluation(classifier.checkpoint, "mnist-validation")
-        assert kept is None or _same(kept, found), position
+        stored = find_evaluation(classifier.checkpoint, "mnist-validation")
+        assert stored is None or _same(stored, found), position
 
 
 def test_summary() -> None:

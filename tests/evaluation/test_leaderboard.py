@@ -56,16 +56,16 @@ def test_the_order_is_by_errors_and_those_never_evaluated_come_last(library: Che
 def test_summaries_are_found_without_reading_the_logits(library: CheckpointLibrary, cache_folder: Path) -> None:
     """They are those computed anew; where they are missing or damaged they are computed; a damaged file has none."""
     digest = library.load("b").digest
-    kept = next((cache_folder / "evaluations").glob("b--mnist-validation--*.npz"))
+    stored_path = next((cache_folder / "evaluations").glob("b--mnist-validation--*.npz"))
     evaluation = load_or_evaluate(DigitClassifier(library.load("b")), "mnist-validation")
     expected = {digest: summarize(evaluation)}
     assert find_summaries([digest], "mnist-validation") == expected
-    arrays = dict(np.load(kept))
+    arrays = dict(np.load(stored_path))
     for summary in (None, "{}", "[]", "no json"):
         changed = {name: value for name, value in arrays.items() if name != "summary"}
-        np.savez(kept, **changed | ({} if summary is None else {"summary": np.array(summary)}))
+        np.savez(stored_path, **changed | ({} if summary is None else {"summary": np.array(summary)}))
         assert find_summaries([digest], "mnist-validation") == expected
-    kept.write_bytes(b"no array file")
+    stored_path.write_bytes(b"no array file")
     assert find_summaries([digest], "mnist-validation") == {}
     save_evaluation(evaluation, shipped_evaluations())
     assert find_summaries([digest, "0" * 64], "mnist-validation") == expected

@@ -77,11 +77,11 @@ def _assert_reproduced(shipped: dict[str, Any], dataset: str, *, step: int) -> N
     some = digits.subset(np.arange(0, len(digits), step))
     for name in shipped:
         evaluation = evaluate(load_classifier(name), some)
-        kept = find_evaluation(load_checkpoint(name), dataset)
-        assert kept is not None
-        assert np.array_equal(kept.ids[::step], evaluation.ids)
-        assert np.array_equal(kept.labels[::step], evaluation.labels)
-        assert np.abs(kept.logits[::step] - evaluation.logits).max() < 1e-3
+        stored = find_evaluation(load_checkpoint(name), dataset)
+        assert stored is not None
+        assert np.array_equal(stored.ids[::step], evaluation.ids)
+        assert np.array_equal(stored.labels[::step], evaluation.labels)
+        assert np.abs(stored.logits[::step] - evaluation.logits).max() < 1e-3
 
 
 @STEPS
@@ -105,9 +105,6 @@ def test_answers_on_drawn_digits_are_reproduced(shipped: dict[str, Any], step: i
 def test_no_shipped_checkpoint_has_seen_the_digits_it_is_judged_on(shipped: dict[str, Any]) -> None:
     for name in shipped:
         assert set(load_checkpoint(name).metadata.trained_on) <= set(material_names())  # none of which judges
-
-
-# --- writing ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_manifest_describes_its_folder(weights_folder: Path, save_random: Callable[..., Path]) -> None:

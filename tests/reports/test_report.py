@@ -76,8 +76,8 @@ def _cells(table: Element | None) -> list[list[str]]:
 
 
 def _checkpoint(name: str, **metadata: object) -> Checkpoint:
-    said = {"trained_on": ("mnist-train",), "recipe": {"name": "made-up"}, "seed": 3} | metadata
-    return Checkpoint(name, None, CheckpointMetadata("compact", **said), NETWORK, f"{len(name):064x}")
+    options = {"trained_on": ("mnist-train",), "recipe": {"name": "made-up"}, "seed": 3} | metadata
+    return Checkpoint(name, None, CheckpointMetadata("compact", **options), NETWORK, f"{len(name):064x}")
 
 
 def _evaluation(name: str, *, seed: int, errors: int = 200) -> Evaluation:
@@ -120,9 +120,6 @@ def html_without_pictures() -> str:
     return comparison_report(A, B, EVALUATION_A, EVALUATION_B, pictures=None)
 
 
-# --- the numbers -----------------------------------------------------------------------------------------------------
-
-
 def test_the_verdict_and_its_numbers(page: Element) -> None:
     comparison = compare(EVALUATION_A, EVALUATION_B)
     assert _text(page.find(".//title")) == _text(page.find(".//h1")) == "first against second-one on mnist-test"
@@ -146,8 +143,8 @@ def test_the_two_checkpoints_side_by_side(page: Element) -> None:
     assert rows["Log loss"] == [f"{each.nll:.4f} nats" for each in summaries]
     assert rows["Calibration error"] == [f"{each.ece:.4f}" for each in summaries]
     assert rows["Parameters"] == [f"{A.parameters:,}"] * 2
-    said = {"Architecture": "compact", "Recipe": "made-up", "Seed": "3", "Trained on": "mnist-train"}
-    assert {name: rows[name] for name in said} == {name: [value] * 2 for name, value in said.items()}
+    expected = {"Architecture": "compact", "Recipe": "made-up", "Seed": "3", "Trained on": "mnist-train"}
+    assert {name: rows[name] for name in expected} == {name: [value] * 2 for name, value in expected.items()}
     assert rows["Finished"] == ["unknown"] * 2
     assert rows["SHA-256"] == [f"{checkpoint.digest[:12]}…" for checkpoint in (A, B)]
     assert [code.get("title") for code in page.findall(".//table//code")] == [A.digest, B.digest]
@@ -186,9 +183,6 @@ def test_the_charts_show_the_names_and_the_matrices(page: Element) -> None:
     assert sum(numbers) == EVALUATION_B.errors - EVALUATION_A.errors
     captions = [_text(caption) for caption in page.iter("figcaption")]
     assert f"the {COUNT - compare(EVALUATION_A, EVALUATION_B).agreement} digits" in captions[1]
-
-
-# --- galleries -------------------------------------------------------------------------------------------------------
 
 
 def _expected_ids() -> list[list[int]]:
@@ -264,9 +258,6 @@ def test_without_pictures_the_ids_are_listed(html_without_pictures: str) -> None
     assert page.find(".//li") is None
 
 
-# --- warnings and names ----------------------------------------------------------------------------------------------
-
-
 def test_no_warning_where_none_is_due(page: Element) -> None:
     assert page.find(".//p[@class='warning']") is None
 
@@ -330,9 +321,6 @@ def test_the_command_that_makes_it_again() -> None:
         *("python", "-m", "digitcore", "compare", a.name, b.name),
         *("--dataset", "mnist-test", "--report", "report.html"),
     ]
-
-
-# --- the file --------------------------------------------------------------------------------------------------------
 
 
 def test_it_needs_no_network_and_no_script(html: str, html_without_pictures: str) -> None:

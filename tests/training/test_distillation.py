@@ -58,9 +58,6 @@ def _equal(one: Path, other: Path) -> bool:
     return all(torch.equal(value, others[name]) for name, value in weights.items())
 
 
-# --- the loss --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
 def test_the_loss_is_divergence_and_cross_entropy(weight: float, temperature: float) -> None:
@@ -109,24 +106,23 @@ def test_a_student_equal_to_its_teacher_has_nothing_to_learn() -> None:
     assert logits.grad.abs().max() < 1e-6
 
 
-# --- teachers --------------------------------------------------------------------------------------------------------
-
-
 def test_one_teacher_gives_the_probabilities_of_its_checkpoint(validation: DigitSet) -> None:
     teachers = Teachers(["compact"], held_out="mnist-validation", device=CPU)
-    given = teachers.probabilities(normalize(validation.images), temperature=2)
+    probabilities = teachers.probabilities(normalize(validation.images), temperature=2)
     checkpoint = load_checkpoint("compact")
     expected = softmax(DigitClassifier(checkpoint).logits(validation.images) / 2, axis=1)
-    assert not given.requires_grad
-    assert np.abs(given.numpy() - expected).max() < 0.02  # bfloat16, where the processor has it
+    assert not probabilities.requires_grad
+    assert np.abs(probabilities.numpy() - expected).max() < 0.02  # bfloat16, where the processor has it
     assert (teachers.digests, teachers.trained_on) == ({"compact": checkpoint.digest}, {"mnist-train"})
 
 
 def test_without_bfloat16_they_are_exact(validation: DigitSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    given = Teachers(["compact"], held_out="x", device=CPU).probabilities(normalize(validation.images), temperature=1)
+    probabilities = Teachers(["compact"], held_out="x", device=CPU).probabilities(
+        normalize(validation.images), temperature=1
+    )
     expected = softmax(DigitClassifier(load_checkpoint("compact")).logits(validation.images), axis=1)
-    assert np.abs(given.numpy() - expected).max() < 1e-5
+    assert np.abs(probabilities.numpy() - expected).max() < 1e-5
 
 
 def test_several_teachers_give_their_mean(validation: DigitSet) -> None:
@@ -149,9 +145,6 @@ def test_a_teacher_that_knows_the_validation_digits(
     save_random(weights_folder / "compact.safetensors", trained_on=("mnist-train", validation.name))
     with pytest.raises(TrainingError, match="The teacher compact was trained on held out"):
         _last_epoch(RECIPE, training, validation, tmp_path / "x.safetensors")
-
-
-# --- training --------------------------------------------------------------------------------------------------------
 
 
 def test_a_student_learns_from_its_teacher_alone(training: DigitSet, validation: DigitSet, tmp_path: Path) -> None:

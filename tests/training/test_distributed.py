@@ -59,14 +59,14 @@ def train_in(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """What runs of one and of two processes wrote."""
-    made = {count: tmp_path_factory.mktemp(f"processes{count}") for count in (1, 2)}
-    script = made[2].parent / "train.py"
+    directories = {count: tmp_path_factory.mktemp(f"processes{count}") for count in (1, 2)}
+    script = directories[2].parent / "train.py"
     script.write_text(
         f"import runpy, sys\nfrom pathlib import Path\nrunpy.run_path({__file__!r})['train_in'](Path(sys.argv[1]))\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
-        [*command, str(script), str(made[2])],
+        [*command, str(script), str(directories[2])],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -75,9 +75,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     assert done.returncode == 0, done.stderr
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    train_in(made[1])
+    train_in(directories[1])
     torch.set_num_threads(threads)
-    return made
+    return directories
 
 
 def _errors(path: Path) -> int:
@@ -103,9 +103,6 @@ def test_one_process_writes_and_the_figures_are_kept_over_resuming(folders: dict
     assert sorted(path.name for path in folders[count].iterdir()) == names
     assert all(len(list((folders[count] / run).iterdir())) == 1 for run in ("normalised", "plain"))
     assert len((folders[count] / "plain.csv").read_text().splitlines()) == 1 + RECIPE.epochs
-
-
-# --- alone -----------------------------------------------------------------------------------------------------------
 
 
 def test_shares_are_disjoint_and_complete() -> None:

@@ -209,12 +209,12 @@ def state(training: DigitSet, validation: DigitSet, tmp_path: Path) -> Path:
 def test_without_resume_a_run_that_was_stopped_is_not_lost(
     training: DigitSet, validation: DigitSet, tmp_path: Path, state: Path
 ) -> None:
-    kept = state.read_bytes()
+    contents = state.read_bytes()
     with pytest.raises(
         TrainingError, match=r"state\.pt holds a run that was stopped: go on with --resume, or delete it"
     ):
         _train(training, validation, tmp_path / "x.safetensors", state_file=state)
-    assert state.read_bytes() == kept
+    assert state.read_bytes() == contents
     state.unlink()
     recipe = dataclasses.replace(RECIPE, epochs=2)
     epochs = _train(training, validation, tmp_path / "x.safetensors", state_file=state, recipe=recipe)
@@ -291,9 +291,6 @@ def test_a_run_that_diverges_is_stopped(training: DigitSet, validation: DigitSet
 def test_a_device_that_is_not_there(training: DigitSet, validation: DigitSet, tmp_path: Path, device: str) -> None:
     with pytest.raises(TrainingError, match=f"The device '{device}' is not there"):
         next(train(RECIPE, training=training, validation=validation, output=tmp_path / "x.safetensors", device=device))
-
-
-# --- schedules -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", recipe_names())
