@@ -126,6 +126,7 @@ def test_a_picked_digit_is_looked_at_and_starred(visit: Visit) -> None:
     first, second, *_ = sorted(wrong_ids(evaluation))
     app = visit("errors", dataset=DATASET, checkpoint="baseline", sort="by id", digit=str(first))
     row = int(np.flatnonzero(evaluation.ids == first)[0])
+    assert is_fine(app), (app.exception, app.error)
     assert f"**Digit {first}** of {DATASET}, read by baseline" in texts(app)
     assert f"wrong: it is a {evaluation.labels[row]}" in texts(app)
     app.toggle(key=f"star-{DATASET}-{first}").set_value(True).run()
