@@ -18,7 +18,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digitcore.data.pen_digits import JUDGING_WRITERS, draw_at_random, load_pen_digits, pen_digits_file
+from digitcore.data.pen_digits import JUDGING_WRITERS, PenDigit, draw_at_random, load_pen_digits, pen_digits_file
 from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.files import load_arrays, write_atomically
 from digitcore.imaging.preprocessing import PREPROCESSING, preprocess_ink
@@ -46,8 +46,8 @@ _KNOWN_DIGESTS = {  # DigitSet.digest
     "mnist-test": "ff125f0a693b9cad3d5f27e49da09c0a84b68dd5bc350579e81d93803d4a3775",
     "mnist-train": "251d57e2ca02a7f368f9f949b82e2d99fa44d3583e1f28d55c9dddefa3c142eb",
     "mnist-validation": "53ee16e099f8eaaf7f0210f486a6d9264953a80d3596a92f8ceacacc6883ab79",
-    "uci-digits": "a349597bea189bf1b66b80dd3f4fcfc618c166e42e9d362690c382c2cd5364e1",
-    "pen-digits": "9270df73e43164619f911679fd4d6aeafd37e2007c72bcb2f75c5e292819e9fb",
+    "uci-digits": "a592390f67a289a921552e5381762c43f091a71a2f1236db264a6a6bb846ce30",
+    "pen-digits": "f2817c577fe287337609dc5aeeb1aaf7c0c94fa753d21584f4fae8da5f936181",
 }
 _DISPUTED = {  # ids whose label no majority of the five judges of each confirmed
     "mnist-test": (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729),
@@ -207,28 +207,34 @@ def _load_uci_digits() -> DigitSet:
     pixels, labels = load_uci(return_X_y=True)
     ink = np.rint(pixels.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     images = np.stack([preprocess_ink(digit).model_input for digit in ink])
-    digits = DigitSet("uci-digits", np.arange(len(labels)), ink, labels.astype(np.int64))
-    _verified(digits, _UCI_PIXELS_DIGEST, package="scikit-learn")
-    return DigitSet(digits.name, digits.ids, images, digits.labels)
+    pixels_set = DigitSet("uci-digits", np.arange(len(labels)), ink, labels.astype(np.int64))
+    _verified(pixels_set, _UCI_PIXELS_DIGEST, package="scikit-learn")
+    return _reproduced(DigitSet("uci-digits", pixels_set.ids, images, pixels_set.labels))
 
 
 def _load_pen_digits() -> DigitSet:
     strokes = load_pen_digits()
-    ids = np.array([i for i, digit in enumerate(strokes) if digit.writer in JUDGING_WRITERS])
+    ids = np.array([i for i, digit in enumerate(strokes) if digit.writer in JUDGING_WRITERS], dtype=np.int64)
     labels = np.array([strokes[i].label for i in ids], dtype=np.int64)
-    kept = load_settings().cache_directory / "digits" / f"pen-digits--{PREPROCESSING}.npz"  # drawing them takes long
-    with suppress(OSError, ValueError, KeyError):
-        digits = DigitSet("pen-digits", ids, load_arrays(kept)["images"], labels)
+    cached_path = load_settings().cache_directory / "digits" / f"pen-digits--{PREPROCESSING}.npz"
+    with suppress(OSError, ValueError, KeyError):  # drawing them takes seconds
+        digits = DigitSet("pen-digits", ids, load_arrays(cached_path)["images"], labels)
         if digits.digest == _KNOWN_DIGESTS[digits.name]:
             return digits
-    generator = np.random.default_rng(0)
-    drawings = (draw_at_random(strokes[i], brush=float(generator.choice(BRUSHES)), generator=generator) for i in ids)
-    images = np.stack([preprocess_ink(drawing).model_input for drawing in drawings])
+    images = _drawn_and_preprocessed([strokes[i] for i in ids])
+    digits = _reproduced(DigitSet("pen-digits", ids, images, labels))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images)
     with suppress(OSError):  # a folder that cannot be written costs time, not the result
-        write_atomically(kept, buffer.getvalue())
-    return DigitSet("pen-digits", ids, images, labels)
+        write_atomically(cached_path, buffer.getvalue())
+    return digits
+
+
+def _drawn_and_preprocessed(strokes: Sequence[PenDigit]) -> NDArray[np.uint8]:
+    """Model inputs (N, 28, 28) of pen digits, each drawn once with a random brush, place and size."""
+    generator = np.random.default_rng(0)
+    drawings = (draw_at_random(digit, brush=float(generator.choice(BRUSHES)), generator=generator) for digit in strokes)
+    return np.array([preprocess_ink(drawing).model_input for drawing in drawings], dtype=np.uint8)
 
 
 def _verified(digits: DigitSet, expected: str, *, package: str) -> DigitSet:
@@ -236,6 +242,17 @@ def _verified(digits: DigitSet, expected: str, *, package: str) -> DigitSet:
         raise DatasetError(
             f"The {digits.name} that the installed {package} ships are not the known ones: "
             "install the version that requirements.txt names."
+        )
+    return digits
+
+
+def _reproduced(digits: DigitSet) -> DigitSet:
+    """The digits, whose pixels are made here and have to be the same on every machine."""
+    if digits.digest != _KNOWN_DIGESTS[digits.name]:
+        raise DatasetError(
+            f"The {digits.name} made on this machine differ from the known ones, so no figure of theirs would hold: "
+            "install the versions of numpy, scipy and pillow that requirements.txt names, and, for pen-digits, copy "
+            f"{pen_digits_file()} again. If that does not help, report it with the name of the processor."
         )
     return digits
 

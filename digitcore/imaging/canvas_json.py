@@ -85,8 +85,8 @@ def _render_path(described: Mapping[str, Any], *, side: int, pieces: int) -> NDA
     box = np.concatenate([_sampled(np.stack([start, control, control, end])) for start, control, end in curves])
     least, greatest = box.min(axis=0), box.max(axis=0)
     points = np.concatenate([curves[0][:1], *(_sampled(curve)[1:] for curve in curves)])
-    placed = (points - (least + greatest) / 2) @ matrix.T + _centre(described, greatest - least)
-    brush = float(described["strokeWidth"]) * float(np.sqrt(abs(np.linalg.det(matrix))))
+    placed = _transformed(points - (least + greatest) / 2, matrix) + _centre(described, greatest - least)
+    brush = float(described["strokeWidth"]) * float(np.sqrt(abs(_determinant(matrix))))
     if not (np.isfinite(placed).all() and 0 < brush < 10 * side and np.abs(placed).max() < 100 * side):
         raise ValueError("a stroke far off the canvas")
     parts = [part.astype(np.float32) for part in _split(placed, pieces)]
@@ -133,7 +133,19 @@ def _matrix(described: Mapping[str, Any]) -> _Points:
     across, down = (float(described.get(name, 1)) for name in ("scaleX", "scaleY"))
     flips = [-1 if described.get(name) else 1 for name in ("flipX", "flipY")]
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return turn @ np.diag([across * flips[0], down * flips[1]])
+    matrix: _Points = turn * np.array([across * flips[0], down * flips[1]])
+    return matrix
+
+
+def _transformed(points: _Points, matrix: _Points) -> _Points:
+    """The matrix (2, 2) applied to points (..., 2), without BLAS: the same bits on every processor."""
+    x, y = points[..., :1], points[..., 1:]
+    transformed: _Points = x * matrix[:, 0] + y * matrix[:, 1]
+    return transformed
+
+
+def _determinant(matrix: _Points) -> float:
+    return float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
 
 
 def _centre(described: Mapping[str, Any], size: _Points) -> _Points:
@@ -141,7 +153,7 @@ def _centre(described: Mapping[str, Any], size: _Points) -> _Points:
     origins = [_ORIGINS[described.get(name, "left")] for name in ("originX", "originY")]
     unflipped = {**described, "flipX": False, "flipY": False}
     place = np.array([float(described.get(name, 0)) for name in ("left", "top")])
-    centre: _Points = place + _matrix(unflipped) @ ((0.5 - np.array(origins)) * size)
+    centre: _Points = place + _transformed((0.5 - np.array(origins)) * size, _matrix(unflipped))
     return centre
 
 
@@ -151,7 +163,11 @@ def _render_image(described: Mapping[str, Any], *, side: int) -> NDArray[np.uint
     darkness = (1 - values[:, :, :3].max(axis=2)) * values[:, :, 3]
     ink = Image.fromarray(np.rint(255 * darkness).astype(np.uint8))
     matrix = _matrix(described)
-    back = np.linalg.inv(matrix)  # from the canvas to the picture
-    offset = np.array(ink.size) / 2 - back @ _centre(described, np.array(ink.size, dtype=np.float64))
+    if _determinant(matrix) == 0:
+        raise ValueError("a picture without width or height")
+    adjugate = np.array([[matrix[1, 1], -matrix[0, 1]], [-matrix[1, 0], matrix[0, 0]]])
+    back = adjugate / _determinant(matrix)  # from the canvas to the picture
+    centre = _centre(described, np.array(ink.size, dtype=np.float64))
+    offset = np.array(ink.size) / 2 - _transformed(centre, back)
     coefficients = (*back[0], offset[0], *back[1], offset[1])
     return np.asarray(ink.transform((side, side), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))

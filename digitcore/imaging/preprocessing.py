@@ -1,6 +1,6 @@
-"""Any picture of a digit -> the 28x28 input that MNIST's makers would have made of it.
+"""Preprocessing: from any picture of a digit to the 28x28 input that MNIST's makers would have made of it.
 
-The road, each stage kept in `Preprocessed` since people want to see it:
+The stages, which `Preprocessed` holds since people want to see them:
 
 1. ink: how far each pixel is from the colour of the ground, whatever the colours, the polarity or the bit depth;
 2. cropped: the smallest box that holds all ink but specks and stray dots, which are left out from here on;
@@ -8,7 +8,7 @@ The road, each stage kept in `Preprocessed` since people want to see it:
 4. model_input: placed on a black 28x28 ground by a whole-pixel shift that brings the centre of mass to (14, 14).
 
 Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", for steps 2 to 4. On MNIST's own
-images the road is the identity but for the three test images whose longer side is 19; the tests count them. Nothing
+images it is the identity but for the three test images whose longer side is 19; the tests count them. Nothing
 is left out of a picture as small as theirs: a pixel beside a stroke two pixels wide may be a speck or the stroke's end.
 """
 
@@ -28,6 +28,8 @@ from torch import Tensor
 
 from digitcore.errors import BlankImageError, ImageError
 from digitcore.imaging.components import box_of, find_pieces
+from digitcore.imaging.exact import Levels, area_sums, cubic_sums
+from digitcore.imaging.photograph import LEAST_CONTRAST, denoise, is_noisy
 from digitcore.settings import load_settings
 
 __all__ = [
@@ -64,13 +66,6 @@ DigitImage: TypeAlias = Image.Image | NDArray[np.uint8]
 _Floats: TypeAlias = NDArray[np.float32]
 
 _WORKING_SIDE = 1024  # larger pictures are reduced by a whole factor first: no digit needs more
-_LEAST_CONTRAST = 0.1  # ink that differs less from its ground than this is taken for none
-_LEAST_LIGHT = 0.05  # of white: what is darker still is taken to be lit that much
-_GROUND_SIDE = 120  # pixels of the longer side: light changes slowly
-_LEAST_GAP = 4  # between ink and ground in a noisy picture, in standard deviations of the ground
-_LEAST_GROUND = 0.1  # share of the pixels of a clean picture that have the ground's colour
-_NOTHING = 0.5 / 255  # of full ink: no difference at 8 bits
-_FAINT = 0.06  # pixels below this share of full ink, away from any stroke, are noise
 _FULL_INK = 0.98  # peaks from here on are left alone: MNIST's own are 254 or 255
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
@@ -116,30 +111,30 @@ def read_image(source: str | Path | bytes | BinaryIO, *, name: str | None = None
         ImageError: missing, empty, too large (see `Settings`), damaged, or no picture at all.
     """
     limit = load_settings()
-    called = name or (str(source) if isinstance(source, str | Path) else "the picture")
-    data = _read_bytes(source, called=called, limit=limit.max_image_bytes)
+    name = name or (str(source) if isinstance(source, str | Path) else "the picture")
+    data = _read_bytes(source, name=name, limit=limit.max_image_bytes)
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
         width, height = image.size
         if width * height > limit.max_image_pixels:
             raise ImageError(
-                f"{called} has {width} x {height} pixels, more than the {limit.max_image_pixels:,} that are read: "
+                f"{name} has {width} x {height} pixels, more than the {limit.max_image_pixels:,} that are read: "
                 "make it smaller and try again."
             )
         image.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
-            f"{called} has more than the {limit.max_image_pixels:,} pixels that are read: make it smaller."
+            f"{name} has more than the {limit.max_image_pixels:,} pixels that are read: make it smaller."
         ) from error
     except _DECODING_ERRORS as error:
         raise ImageError(
-            f"{called} cannot be read as a picture ({_first_line(error)}): "
+            f"{name} cannot be read as a picture ({_first_line(error)}): "
             f"it is damaged or of another kind. Use one of {', '.join(_FORMATS)}."
         ) from error
     return image
 
 
-def _read_bytes(source: str | Path | bytes | BinaryIO, *, called: str, limit: int) -> bytes:
+def _read_bytes(source: str | Path | bytes | BinaryIO, *, name: str, limit: int) -> bytes:
     if isinstance(source, bytes):
         data = source
     else:
@@ -150,11 +145,11 @@ def _read_bytes(source: str | Path | bytes | BinaryIO, *, called: str, limit: in
             else:
                 data = source.read(limit + 1)
         except OSError as error:
-            raise ImageError(f"{called} cannot be opened: {error.strerror or error}. Check the path.") from error
+            raise ImageError(f"{name} cannot be opened: {error.strerror or error}. Check the path.") from error
     if not data:
-        raise ImageError(f"{called} is empty: choose a file that holds a picture.")
+        raise ImageError(f"{name} is empty: choose a file that holds a picture.")
     if len(data) > limit:
-        raise ImageError(f"{called} is larger than {limit / 1e6:g} MB: make it smaller and try again.")
+        raise ImageError(f"{name} is larger than {limit / 1e6:g} MB: make it smaller and try again.")
     return data
 
 
@@ -206,9 +201,6 @@ def normalize(images: NDArray[np.uint8]) -> Tensor:
     return (batch / 255 - INPUT_MEAN) / INPUT_STD
 
 
-# --- 1. ink ----------------------------------------------------------------------------------------------------------
-
-
 def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
     """Ink map uint8 (H, W): 255 where the ink is fullest, 0 where there is none.
 
@@ -221,10 +213,10 @@ def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
     """
     colour, alpha = _colour_and_alpha(image)
     difference = _difference_from_ground(colour, alpha)
-    if difference.max() < _LEAST_CONTRAST:
+    if difference.max() < LEAST_CONTRAST:
         return np.zeros(difference.shape, dtype=np.uint8)
     opaque = bool(alpha.min() > 0.5)
-    return _stretch(_denoise(colour) if opaque and _is_noisy(difference / difference.max()) else difference)
+    return _stretch(denoise(colour) if opaque and is_noisy(difference / difference.max()) else difference)
 
 
 def for_display(image: DigitImage, *, longest: int) -> NDArray[np.uint8]:
@@ -335,138 +327,12 @@ def _distance(colour: _Floats, ground: _Floats) -> _Floats:
     return largest
 
 
-def _is_noisy(relative: _Floats) -> bool:
-    """Whether the ground is uneven. relative: difference (H, W) from the ground, 1 = full ink.
-
-    It is where hardly a pixel has the very colour of the ground, or where faint pixels go up and down with no
-    stroke's edge near. Enlarged pictures have faint pixels far from any stroke too, but theirs form steps and slopes.
-    """
-    if np.mean(relative < _NOTHING) < _LEAST_GROUND:
-        return True
-    faint = (relative > _NOTHING) & (relative < _FAINT)
-    stray = faint & ~ndimage.binary_dilation(relative >= 0.3, structure=np.ones((3, 3), dtype=bool), iterations=2)
-    rough = stray & (_is_extreme(relative) | _is_extreme(relative.T).T)
-    return bool(np.count_nonzero(rough) > max(20, 0.02 * np.count_nonzero(relative >= 0.3)))
-
-
-def _is_extreme(values: _Floats) -> NDArray[np.bool_]:
-    """Where values (H, W) are above both neighbours in their row, or below both."""
-    steps = np.diff(values, axis=1)
-    extreme = np.zeros(values.shape, dtype=bool)
-    extreme[:, 1:-1] = steps[:, :-1] * steps[:, 1:] < 0
-    return extreme
-
-
-def _denoise(colour: _Floats) -> _Floats:
-    """Ink (H, W) in [0, 1] of a noisy picture with an uneven ground; all zero where nothing stands out.
-
-    A grey closing (or opening, for light ink) wider than any stroke gives the ground; what differs from it by more
-    than Otsu's threshold is ink; ruled lines and specks far smaller than the largest piece are dropped.
-    """
-    grey = ndimage.gaussian_filter(colour.mean(axis=2), sigma=max(colour.shape[:2]) / 700)
-    ground, is_dark = _uneven_ground(grey)
-    contrast = ground - grey if is_dark else grey - ground
-    # Dark ink takes a share of the light that falls on it, light ink adds to it.
-    difference: _Floats = np.clip(contrast / np.maximum(ground, _LEAST_LIGHT) if is_dark else contrast, 0, None)
-    least, threshold = _thresholds(difference)
-    solid = difference > threshold
-    if not solid.any() or not _stands_out(difference, solid, others=difference <= least):
-        return np.zeros_like(difference)
-    solid = _without_specks(solid)
-    full = float(np.percentile(difference[solid], 75))
-    soft = np.clip((difference - threshold / 2) / max(full - threshold / 2, 1e-6), 0, 1)
-    ink: _Floats = np.where(ndimage.binary_dilation(solid, iterations=2), soft, 0).astype(np.float32)
-    return ink
-
-
-def _uneven_ground(grey: _Floats) -> tuple[_Floats, bool]:
-    """What grey (H, W) would be without ink, and whether the ink is dark. Small pictures do for it, and are fast."""
-    scale = min(1.0, _GROUND_SIDE / max(grey.shape))
-    rows, columns = (_area_weights(side, max(1, round(side * scale))) for side in grey.shape)
-    small = (rows @ grey @ columns.T).astype(np.float32)
-    light = _smooth_light(small)
-    flat = small / light
-    side = max(3, min(small.shape) // 3)
-    around = ndimage.gaussian_filter(flat, sigma=side / 3)
-    is_dark = bool(np.percentile(around - flat, 99) > np.percentile(flat - around, 99))
-    smooth = ndimage.gaussian_filter(flat, sigma=side / 40)  # or the noise's extremes would be the ground
-    even = ndimage.grey_closing(smooth, size=side) if is_dark else ndimage.grey_opening(smooth, size=side)
-    even = ndimage.gaussian_filter(even, sigma=side / 16) * light
-    size = (grey.shape[1], grey.shape[0])
-    return np.asarray(Image.fromarray(even.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)), is_dark
-
-
-def _smooth_light(grey: _Floats) -> _Floats:
-    """The light on grey (H, W): its logarithm a polynomial of degree 4, fitted thrice to what lay near it before."""
-    rows, columns = np.mgrid[-1 : 1 : 1j * grey.shape[0], -1 : 1 : 1j * grey.shape[1]].reshape(2, -1)
-    terms = np.stack([rows**i * columns**j for i in range(5) for j in range(5 - i)], axis=1)  # (H * W, 15)
-    logarithms = np.log(np.maximum(grey, _LEAST_LIGHT)).ravel()
-    near = np.ones(logarithms.shape, dtype=bool)
-    for _ in range(3):
-        some = terms[near]
-        fitted = terms @ np.linalg.lstsq(some.T @ some, some.T @ logarithms[near], rcond=None)[0]
-        distances = np.abs(logarithms - fitted)
-        near = distances <= max(0.01, 2 * float(np.median(distances)))
-    light: _Floats = np.exp(fitted).reshape(grey.shape).astype(np.float32)
-    return light
-
-
-def _thresholds(difference: _Floats) -> tuple[float, float]:
-    """What differs from the ground by least, and ink by least: more where lines run from edge to edge under a pen."""
-    least = _otsu(difference)
-    above = difference[difference > least]
-    if len(above) < 2:
-        return least, least
-    darker = _otsu(above)
-    pen = difference > darker
-    is_ruled = bool(pen.any()) and _reaches_edges(difference > least) and not _reaches_edges(pen)
-    return least, darker if is_ruled else least
-
-
-def _reaches_edges(solid: NDArray[np.bool_]) -> bool:
-    """Whether solid pixels (H, W) touch two opposite edges of the picture."""
-    return bool((solid[:, 0].any() and solid[:, -1].any()) or (solid[0].any() and solid[-1].any()))
-
-
-def _stands_out(difference: _Floats, solid: NDArray[np.bool_], *, others: NDArray[np.bool_]) -> bool:
-    """Whether the pixels taken for ink differ from the others by more than two halves of mere noise would."""
-    gap = float(np.median(difference[solid]) - np.median(difference[others]))
-    return gap >= max(_LEAST_CONTRAST, _LEAST_GAP * float(np.std(difference[others])))
-
-
-def _otsu(values: _Floats) -> float:
-    """The threshold that best separates values into two classes; the value itself where all are about the same.
-
-    Source: N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979).
-    """
-    counts, edges = np.histogram(values, bins=256)
-    centres = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
-    sums = np.cumsum(counts * centres)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    between = np.where(np.isfinite(between), between, -1)
-    return float(centres[between.argmax()] if between.max() >= 0 else values.max())
-
-
-def _without_specks(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    pieces, _ = ndimage.label(solid, structure=np.ones((3, 3), dtype=bool))
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    kept: NDArray[np.bool_] = (sizes >= 0.03 * sizes.max())[pieces]
-    return kept
-
-
 def _stretch(difference: _Floats) -> NDArray[np.uint8]:
     """Ink uint8 with its peak at 255, unless it is (nearly) there already."""
     peak = float(difference.max())
     gain = 1.0 if peak >= _FULL_INK or peak == 0 else 1 / peak
     ink: NDArray[np.uint8] = np.rint(difference * (255 * gain)).clip(0, 255).astype(np.uint8)
     return ink
-
-
-# --- 2. cropped ------------------------------------------------------------------------------------------------------
 
 
 def _specks(ink: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -479,9 +345,6 @@ def _specks(ink: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return specks
 
 
-# --- 3. fitted, 4. centred -------------------------------------------------------------------------------------------
-
-
 def _fit(cropped: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = cropped.shape
     scale = FITTED_SIDE / max(height, width)
@@ -489,25 +352,26 @@ def _fit(cropped: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def resize_ink(ink: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Ink (H, W) brought to another shape: made smaller by area averaging, its peak back at 255; else by a cubic."""
+    """Ink (H, W) brought to another shape: made smaller by area averaging, its peak back at 255; else by a cubic.
+
+    The sums are exact and rounded once, halves upwards.
+    """
     height, width = ink.shape
     if shape == (height, width):
         return ink
-    values = ink.astype(np.float32) / 255
     if max(shape) < max(height, width):
-        averaged = _area_weights(height, shape[0]) @ values @ _area_weights(width, shape[1]).T
-        return _stretch(averaged.astype(np.float32))
-    enlarged = Image.fromarray(values).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
-    return _stretch(np.asarray(enlarged, dtype=np.float32).clip(0, 1))
+        sums = area_sums(ink, shape)  # full ink: 255 * height * width
+        return _stretched_levels(sums, full=255 * ink.size)
+    sums, weights = cubic_sums(ink, shape)
+    return _stretched_levels(np.clip(sums / weights, 0, 255), full=255)
 
 
-def _area_weights(source: int, target: int) -> _Floats:
-    """Matrix (target, source) that averages over equal stretches, with shares of the pixels they cut."""
-    edges = np.linspace(0, source, target + 1)
-    pixels = np.arange(source)
-    overlap = np.minimum(edges[1:, np.newaxis], pixels + 1) - np.maximum(edges[:-1, np.newaxis], pixels)
-    weights: _Floats = (np.clip(overlap, 0, None) * (target / source)).astype(np.float32)
-    return weights
+def _stretched_levels(values: Levels, *, full: int) -> NDArray[np.uint8]:
+    """Ink uint8 of values from 0 to full, the peak at 255 unless it is (nearly) there already."""
+    peak = float(values.max())
+    top = full if peak >= _FULL_INK * full or peak == 0 else peak
+    levels: NDArray[np.uint8] = np.floor((510 * values + top) / (2 * top)).astype(np.uint8)
+    return levels
 
 
 def centre_mass(fitted: NDArray[np.uint8]) -> NDArray[np.uint8]:

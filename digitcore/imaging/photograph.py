@@ -1,0 +1,202 @@
+"""Ink in pictures with an uneven ground: photographs, scans, JPEG."""
+
+import functools
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from digitcore.imaging.exact import Levels, area_sums, enlarge_bilinear, rounded, smooth
+
+__all__ = ["LEAST_CONTRAST", "denoise", "is_noisy"]
+
+LEAST_CONTRAST = 0.1
+"""Ink that differs less from its ground than this, as a share of white, is not taken for ink."""
+
+_Floats: TypeAlias = NDArray[np.float32]
+
+_LEAST_LIGHT = 0.05  # of white: what is darker still is taken to be lit that much
+_GREY_LEVELS = 65535  # white, on the scale of whole numbers in which noisy pictures are computed
+_LOGARITHM_STEPS = 4096  # a unit: finer than an 8-bit step of grey
+_DARKEST, _BRIGHTEST = -16384, 4096  # steps
+_GROUND_SIDE = 120  # pixels of the longer side: light changes slowly
+_LEAST_GAP = 4  # between ink and ground in a noisy picture, in standard deviations of the ground
+_LEAST_GROUND = 0.1  # share of the pixels of a clean picture that have the ground's colour
+_NOTHING = 0.5 / 255  # of full ink: no difference at 8 bits
+_FAINT = 0.06  # pixels below this share of full ink, away from any stroke, are noise
+
+
+def is_noisy(relative: _Floats) -> bool:
+    """Whether the ground is uneven. relative: difference (H, W) from the ground, 1 = full ink.
+
+    It is where hardly a pixel has the very colour of the ground, or where faint pixels go up and down with no
+    stroke's edge near. Enlarged pictures have faint pixels far from any stroke too, but theirs form steps and slopes.
+    """
+    if np.mean(relative < _NOTHING) < _LEAST_GROUND:
+        return True
+    faint = (relative > _NOTHING) & (relative < _FAINT)
+    stray = faint & ~ndimage.binary_dilation(relative >= 0.3, structure=np.ones((3, 3), dtype=bool), iterations=2)
+    rough = stray & (_is_extreme(relative) | _is_extreme(relative.T).T)
+    return bool(np.count_nonzero(rough) > max(20, 0.02 * np.count_nonzero(relative >= 0.3)))
+
+
+def _is_extreme(values: _Floats) -> NDArray[np.bool_]:
+    """Where values (H, W) are above both neighbours in their row, or below both."""
+    steps = np.diff(values, axis=1)
+    extreme = np.zeros(values.shape, dtype=bool)
+    extreme[:, 1:-1] = steps[:, :-1] * steps[:, 1:] < 0
+    return extreme
+
+
+def denoise(colour: _Floats) -> _Floats:
+    """Ink (H, W) in [0, 1] of a noisy picture with an uneven ground; all zero where nothing stands out.
+
+    A grey closing (or opening, for light ink) wider than any stroke gives the ground; what differs from it by more
+    than Otsu's threshold is ink; ruled lines and specks far smaller than the largest piece are dropped.
+    """
+    grey = smooth(_grey_levels(colour), sigma=max(colour.shape[:2]) / 700)
+    ground, is_dark = _uneven_ground(grey)
+    contrast = (ground - grey if is_dark else grey - ground).astype(np.float32)
+    # Dark ink takes a share of the light that falls on it, light ink adds to it.
+    full_light = np.maximum(ground, _LEAST_LIGHT * _GREY_LEVELS).astype(np.float32) if is_dark else _GREY_LEVELS
+    difference: _Floats = np.clip(contrast / full_light, 0, None)
+    least, threshold = _thresholds(difference)
+    solid = difference > threshold
+    if not solid.any() or not _stands_out(difference, solid, others=difference <= least):
+        return np.zeros_like(difference)
+    solid = _without_specks(solid)
+    full = float(np.percentile(difference[solid], 75))
+    soft = np.clip((difference - threshold / 2) / max(full - threshold / 2, 1e-6), 0, 1)
+    ink: _Floats = np.where(ndimage.binary_dilation(solid, iterations=2), soft, 0).astype(np.float32)
+    return ink
+
+
+def _grey_levels(colour: _Floats) -> Levels:
+    """The mean of the channels of colour (H, W, C) in [0, 1], in steps of 1 / `_GREY_LEVELS`."""
+    total = sum(colour[:, :, channel] for channel in range(1, colour.shape[2])) + colour[:, :, 0]
+    levels: Levels = np.rint(total * np.float32(_GREY_LEVELS / colour.shape[2])).astype(np.float64)
+    return levels
+
+
+def _uneven_ground(grey: Levels) -> tuple[Levels, bool]:
+    """What grey (H, W) would be without ink, and whether the ink is dark. Small pictures do for it, and are fast."""
+    scale = min(1.0, _GROUND_SIDE / max(grey.shape))
+    height, width = (max(1, round(side * scale)) for side in grey.shape)
+    small = rounded(area_sums(grey, (height, width)) / grey.size)
+    light = _smooth_light(small)
+    flat = rounded(small * _GREY_LEVELS / light)
+    side = max(3, min(small.shape) // 3)
+    around = smooth(flat, sigma=side / 3)
+    is_dark = bool(np.percentile(around - flat, 99) > np.percentile(flat - around, 99))
+    even = smooth(flat, sigma=side / 40)  # or the noise's extremes would be the ground
+    even = ndimage.grey_closing(even, size=side) if is_dark else ndimage.grey_opening(even, size=side)
+    even = rounded(smooth(even, sigma=side / 16) * light / _GREY_LEVELS)
+    return enlarge_bilinear(even, grey.shape), is_dark
+
+
+def _smooth_light(grey: Levels) -> Levels:
+    """The light on grey (H, W): its logarithm a polynomial of degree 4, fitted thrice to what lay near it before."""
+    rows, columns = (np.linspace(-1, 1, side) if side > 1 else np.zeros(1) for side in grey.shape)
+    terms = [
+        np.multiply.outer(rows**i, columns**j).ravel() for i in range(5) for j in range(5 - i)
+    ]  # 15 arrays (H * W,)
+    logarithms = _logarithms()[grey.astype(np.int64).ravel()]
+    near = np.ones(logarithms.shape, dtype=bool)
+    for _ in range(3):
+        fitted = _fit_terms(terms, logarithms, near)
+        distances = np.abs(logarithms - fitted)
+        near = distances <= max(0.01, 2 * float(np.median(distances)))
+    steps = np.rint(fitted * _LOGARITHM_STEPS).clip(_DARKEST, _BRIGHTEST).astype(np.int64)
+    return _exponentials()[steps - _DARKEST].reshape(grey.shape)
+
+
+def _fit_terms(terms: Sequence[Levels], values: Levels, chosen: NDArray[np.bool_]) -> Levels:
+    """The combination (N,) of terms that comes nearest to values (N,) where chosen, by least squares.
+
+    NumPy's own solver calls LAPACK, whose last bits depend on the processor; here every sum has one order. A term that
+    depends on those before it is left out.
+    """
+    selected = [term[chosen] for term in terms]
+    target = values[chosen]
+    count = len(terms)
+    system = np.array([[(a * b).sum() for b in [*selected, target]] for a in selected])  # (count, count + 1)
+    least = 1e-12 * max(float(system[k, k]) for k in range(count))
+    used = []
+    for k in range(count):
+        if system[k, k] > least:
+            used.append(k)
+            factors = system[:, k] / system[k, k]
+            factors[k] = 0
+            system = system - np.multiply.outer(factors, system[k])
+    fitted = np.zeros(values.shape)
+    for k in used:
+        fitted = fitted + (system[k, -1] / system[k, k]) * terms[k]
+    return fitted
+
+
+@functools.cache
+def _logarithms() -> Levels:
+    """Natural logarithm of each grey level's share of white, in steps of 1 / `_LOGARITHM_STEPS`.
+
+    A table in coarse steps, since the last bit of `np.log` and `np.exp` depends on the processor.
+    """
+    shares = np.maximum(np.arange(_GREY_LEVELS + 1) / _GREY_LEVELS, _LEAST_LIGHT)
+    logarithms: Levels = np.rint(np.log(shares) * _LOGARITHM_STEPS) / _LOGARITHM_STEPS
+    return logarithms
+
+
+@functools.cache
+def _exponentials() -> Levels:
+    """The grey level of each logarithm from `_DARKEST` to `_BRIGHTEST` steps."""
+    shares = np.exp(np.arange(_DARKEST, _BRIGHTEST + 1) / _LOGARITHM_STEPS)
+    levels: Levels = np.rint(shares * _GREY_LEVELS)
+    return levels
+
+
+def _thresholds(difference: _Floats) -> tuple[float, float]:
+    """What differs from the ground by least, and ink by least: more where lines run from edge to edge under a pen."""
+    least = _otsu(difference)
+    above = difference[difference > least]
+    if len(above) < 2:
+        return least, least
+    darker = _otsu(above)
+    pen = difference > darker
+    is_ruled = bool(pen.any()) and _reaches_edges(difference > least) and not _reaches_edges(pen)
+    return least, darker if is_ruled else least
+
+
+def _reaches_edges(solid: NDArray[np.bool_]) -> bool:
+    """Whether solid pixels (H, W) touch two opposite edges of the picture."""
+    return bool((solid[:, 0].any() and solid[:, -1].any()) or (solid[0].any() and solid[-1].any()))
+
+
+def _stands_out(difference: _Floats, solid: NDArray[np.bool_], *, others: NDArray[np.bool_]) -> bool:
+    """Whether the pixels taken for ink differ from the others by more than two halves of mere noise would."""
+    gap = float(np.median(difference[solid]) - np.median(difference[others]))
+    return gap >= max(LEAST_CONTRAST, _LEAST_GAP * float(np.std(difference[others])))
+
+
+def _otsu(values: _Floats) -> float:
+    """The threshold that best separates values into two classes; the value itself where all are about the same.
+
+    Source: N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979).
+    """
+    counts, edges = np.histogram(values, bins=256)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    sums = np.cumsum(counts * centres)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
+    between = np.where(np.isfinite(between), between, -1)
+    return float(centres[between.argmax()] if between.max() >= 0 else values.max())
+
+
+def _without_specks(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    pieces, _ = ndimage.label(solid, structure=np.ones((3, 3), dtype=bool))
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    mask: NDArray[np.bool_] = (sizes >= 0.03 * sizes.max())[pieces]
+    return mask
