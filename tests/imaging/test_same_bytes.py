@@ -1,0 +1,52 @@
+"""The road from a picture to the 28x28 input gives the same bytes with every BLAS kernel, thread count and SIMD level."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.paths import ROOT
+
+PROGRAM = ROOT / "tests" / "imaging" / "road_digests.py"
+KERNELS = {"Prescott": "Katmai", "Nehalem": "Nehalem", "Haswell": "Haswell"}
+"""What OPENBLAS_CORETYPE names, and how the library calls it when it runs."""
+DISPATCHED = " ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"])  # type: ignore[call-overload]
+
+
+def _digests(count: int, step: int, **environment: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), str(count), str(step)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
+
+
+def _assert_same_everywhere(count: int, step: int) -> None:
+    expected = _digests(count, step)["digests"]
+    assert len(expected) >= count + 2
+    for kernel, threads in (("Prescott", "1"), ("Nehalem", "2"), ("Haswell", "1"), ("Haswell", "2")):
+        printed = _digests(count, step, OPENBLAS_CORETYPE=kernel, OPENBLAS_NUM_THREADS=threads)
+        assert KERNELS[kernel] in printed["architectures"]
+        assert printed["digests"] == expected, kernel
+    plain = _digests(count, step, OPENBLAS_CORETYPE="Prescott", NPY_DISABLE_CPU_FEATURES=DISPATCHED)
+    assert plain["digests"] == expected
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the kernels named are those of x86-64")
+def test_some_pictures_give_the_same_bytes() -> None:
+    _assert_same_everywhere(30, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the kernels named are those of x86-64")
+def test_500_pictures_give_the_same_bytes() -> None:
+    _assert_same_everywhere(500, 1)
