@@ -1,4 +1,4 @@
-"""The road from a picture to the 28x28 input gives the same bytes with every BLAS kernel, thread count and SIMD level."""
+"""The road from a picture to the 28x28 input gives the same bytes with every BLAS kernel, thread count and SIMD set."""
 
 import json
 import os
