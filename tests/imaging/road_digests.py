@@ -1,8 +1,8 @@
 """A program that prints digests of all that the road from a picture to the 28x28 input computes, as JSON.
 
 `python tests/imaging/road_digests.py PICTURES STEP`: digests of so many made pictures of all kinds, and of
-every STEP-th pen digit where the strokes are on this machine. The pictures are made of whole numbers alone, so they are the same on
-every machine.
+every STEP-th pen digit where the strokes are on this machine. The pictures are made of whole numbers alone,
+so they are the same on every machine.
 """
 
 import hashlib
