@@ -24,7 +24,7 @@ def test_rows_are_told_by_the_set_they_come_from() -> None:
     assert rows_of(["a"], material).tolist() == [True] * 3 + [False] * 3
     assert rows_of(["c", "b"], material).tolist() == [False] * 3 + [True] * 3
     assert not rows_of([], material).any()
-    with pytest.raises(ValueError, match="whole sets"):
+    with pytest.raises(ValueError, match="whole datasets"):
         rows_of(["a"], material.subset(np.array([0, 5, 4, 3, 2, 1])))
 
 
