@@ -2,7 +2,7 @@
 
 `python tests/imaging/road_digests.py PICTURES STEP`: digests of so many made pictures of all kinds, and of
 every STEP-th pen digit where the strokes are on this machine. The pictures are made of whole numbers alone,
-so they are the same on every machine.
+so they are the same on every machine; those saved as JPEG, whose names say so, only with the same JPEG library.
 """
 
 import hashlib
@@ -41,7 +41,9 @@ def pictures(count: int) -> Iterator[tuple[str, Image.Image]]:
         if kind == "soft":
             grey = np.asarray(Image.fromarray(grey.astype(np.uint8)).resize((side, max(1, side * 3 // 4))))
         image = _in_mode(grey.astype(np.uint8), mode)
-        yield f"{i} {kind} {mode} {side}", _saved(image, int(generator.integers(50, 96))) if i % 3 == 0 else image
+        if i % 3 == 0:
+            image = _saved(image, int(generator.integers(50, 96)))
+        yield f"{i} {kind} {mode} {side} {image.format or 'unsaved'}", image
 
 
 def _ink(generator: np.random.Generator, side: int) -> NDArray[np.int64]:
