@@ -1,0 +1,57 @@
+"""Documents against the code: what they name has to exist."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.paths import ROOT
+
+DOCUMENTS = sorted(
+    path for folder in ("", "docs", "weights", "pages", "digitcore", "tests") for path in (ROOT / folder).glob("*.md")
+)
+_CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_TEST_FILES = re.compile(r"\[[^\]]+\]\((tests/[^)]+\.py)\): ((?:`\w+`(?:, )?)+)")
+
+
+def _heading_anchors(markdown: str) -> set[str]:
+    """Anchors of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ +(.+)$", markdown, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_within_the_project_lead_somewhere(document: Path) -> None:
+    links = _LINK.findall(_CODE.sub("", document.read_text(encoding="utf-8")))
+    for link in links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        assert target.exists(), f"{document.name}: {link}"
+        assert target.resolve().is_relative_to(ROOT), f"{document.name}: {link}"
+        assert not anchor or anchor in _heading_anchors(target.read_text(encoding="utf-8")), f"{document.name}: {link}"
+
+
+def test_each_promise_of_security_is_held_by_tests_that_exist() -> None:
+    table = [line for line in (ROOT / "SECURITY.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    for row in table[1:]:  # after the heading
+        tests = _TEST_FILES.findall(row)
+        assert tests, row
+        for path, names in tests:
+            source = (ROOT / path).read_text(encoding="utf-8")
+            for name in re.findall(r"\w+", names):
+                assert f"def {name}(" in source, f"{path}: {name}"
+
+
+def test_the_citation_and_the_licence_agree() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert licence.startswith(f"{citation['license']} License")
+    assert all(author["name"] in licence for author in citation["authors"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+    assert project.get("license", citation["license"]) == citation["license"]
