@@ -1,4 +1,4 @@
-"""The sentences of DESIGN.md's "Public API", as a user of the package would write them."""
+"""The sentences of "Public API" in docs/architecture.md, as a user of the package would write them."""
 
 import re
 from collections.abc import Callable

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from digitcore.settings import load_settings
 from tests.paths import ROOT
 
 DOCUMENTS = sorted(
     path for folder in ("", "docs", "weights", "pages", "digitcore", "tests") for path in (ROOT / folder).glob("*.md")
 )
+SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 _CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _TEST_FILES = re.compile(r"\[[^\]]+\]\((tests/[^)]+\.py)\): ((?:`\w+`(?:, )?)+)")
@@ -45,6 +47,30 @@ def test_each_promise_of_security_is_held_by_tests_that_exist() -> None:
             source = (ROOT / path).read_text(encoding="utf-8")
             for name in re.findall(r"\w+", names):
                 assert f"def {name}(" in source, f"{path}: {name}"
+
+
+def _variables(text: str) -> set[str]:
+    return set(re.findall(r"\bDIGITCORE_[A-Z_]+\b", text))
+
+
+def test_every_setting_is_documented_and_every_documented_variable_is_used() -> None:
+    settings = _variables((ROOT / "digitcore" / "settings.py").read_text(encoding="utf-8")) - {"DIGITCORE_"}
+    table = re.findall(r"^\| `(DIGITCORE_\w+)` \|", SETTINGS, re.MULTILINE)
+    assert sorted(table) == sorted(settings)
+    tests = [ROOT / "Makefile", *(ROOT / "tests").rglob("conftest.py")]
+    used = settings.union(*(_variables(path.read_text(encoding="utf-8")) for path in tests))
+    for document in DOCUMENTS:
+        assert _variables(document.read_text(encoding="utf-8")) <= used, document
+
+
+def test_documented_limits_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = re.findall(r"^\| `(DIGITCORE_(MAX_\w+))` \| (\d+) \|", SETTINGS, re.MULTILINE)
+    assert len(limits) == 3
+    for variable, _, _ in limits:
+        monkeypatch.delenv(variable, raising=False)
+    settings = load_settings()
+    for _, attribute, default in limits:
+        assert getattr(settings, attribute.lower()) == int(default)
 
 
 def test_the_citation_and_the_licence_agree() -> None:
