@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from digitcore.errors import DatasetError, DatasetMissingError
-from digitcore.imaging.strokes import BRUSHES, CANVAS_SIDE, Stroke, draw_strokes_at_random
+from digitcore.imaging.strokes import BRUSHES, CANVAS_SIDE, Stroke, draw_strokes_at_random, transform_points
 
 __all__ = [
     "DOODLES",
@@ -242,16 +242,17 @@ def _written(kind: str, form: str, generator: np.random.Generator) -> NonDigit:
 
 def _varied(strokes: list[Stroke], generator: np.random.Generator) -> list[Stroke]:
     """The strokes, in units of about 8, by another hand: shaken, narrower or wider, slanted, turned a little."""
-    shape = np.diag([generator.uniform(0.75, 1.25), 1.0])
-    slant = np.array([[1.0, 0.0], [generator.uniform(-0.25, 0.25), 1.0]])
+    width = generator.uniform(0.75, 1.25)
+    slant = np.array([[1.0, generator.uniform(-0.25, 0.25)], [0.0, 1.0]])
     angle = generator.uniform(-0.12, 0.12)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     shaken = []
     for stroke in strokes:
         corner = np.r_[False, (stroke[1:] == stroke[:-1]).all(axis=1)]  # twice the same point stays so
         shake = generator.normal(0, 0.25, stroke.shape)
         shake[corner] = shake[np.flatnonzero(corner) - 1]
-        shaken.append(((stroke + shake) @ shape @ slant @ turn).astype(np.float32))
+        moved = transform_points(transform_points((stroke + shake) * [width, 1.0], slant), turn)
+        shaken.append(moved.astype(np.float32))
     return shaken
 
 

@@ -8,13 +8,14 @@ Source of the forms: "Regional handwriting variation" (Wikipedia), and the pen s
 "Pen-Based Recognition of Handwritten Digits", looked at; no stroke of theirs is in it.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitcore.imaging.strokes import Stroke
+from digitcore.imaging.strokes import Stroke, transform_points
 
 __all__ = ["form_names", "write_digit"]
 
@@ -64,7 +65,7 @@ def _as_by_hand(strokes: Sequence[_Points], generator: np.random.Generator) -> t
         points = stroke + _displacement(stroke, bend)
         points = points * [width, 1]
         points[:, 0] += slant * (0.5 - points[:, 1])
-        points = points @ rotation.T
+        points = transform_points(points, rotation)
         points += _smooth_noise(len(points), generator) * shake
         written.append(points.astype(np.float32))
     return tuple(written)
@@ -92,7 +93,7 @@ def _ends_moved(points: _Points, generator: np.random.Generator) -> _Points:
             points = points[count:]
         else:
             step = points[0] - points[3]
-            step = step / max(float(np.linalg.norm(step)), 1e-6) * _SPACING
+            step = step / max(_length(step), 1e-6) * _SPACING
             points = np.concatenate([points[0] + step * np.arange(count, 0, -1)[:, np.newaxis], points])
     return points[::-1]
 
@@ -115,6 +116,11 @@ def _spaced(points: _Points) -> _Points:
     return np.stack([np.interp(places, along, points[:, axis]) for axis in (0, 1)], axis=1)
 
 
+def _length(step: _Points) -> float:
+    """Of one step (2,). `np.linalg.norm` would call BLAS, whose last bit depends on the processor."""
+    return math.sqrt(float(step[0]) ** 2 + float(step[1]) ** 2)
+
+
 def _line(*corners: tuple[float, float]) -> _Points:
     """Straight from corner to corner."""
     return _spaced(np.array(corners, dtype=float))
@@ -128,7 +134,7 @@ def _curve(*knots: tuple[float, float]) -> _Points:
     for p0, p1, p2, p3 in zip(points, points[1:], points[2:], points[3:], strict=False):
         t0 = 0.0
         t1, t2, t3 = np.cumsum(
-            [max(float(np.linalg.norm(b - a)) ** 0.5, 1e-3) for a, b in ((p0, p1), (p1, p2), (p2, p3))]
+            [max(_length(b - a) ** 0.5, 1e-3) for a, b in ((p0, p1), (p1, p2), (p2, p3))]
         )
         t = np.linspace(t1, t2, 16)[:, np.newaxis]
         a1 = (t1 - t) / (t1 - t0) * p0 + (t - t0) / (t1 - t0) * p1

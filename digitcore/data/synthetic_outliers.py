@@ -19,7 +19,7 @@ from scipy.interpolate import make_interp_spline
 
 from digitcore.data.synthetic_digits import write_digit
 from digitcore.imaging.preprocessing import preprocess_ink
-from digitcore.imaging.strokes import Stroke, place_strokes, render_strokes
+from digitcore.imaging.strokes import Stroke, place_strokes, render_strokes, transform_points
 
 __all__ = ["draw_outlier", "resembles_digit"]
 
@@ -64,8 +64,8 @@ def _figure(side: int, brush: float, generator: np.random.Generator) -> NDArray[
             upright = generator.random() < 0.75
             mirror = np.array([-1, 1] if upright else [1, -1]), np.array([width, 0] if upright else [0, 1])
             strokes += [stroke * mirror[0] + mirror[1] for stroke in strokes]
-        slant = np.array([[1, 0], [generator.normal(-0.05, 0.1), 1]])
-        slanted = [(stroke @ slant).astype(np.float32) for stroke in strokes]
+        slant = np.array([[1, generator.normal(-0.05, 0.1)], [0, 1]])
+        slanted = [transform_points(stroke, slant).astype(np.float32) for stroke in strokes]
         extent = np.ptp(np.concatenate(slanted), axis=0).max()
         length = sum(np.linalg.norm(np.diff(stroke, axis=0), axis=1).sum() for stroke in slanted)
         if length >= _SHORTEST * extent and not resembles_digit(slanted):
@@ -108,7 +108,7 @@ def _bow(width: float, generator: np.random.Generator) -> NDArray[np.float64]:
 
 def resembles_digit(strokes: Sequence[Stroke]) -> bool:
     """Whether a digit in one of the forms of the grammar looks much like this, place and size aside."""
-    return bool((_written_digits() @ _blurred(strokes)).max() >= _ALIKE)
+    return bool((_written_digits() * _blurred(strokes)).sum(axis=1).max() >= _ALIKE)
 
 
 @functools.cache
@@ -123,7 +123,7 @@ def _blurred(strokes: Sequence[Stroke]) -> NDArray[np.float32]:
     placed = place_strokes(strokes, side=side, extent=0.75, position=(0.5, 0.5), brush=brush)
     picture = preprocess_ink(render_strokes(placed, side=side, brush=brush)).model_input.astype(np.float32)
     blurred = ndimage.gaussian_filter(picture, 1.2).ravel()
-    return np.asarray(blurred / np.linalg.norm(blurred))
+    return np.asarray(blurred / np.sqrt(np.square(blurred).sum()))
 
 
 def _outlines(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:

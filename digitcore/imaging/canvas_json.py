@@ -15,7 +15,7 @@ from PIL import Image
 
 from digitcore.errors import ImageError
 from digitcore.imaging.preprocessing import read_image
-from digitcore.imaging.strokes import render_strokes
+from digitcore.imaging.strokes import render_strokes, transform_points
 
 __all__ = ["compose", "cut_out", "is_stroke", "render_object"]
 
@@ -85,7 +85,7 @@ def _render_path(described: Mapping[str, Any], *, side: int, pieces: int) -> NDA
     box = np.concatenate([_sampled(np.stack([start, control, control, end])) for start, control, end in curves])
     least, greatest = box.min(axis=0), box.max(axis=0)
     points = np.concatenate([curves[0][:1], *(_sampled(curve)[1:] for curve in curves)])
-    placed = _transformed(points - (least + greatest) / 2, matrix) + _centre(described, greatest - least)
+    placed = transform_points(points - (least + greatest) / 2, matrix) + _centre(described, greatest - least)
     brush = float(described["strokeWidth"]) * float(np.sqrt(abs(_determinant(matrix))))
     if not (np.isfinite(placed).all() and 0 < brush < 10 * side and np.abs(placed).max() < 100 * side):
         raise ValueError("a stroke far off the canvas")
@@ -137,13 +137,6 @@ def _matrix(described: Mapping[str, Any]) -> _Points:
     return matrix
 
 
-def _transformed(points: _Points, matrix: _Points) -> _Points:
-    """The matrix (2, 2) applied to points (..., 2), without BLAS: the same bits on every processor."""
-    x, y = points[..., :1], points[..., 1:]
-    transformed: _Points = x * matrix[:, 0] + y * matrix[:, 1]
-    return transformed
-
-
 def _determinant(matrix: _Points) -> float:
     return float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
 
@@ -153,7 +146,7 @@ def _centre(described: Mapping[str, Any], size: _Points) -> _Points:
     origins = [_ORIGINS[described.get(name, "left")] for name in ("originX", "originY")]
     unflipped = {**described, "flipX": False, "flipY": False}
     place = np.array([float(described.get(name, 0)) for name in ("left", "top")])
-    centre: _Points = place + _transformed((0.5 - np.array(origins)) * size, _matrix(unflipped))
+    centre: _Points = place + transform_points((0.5 - np.array(origins)) * size, _matrix(unflipped))
     return centre
 
 
@@ -168,6 +161,6 @@ def _render_image(described: Mapping[str, Any], *, side: int) -> NDArray[np.uint
     adjugate = np.array([[matrix[1, 1], -matrix[0, 1]], [-matrix[1, 0], matrix[0, 0]]])
     back = adjugate / _determinant(matrix)  # from the canvas to the picture
     centre = _centre(described, np.array(ink.size, dtype=np.float64))
-    offset = np.array(ink.size) / 2 - _transformed(centre, back)
+    offset = np.array(ink.size) / 2 - transform_points(centre, back)
     coefficients = (*back[0], offset[0], *back[1], offset[1])
     return np.asarray(ink.transform((side, side), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))

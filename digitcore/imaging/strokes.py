@@ -16,6 +16,7 @@ __all__ = [
     "draw_strokes_at_random",
     "place_strokes",
     "render_strokes",
+    "transform_points",
 ]
 
 Stroke = NDArray[np.float32]
@@ -72,6 +73,13 @@ def render_strokes(strokes: Sequence[Stroke], *, side: int, brush: float) -> NDA
         for x, y in corners:
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
     return np.asarray(picture.reduce(scale))
+
+
+def transform_points(points: NDArray[np.floating], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The matrix (2, 2) applied to points (..., 2), without BLAS: the same bits on every processor."""
+    x, y = points[..., :1], points[..., 1:]
+    transformed: NDArray[np.float64] = x * matrix[:, 0] + y * matrix[:, 1]
+    return transformed
 
 
 def _smoothed(stroke: Stroke) -> NDArray[np.float64]:
