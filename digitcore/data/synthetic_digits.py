@@ -133,9 +133,7 @@ def _curve(*knots: tuple[float, float]) -> _Points:
     pieces = []
     for p0, p1, p2, p3 in zip(points, points[1:], points[2:], points[3:], strict=False):
         t0 = 0.0
-        t1, t2, t3 = np.cumsum(
-            [max(_length(b - a) ** 0.5, 1e-3) for a, b in ((p0, p1), (p1, p2), (p2, p3))]
-        )
+        t1, t2, t3 = np.cumsum([max(_length(b - a) ** 0.5, 1e-3) for a, b in ((p0, p1), (p1, p2), (p2, p3))])
         t = np.linspace(t1, t2, 16)[:, np.newaxis]
         a1 = (t1 - t) / (t1 - t0) * p0 + (t - t0) / (t1 - t0) * p1
         a2 = (t2 - t) / (t2 - t1) * p1 + (t - t1) / (t2 - t1) * p2

@@ -1,9 +1,9 @@
-"""Gauges of how a digit is drawn, each read against other digits: thickness, ink, width, slant and balance.
+"""Measures of how a digit is drawn, compared with other digits: thickness, ink, width, slant and balance.
 
 They are taken of the network's input (28, 28), where size and place on the canvas are gone already.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,47 +11,55 @@ from numpy.typing import NDArray
 
 from digitcore.imaging.preprocessing import INPUT_SIDE, Preprocessed
 
-__all__ = ["GAUGES", "Gauge", "Placement", "Reading", "hint", "measure", "placement", "read_gauges"]
+__all__ = [
+    "SHAPE_MEASURES",
+    "Placement",
+    "RankedValue",
+    "ShapeMeasure",
+    "hint",
+    "measure_shapes",
+    "placement",
+    "rank_shape",
+]
 
-_EXTREME = 1.0  # per cent of the digits compared with; further out there is something to say
+_EXTREME = 1.0  # per cent of the digits compared with
 
 
 @dataclass(frozen=True)
-class Gauge:
-    """One measure of a digit, and the words for what lies below and above."""
+class ShapeMeasure:
+    """One measure of a digit, and the words for smaller and for greater values."""
 
     name: str
-    show: str
-    """Format of a value."""
+    value_format: str
     low: str
     high: str
-    """What a digit is compared with those of greater, and of smaller values."""
-    if_low: str
-    if_high: str
-    """What to try where it is that extremely."""
+    """What a digit of a smaller, and of a greater, value is called in comparison: "thinner", "thicker"."""
+    low_advice: str
+    high_advice: str
+    """What to try where the value is extremely small or great."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a gauge shows for one digit."""
+class RankedValue:
+    """A digit's value of one measure, and its percentile among other digits."""
 
-    gauge: Gauge
+    measure: ShapeMeasure
     value: float
     percentile: float
     """Per cent of the digits compared with that have a smaller value; equal ones count half."""
 
     @property
     def is_extreme(self) -> bool:
-        """Whether less than 1 % of the digits compared with are as far out."""
+        """Whether less than 1% of the digits compared with are as far out."""
         return not _EXTREME <= self.percentile <= 100 - _EXTREME
 
     @property
     def comparison(self) -> str:
-        """The percentile in words: "thinner than 72 %"."""
+        """The percentile in words: "thinner than 72%"."""
         word, share = (
-            (self.gauge.low, 100 - self.percentile) if self.percentile < 50 else (self.gauge.high, self.percentile)
+            (self.measure.low, 100 - self.percentile) if self.percentile < 50 else (self.measure.high, self.percentile)
         )
-        return f"{word} than {min(int(share), 99)} %"
+        return f"{word} than {min(int(share), 99)}%"
 
 
 @dataclass(frozen=True)
@@ -65,18 +73,21 @@ class Placement:
     """The middle of its box, from the left and from the top."""
 
 
-GAUGES = (
-    Gauge("thickness", "{:.1f} px", "thinner", "thicker", "try a wider brush", "try a narrower brush, or draw larger"),
-    Gauge("ink", "{:.0f} px", "less ink", "more ink", "try a wider brush", "try a narrower brush"),
-    Gauge("width", "{:.0%} of the height", "narrower", "wider", "try to draw it wider", "try to draw it narrower"),
-    Gauge("slant", "{:+.0f}°", "slanted more to the left", "slanted more to the right", *["try it more upright"] * 2),
-    Gauge("balance", "{:.0%} from top", "more top-heavy", "more bottom-heavy", "try a smaller upper part",
-          "try a smaller lower part"),
+SHAPE_MEASURES = (
+    ShapeMeasure("thickness", "{:.1f} px", "thinner", "thicker", "try a wider brush",
+                 "try a narrower brush, or draw larger"),
+    ShapeMeasure("ink", "{:.0f} px", "less ink", "more ink", "try a wider brush", "try a narrower brush"),
+    ShapeMeasure("width", "{:.0%} of the height", "narrower", "wider", "try to draw it wider",
+                 "try to draw it narrower"),
+    ShapeMeasure("slant", "{:+.0f}°", "slanted more to the left", "slanted more to the right",
+                 *["try it more upright"] * 2),
+    ShapeMeasure("balance", "{:.0%} from top", "more top-heavy", "more bottom-heavy", "try a smaller upper part",
+                 "try a smaller lower part"),
 )  # fmt: skip
 
 
-def measure(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
-    """Values (N,) by the names of `GAUGES`, of model inputs uint8 (N, 28, 28).
+def measure_shapes(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+    """Values (N,) by the names of `SHAPE_MEASURES`, of model inputs uint8 (N, 28, 28).
 
     `thickness`: diameter in pixels of the round brush whose straight stroke has as much area and outline;
     `ink`: sum of the pixels, full ink being 1; `width`: of the box around all ink, as a share of its height;
@@ -89,7 +100,7 @@ def measure(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (INPUT_SIDE, INPUT_SIDE):
         raise ValueError(f"images must be uint8 of shape (N, 28, 28), got {images.dtype} {images.shape}")
     if not images.any(axis=(1, 2)).all():
-        raise ValueError("images must have ink, got a blank one")
+        raise ValueError("images must have ink, got a blank image")
     values: NDArray[np.float32] = images.astype(np.float32) / np.float32(255)
     position = np.arange(INPUT_SIDE, dtype=np.float64)
     rows, columns = values.sum(axis=2, dtype=np.float64), values.sum(axis=1, dtype=np.float64)  # (N, 28)
@@ -131,14 +142,19 @@ def _thickness(area: NDArray[np.float64], outline: NDArray[np.float64]) -> NDArr
     return thickness
 
 
-def read_gauges(image: NDArray[np.uint8], reference: Mapping[str, NDArray[np.float64]]) -> list[Reading]:
-    """What each of `GAUGES` shows for a model input uint8 (28, 28), against the `measure` of other digits.
+def rank_shape(image: NDArray[np.uint8], reference: Mapping[str, NDArray[np.float64]]) -> list[RankedValue]:
+    """A value for each of `SHAPE_MEASURES` of a model input uint8 (28, 28), ranked among `reference`.
+
+    reference: what `measure_shapes` returns for the digits to compare with.
 
     Raises:
-        ValueError: as for `measure`, or there are no others.
+        ValueError: as for `measure_shapes`, or reference has no values.
     """
-    own = {name: float(values[0]) for name, values in measure(image[np.newaxis]).items()}
-    return [Reading(gauge, own[gauge.name], _percentile(own[gauge.name], reference[gauge.name])) for gauge in GAUGES]
+    values = {name: float(column[0]) for name, column in measure_shapes(image[np.newaxis]).items()}
+    return [
+        RankedValue(measure, values[measure.name], _percentile(values[measure.name], reference[measure.name]))
+        for measure in SHAPE_MEASURES
+    ]
 
 
 def _percentile(value: float, others: NDArray[np.float64]) -> float:
@@ -147,18 +163,17 @@ def _percentile(value: float, others: NDArray[np.float64]) -> float:
     return float(50 * (np.mean(others < value) + np.mean(others <= value)))
 
 
-def hint(readings: list[Reading], *, called: str) -> str | None:
-    """The most extreme reading in words, with what to try; None where none is extreme.
+def hint(values: Sequence[RankedValue], *, group: str) -> str | None:
+    """The most extreme value in words, with what to try; None where none is extreme.
 
-    `called` names the digits compared with: "MNIST's 4s". Of equally extreme readings the first counts.
+    group: name of the digits compared with, such as "MNIST's 4s". Of equally extreme values the first counts.
     """
-    extreme = [each for each in readings if each.is_extreme]
-    if not extreme:
+    extremes = [value for value in values if value.is_extreme]
+    if not extremes:
         return None
-    most = min(extreme, key=lambda each: min(each.percentile, 100 - each.percentile))
-    advice = most.gauge.if_low if most.percentile < 50 else most.gauge.if_high
-    words = most.comparison
-    return f"{words[0].upper()}{words[1:]} of {called}: {advice}."
+    most = min(extremes, key=lambda value: min(value.percentile, 100 - value.percentile))
+    advice = most.measure.low_advice if most.percentile < 50 else most.measure.high_advice
+    return f"{most.comparison[0].upper()}{most.comparison[1:]} of {group}: {advice}."
 
 
 def placement(preprocessed: Preprocessed) -> Placement:

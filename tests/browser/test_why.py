@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import digitcore
-from digitcore.imaging.shape import measure, read_gauges
+from digitcore.imaging.shape import measure_shapes, rank_shape
 from digitcore.models.ablation import variants
 from tests.browser.conftest import DrawPage, eventually, expect_width, idle, new_context
 from tests.browser.test_draw import BAR, SEVEN, canvas_png
@@ -70,11 +70,11 @@ def test_the_xray(draw_page: DrawPage) -> None:
         assert np.array_equal(_picture(figure), variant.model_input)
 
     validation = digitcore.load_digits("mnist-validation")
-    readings = read_gauges(prediction.model_input, measure(validation.images[validation.labels == 7]))
+    values = rank_shape(prediction.model_input, measure_shapes(validation.images[validation.labels == 7]))
     gauges = draw_page.page.get_by_test_id("gauges")
-    for reading in readings:
-        expect(gauges).to_contain_text(reading.gauge.show.format(reading.value))
-        expect(gauges).to_contain_text(reading.comparison)
+    for value in values:
+        expect(gauges).to_contain_text(value.measure.value_format.format(value.value))
+        expect(gauges).to_contain_text(value.comparison)
 
 
 def test_a_blot_gets_a_hint(page: Page, server: str) -> None:

@@ -1,4 +1,4 @@
-"""Gauges against strokes of known form, and against independent formulae."""
+"""Measures against strokes of known form, and against independent formulae."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from scipy import stats
 
 from digitcore.data.datasets import DigitSet
 from digitcore.imaging.preprocessing import preprocess_ink
-from digitcore.imaging.shape import GAUGES, Reading, hint, measure, placement, read_gauges
+from digitcore.imaging.shape import SHAPE_MEASURES, RankedValue, hint, measure_shapes, placement, rank_shape
 from digitcore.imaging.strokes import render_strokes
 
 _FINE = 10  # pixels a pixel
@@ -30,7 +30,7 @@ def _bar(degrees: float, *, brush: float = 2.0) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("brush", [2.0, 2.5, 3.0, 4.0])
 @pytest.mark.parametrize("degrees", [0, 10, 30, 45, 80, 90])
 def test_thickness_is_the_brush(brush: float, degrees: float) -> None:
-    assert measure(_bar(degrees, brush=brush)[np.newaxis])["thickness"][0] == pytest.approx(brush, abs=0.3)
+    assert measure_shapes(_bar(degrees, brush=brush)[np.newaxis])["thickness"][0] == pytest.approx(brush, abs=0.3)
 
 
 @pytest.mark.parametrize("brush", [2.0, 3.0, 4.0])
@@ -38,12 +38,12 @@ def test_thickness_of_a_ring(brush: float) -> None:
     """It has no ends, which makes it look a little thicker."""
     turn = np.linspace(0, 2 * np.pi, 100)
     ring = _drawn(14 + np.stack([7 * np.cos(turn), 9 * np.sin(turn)], axis=1), brush)
-    assert measure(ring[np.newaxis])["thickness"][0] == pytest.approx(brush, rel=0.12)
+    assert measure_shapes(ring[np.newaxis])["thickness"][0] == pytest.approx(brush, rel=0.12)
 
 
 @pytest.mark.parametrize("degrees", [-40, -20, 0, 5, 20, 40])
 def test_slant_is_that_of_the_bar(degrees: float) -> None:
-    values = measure(_bar(degrees)[np.newaxis])
+    values = measure_shapes(_bar(degrees)[np.newaxis])
     assert values["slant"][0] == pytest.approx(degrees, abs=1.5)
 
 
@@ -53,13 +53,13 @@ def test_a_shear_moves_the_slant(validation_digits: DigitSet, pixels_a_row: int)
     images = np.zeros((20, 28, 28), dtype=np.uint8)
     images[:, 10:18, 10:18] = validation_digits.images[::250, 10:18, 10:18]
     sheared = np.stack([np.roll(images[:, i], (14 - i) * pixels_a_row, axis=1) for i in range(28)], axis=1)
-    before, after = (np.tan(np.radians(measure(each)["slant"])) for each in (images, sheared))
+    before, after = (np.tan(np.radians(measure_shapes(batch)["slant"])) for batch in (images, sheared))
     np.testing.assert_allclose(after - before, pixels_a_row, atol=1e-5)
 
 
 def test_against_loops(validation_digits: DigitSet) -> None:
     images = validation_digits.images[::500]
-    values = measure(images)
+    values = measure_shapes(images)
     for i, image in enumerate(images):
         rows, columns = np.nonzero(image)
         weights = image[rows, columns] / 255
@@ -76,7 +76,11 @@ def test_against_loops(validation_digits: DigitSet) -> None:
 
 def test_mirrors(validation_digits: DigitSet) -> None:
     images = validation_digits.images[::50]
-    straight, beside, below = measure(images), measure(images[:, :, ::-1]), measure(images[:, ::-1])
+    straight, beside, below = (
+        measure_shapes(images),
+        measure_shapes(images[:, :, ::-1]),
+        measure_shapes(images[:, ::-1]),
+    )
     for name in ("thickness", "ink", "width"):
         np.testing.assert_allclose(beside[name], straight[name], rtol=1e-5)
         np.testing.assert_allclose(below[name], straight[name], rtol=1e-5)
@@ -88,14 +92,14 @@ def test_mirrors(validation_digits: DigitSet) -> None:
 def test_a_wider_brush_is_thicker(draw: Callable[..., NDArray[np.uint8]]) -> None:
     for digit in range(10):
         inputs = [preprocess_ink(draw(digit, brush=brush)).model_input for brush in (8, 14, 20, 28, 36)]
-        values = measure(np.stack(inputs))
+        values = measure_shapes(np.stack(inputs))
         assert (np.diff(values["thickness"]) > 0).all(), digit
         assert (np.diff(values["ink"]) > 0).all(), digit
 
 
 def test_validation_digits(validation_digits: DigitSet) -> None:
     """MNIST's strokes are two to three pixels thick and lean to the right; a 1 is narrower than a 0."""
-    values = measure(validation_digits.images)
+    values = measure_shapes(validation_digits.images)
     assert 2 < np.median(values["thickness"]) < 3
     assert 3 < np.median(values["slant"]) < 12
     ones, zeros = (values["width"][validation_digits.labels == digit] for digit in (1, 0))
@@ -103,10 +107,12 @@ def test_validation_digits(validation_digits: DigitSet) -> None:
 
 
 def test_one_by_one_or_together(validation_digits: DigitSet) -> None:
-    together = measure(validation_digits.images[:40])
+    together = measure_shapes(validation_digits.images[:40])
     for i in range(40):
-        alone = measure(validation_digits.images[i : i + 1])
-        assert all(alone[gauge.name][0] == pytest.approx(together[gauge.name][i], rel=1e-5) for gauge in GAUGES)
+        alone = measure_shapes(validation_digits.images[i : i + 1])
+        assert all(
+            alone[measure.name][0] == pytest.approx(together[measure.name][i], rel=1e-5) for measure in SHAPE_MEASURES
+        )
 
 
 @pytest.mark.parametrize(
@@ -114,44 +120,46 @@ def test_one_by_one_or_together(validation_digits: DigitSet) -> None:
 )
 def test_what_cannot_be_measured(images: NDArray[np.uint8]) -> None:
     with pytest.raises(ValueError, match="images must"):
-        measure(images)
+        measure_shapes(images)
 
 
 def test_percentiles_against_scipy(validation_digits: DigitSet) -> None:
-    reference = measure(validation_digits.images[::5])
+    reference = measure_shapes(validation_digits.images[::5])
     for image in validation_digits.images[::700]:
-        for reading in read_gauges(image, reference):
-            expected = stats.percentileofscore(reference[reading.gauge.name], reading.value, kind="mean")
-            assert reading.percentile == pytest.approx(expected, abs=0.2)  # values differ in the last bits
+        for value in rank_shape(image, reference):
+            expected = stats.percentileofscore(reference[value.measure.name], value.value, kind="mean")
+            assert value.percentile == pytest.approx(expected, abs=0.2)  # values differ in the last bits
 
 
 def test_there_must_be_others(validation_digits: DigitSet) -> None:
     with pytest.raises(ValueError, match="reference must have values"):
-        read_gauges(validation_digits.images[0], {gauge.name: np.empty(0) for gauge in GAUGES})
+        rank_shape(validation_digits.images[0], {measure.name: np.empty(0) for measure in SHAPE_MEASURES})
 
 
-def _readings(**percentiles: float) -> list[Reading]:
-    return [Reading(gauge, 1.0, percentiles.get(gauge.name, 50)) for gauge in GAUGES]
+def _values(**percentiles: float) -> list[RankedValue]:
+    return [RankedValue(measure, 1.0, percentiles.get(measure.name, 50)) for measure in SHAPE_MEASURES]
 
 
 def test_at_most_one_hint() -> None:
-    assert hint(_readings(), called="MNIST's 4s") is None
-    assert hint(_readings(thickness=1, slant=99), called="MNIST's 4s") is None
-    said = hint(_readings(thickness=0.4, slant=99.1), called="MNIST's 4s")
-    assert said == "Thinner than 99 % of MNIST's 4s: try a wider brush."
-    said = hint(_readings(thickness=0.4, slant=99.8), called="MNIST's 4s")
-    assert said == "Slanted more to the right than 99 % of MNIST's 4s: try it more upright."
+    assert hint(_values(), group="MNIST's 4s") is None
+    assert hint(_values(thickness=1, slant=99), group="MNIST's 4s") is None
+    words = hint(_values(thickness=0.4, slant=99.1), group="MNIST's 4s")
+    assert words == "Thinner than 99% of MNIST's 4s: try a wider brush."
+    words = hint(_values(thickness=0.4, slant=99.8), group="MNIST's 4s")
+    assert words == "Slanted more to the right than 99% of MNIST's 4s: try it more upright."
 
 
-def test_a_hair_line_is_told_to_be_thicker(draw: Callable[..., NDArray[np.uint8]], validation_digits: DigitSet) -> None:
-    reference = measure(validation_digits.images[validation_digits.labels == 3])
+def test_hint_for_a_hairline_is_a_wider_brush(
+    draw: Callable[..., NDArray[np.uint8]], validation_digits: DigitSet
+) -> None:
+    reference = measure_shapes(validation_digits.images[validation_digits.labels == 3])
     for brush, advice in ((3, "try a wider brush"), (60, "try a narrower brush")):
         thin = preprocess_ink(draw(3, brush=brush)).model_input
-        assert advice in (hint(read_gauges(thin, reference), called="MNIST's 3s") or "")
+        assert advice in (hint(rank_shape(thin, reference), group="MNIST's 3s") or "")
 
 
 def test_where_it_was() -> None:
     ink = np.zeros((100, 200), dtype=np.uint8)
     ink[20:60, 30:50] = 255
-    found = placement(preprocess_ink(ink))
-    assert (found.size, found.across, found.down) == (40 / 200, 40 / 200, 40 / 100)
+    place = placement(preprocess_ink(ink))
+    assert (place.size, place.across, place.down) == (40 / 200, 40 / 200, 40 / 100)

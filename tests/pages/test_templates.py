@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from digitcore.imaging.shape import Gauge, Reading
+from digitcore.imaging.shape import RankedValue, ShapeMeasure
 from pages.shared.pictures import inline_picture
 from pages.shared.templates import render
 from tests.paths import ROOT
@@ -13,7 +13,7 @@ from tests.paths import ROOT
 MARKUP = "<img src=x onerror=\"alert(1)\"> & 'b' </span>"
 ESCAPED = "&lt;img src=x onerror=&#34;alert(1)&#34;&gt; &amp; &#39;b&#39; &lt;/span&gt;"
 PICTURE = inline_picture(np.zeros((28, 28), dtype=np.uint8), longest=56, caption=MARKUP)
-GAUGE = Gauge(name=MARKUP, show=MARKUP, low=MARKUP, high=MARKUP, if_low="", if_high="")
+MEASURE = ShapeMeasure(name=MARKUP, value_format=MARKUP, low=MARKUP, high=MARKUP, low_advice="", high_advice="")
 VOTE = {"digit": 7, "confidence": 0.5, "errors": MARKUP, "differs": True, "picked": True, "notes": MARKUP}
 VALUES: dict[str, dict[str, object]] = {
     "answer.html": {
@@ -28,7 +28,7 @@ VALUES: dict[str, dict[str, object]] = {
     "nothing_yet.html": {"words": MARKUP, "class_names": [MARKUP], "strokes": 0},
     "pictures.html": {"pictures": [PICTURE], "name": MARKUP},
     "stages.html": {"stages": [PICTURE]},
-    "gauges.html": {"readings": [Reading(gauge=GAUGE, value=1.0, percentile=20.0)]},
+    "gauges.html": {"values": [RankedValue(measure=MEASURE, value=1.0, percentile=20.0)]},
     "votes.html": {"rows": [{"checkpoint": MARKUP, **VOTE}, {"checkpoint": MARKUP, **VOTE, "picked": False}]},
 }  # fmt: skip
 

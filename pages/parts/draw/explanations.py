@@ -26,9 +26,9 @@ def sample_digits() -> list[NDArray[np.uint8]]:
 
 @st.cache_data(max_entries=10, show_spinner=False)
 def reference_shapes(digit: int) -> dict[str, NDArray[np.float64]]:
-    """`shape.measure` of MNIST's validation digits of one class, which are always there."""
+    """`shape.measure_shapes` of MNIST's validation digits of one class, which are always there."""
     validation = cached_digits("mnist-validation")
-    return shape.measure(validation.images[validation.labels == digit])
+    return shape.measure_shapes(validation.images[validation.labels == digit])
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

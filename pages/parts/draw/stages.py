@@ -3,7 +3,7 @@
 import streamlit as st
 
 from digitcore.imaging.preprocessing import Preprocessed
-from digitcore.imaging.shape import hint, placement, read_gauges
+from digitcore.imaging.shape import hint, placement, rank_shape
 from digitcore.models.ablation import variants
 from digitcore.models.classifier import Prediction
 from pages.parts.draw.answer import other_answer
@@ -29,7 +29,7 @@ def xray_panel(digit: ReadDigit) -> None:
         longest=84,
         name="variants",
     )
-    _gauges(prediction)
+    _shape_comparison(prediction)
     if digit.found is None:
         st.caption(_placed(prediction.preprocessed))
 
@@ -46,13 +46,13 @@ def _stages(preprocessed: Preprocessed) -> None:
     show_template("stages.html", stages=pictures)
 
 
-def _gauges(prediction: Prediction) -> None:
+def _shape_comparison(prediction: Prediction) -> None:
     digits = f"MNIST's {prediction.digit}s"
     reference = reference_shapes(prediction.digit)
-    readings = read_gauges(prediction.model_input, reference)
+    values = rank_shape(prediction.model_input, reference)
     st.caption(f"Compared with {len(reference['ink'])} of {digits}, whose median is in the middle")
-    show_template("gauges.html", readings=readings)
-    advice = hint(readings, called=digits)
+    show_template("gauges.html", values=values)
+    advice = hint(values, group=digits)
     if advice is not None:
         st.markdown(f":material/lightbulb: {advice}")
 
