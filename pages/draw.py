@@ -1,18 +1,20 @@
 """Draw a digit: what the network answers, how sure it is, and what it sees."""
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from digitcore.imaging.preprocessing import DigitImage, for_display, read_image
-from digitcore.models.numbers import read_number_if_several
+from digitcore.models.numbers import PictureReading, read_picture
 from digitcore.text import plain
 from pages.parts.draw.answer import answer_panel, nothing_yet_panel, number_panel
 from pages.parts.draw.canvas import DEFAULT_BRUSH, drawing_canvas, earlier_drawings
 from pages.parts.draw.details import details_panel
 from pages.parts.draw.explanations import sample_digits
-from pages.parts.draw.read import Read, as_number, as_one_digit
+from pages.parts.draw.read import read_digits
 from pages.shared.drawing import SIDE, current_drawing, put_on_canvas
 from pages.shared.error_box import error_box
 from pages.shared.pickers import picked_classifier
@@ -47,28 +49,27 @@ def draw_and_answer() -> None:
         if image is None:
             nothing_yet_panel(_INVITATIONS[source], strokes=strokes)
         if read is not None and source == "Draw":
-            current_drawing().answer = "".join(str(digit.prediction.digit) for digit in read.digits)
+            current_drawing().answer = "".join(str(digit.prediction.digit) for digit in read_digits(read))
     if source == "Draw":
         _tools()
         earlier_drawings()
     details_panel(read)
 
 
-def _answer(image: DigitImage, *, strokes: int | None) -> Read | None:
+def _answer(image: DigitImage, *, strokes: int | None) -> PictureReading | None:
     """Reads a picture and shows the answer; None where the picture cannot be used."""
     read = None
     with error_box():
         classifier = picked_classifier()
-        prediction = classifier.predict(image)
-        number = read_number_if_several(classifier, image, prediction)
-        name = classifier.checkpoint.name
-        if number is not None and not st.session_state.get(_ONE_DIGIT):
-            number_panel(number, checkpoint=name, strokes=strokes)
-            read = as_number(image, number)
+        read = read_picture(classifier, image)
+        name, is_number = classifier.checkpoint.name, read.number is not None
+        if st.session_state.get(_ONE_DIGIT):
+            read = replace(read, number=None)
+        if read.number is None:
+            answer_panel(read.prediction, checkpoint=name, strokes=strokes)
         else:
-            answer_panel(prediction, checkpoint=name, strokes=strokes)
-            read = as_one_digit(image, prediction)
-        if number is not None:
+            number_panel(read.number, checkpoint=name, strokes=strokes)
+        if is_number:
             st.toggle("Read as one digit", key=_ONE_DIGIT)
     return read
 

@@ -32,6 +32,7 @@ from digitcore.evaluation.evaluation import evaluate
 from digitcore.evaluation.metrics import wilson_interval
 from digitcore.imaging.components import Box
 from digitcore.imaging.preprocessing import preprocess
+from digitcore.imaging.segmentation import PictureInk
 from digitcore.imaging.strokes import BRUSHES, CANVAS_SIDE
 from digitcore.models.classifier import DigitClassifier, Prediction, all_cores
 from digitcore.models.numbers import NumberReading, read_number
@@ -219,7 +220,9 @@ def _measure_family(classifier: DigitClassifier, family: str, items: Iterable[No
 def _refused(name: str, predictions: Sequence[Prediction]) -> Iterator[Measurement]:
     """The share that is refused, and the share that is refused because of the ink alone."""
     yield _share(name, [not prediction.accepted for prediction in predictions])
-    yield _share(f"{name}, by the ink alone", [refuse_ink(item.preprocessed.ink) is not None for item in predictions])
+    yield _share(
+        f"{name}, by the ink alone", [refuse_ink(PictureInk(item.preprocessed.ink)) is not None for item in predictions]
+    )
 
 
 def _share(name: str, outcomes: Sequence[bool]) -> Measurement:

@@ -91,18 +91,18 @@ def _find_seams(ink: NDArray[np.uint8]) -> list[_Seam]:
     pieces = find_pieces(ink)
     depths = np.minimum(1, pieces.depths / (pieces.stroke_width / 2))
     cost = (ink / 255 * (1 - _EASE * depths)).astype(np.float32)
-    kept: list[_Seam] = []
+    cuts: list[_Seam] = []
     left_of = np.pad(np.cumsum(ink >= _SOLID, axis=1), ((0, 0), (1, 0)))  # (H, W + 1)
     shares = [left_of[:, 0], left_of[:, -1]]
     for seam in _seams_through(cost):
         share = left_of[np.arange(height), seam]
         apart = min(int(np.abs(share - other).sum()) for other in shares)
         if apart > _APART * height * pieces.stroke_width and _crossed(ink, seam) <= _MOST_CROSSED * height:
-            kept.append(seam)
+            cuts.append(seam)
             shares.append(share)
-        if len(kept) == MOST_CUTS:
+        if len(cuts) == MOST_CUTS:
             break
-    return sorted(kept, key=lambda seam: float(seam.mean()))
+    return sorted(cuts, key=lambda seam: float(seam.mean()))
 
 
 def _crossed(ink: NDArray[np.uint8], seam: _Seam) -> int:

@@ -8,6 +8,7 @@ digits only what a network reads in its parts can tell (`digitcore.models.touchi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from scipy import ndimage
 
 from digitcore.imaging.components import Box, Pieces, find_pieces
 
-__all__ = ["DigitInk", "find_digits", "find_lines"]
+__all__ = ["DigitInk", "PictureInk", "find_digits", "find_lines"]
 
 _LEAST_BODY = 0.5  # of the height of the writing: what is lower is a part of something, or a low digit on its own
 _LARGEST_GAP = 0.3  # of that height, between a part and the body it belongs to
@@ -33,19 +34,36 @@ class DigitInk:
     ink: NDArray[np.uint8]  # (bottom - top, right - left), 255 = ink, without that of its neighbours
 
 
+@dataclass(frozen=True, eq=False)
+class PictureInk:
+    """The ink of a picture, and its lines of digits, which are found when they are first asked for."""
+
+    pixels: NDArray[np.uint8]  # (H, W), 255 = ink
+
+    @cached_property
+    def lines(self) -> list[list[DigitInk]]:
+        """The digits, each line a list, as `find_lines` has them."""
+        return find_lines(self.pixels)
+
+    @property
+    def digits(self) -> list[DigitInk]:
+        """The digits in reading order, as `find_digits` has them."""
+        return [digit for line in self.lines for digit in line]
+
+
 def find_digits(ink: NDArray[np.uint8]) -> list[DigitInk]:
     """The digits in an ink map (H, W), 255 = ink: line by line from the top, each line from left to right.
 
     Specks are left out. Of a blank map the list is empty.
     """
-    return [digit for line in find_lines(ink) for digit in line]
+    return PictureInk(ink).digits
 
 
 def find_lines(ink: NDArray[np.uint8]) -> list[list[DigitInk]]:
     """The same, each line a list. Digits share a line where they stand beside each other for a part of their height."""
     pieces = find_pieces(ink)
-    kept = (1 + np.flatnonzero(~pieces.specks()[1:])).tolist()
-    groups = _grouped(pieces, kept) if len(kept) <= _MOST_PARTS else [kept]
+    numbers = (1 + np.flatnonzero(~pieces.specks()[1:])).tolist()
+    groups = _grouped(pieces, numbers) if len(numbers) <= _MOST_PARTS else [numbers]
     digits = [_digit_ink(ink, pieces, group) for group in groups]
     return _in_lines(digits)
 
@@ -58,33 +76,33 @@ def _digit_ink(ink: NDArray[np.uint8], pieces: Pieces, group: Sequence[int]) -> 
     return DigitInk((left, top, right, bottom), np.where(np.isin(pieces.numbers[part], group), ink[part], 0))
 
 
-def _grouped(pieces: Pieces, kept: Sequence[int]) -> list[list[int]]:
-    """Numbers of the pieces of each digit."""
-    if not kept:
+def _grouped(pieces: Pieces, numbers: Sequence[int]) -> list[list[int]]:
+    """These pieces, by their numbers, digit by digit."""
+    if not numbers:
         return []
-    heights = {number: _height(pieces.boxes[number - 1]) for number in kept}
+    heights = {number: _height(pieces.boxes[number - 1]) for number in numbers}
     tallest = max(heights.values())
-    height = float(np.median([each for each in heights.values() if each >= _LEAST_BODY * tallest]))
-    bodies = [number for number in kept if heights[number] >= _LEAST_BODY * height]
-    group_of = {number: number for number in kept}
+    height = float(np.median([height for height in heights.values() if height >= _LEAST_BODY * tallest]))
+    bodies = [number for number in numbers if heights[number] >= _LEAST_BODY * height]
+    group_of = {number: number for number in numbers}
     for i, one in enumerate(bodies):
         for other in bodies[i + 1 :]:
             if _overlap(pieces.boxes[one - 1], pieces.boxes[other - 1]) >= _LEAST_OVERLAP and _same_line(
                 pieces.boxes[one - 1], pieces.boxes[other - 1]
             ):
                 _join(group_of, one, other)
-    for part in (number for number in kept if number not in bodies):
+    for part in (number for number in numbers if number not in bodies):
         distances = ndimage.distance_transform_edt(pieces.numbers != part)
         gaps = ndimage.minimum(distances, pieces.numbers, bodies) - 1
         nearest = int(np.argmin(gaps))
         if gaps[nearest] <= _LARGEST_GAP * height:
             _join(group_of, bodies[nearest], part)
-    return [[number for number in kept if group_of[number] == name] for name in dict.fromkeys(group_of.values())]
+    return [[number for number in numbers if group_of[number] == name] for name in dict.fromkeys(group_of.values())]
 
 
 def _join(group_of: dict[int, int], one: int, other: int) -> None:
-    kept, gone = group_of[one], group_of[other]
-    group_of.update({number: kept for number, group in group_of.items() if group == gone})
+    joined, emptied = group_of[one], group_of[other]
+    group_of.update({number: joined for number, group in group_of.items() if group == emptied})
 
 
 def _height(box: Box) -> int:

@@ -1,11 +1,10 @@
-"""What each stage of preprocessing is worth: the inputs that the network would get without it."""
+"""Ablation of the preprocessing: the network's inputs and answers with one stage left out."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.special import softmax
 
 from digitcore.errors import BlankImageError
 from digitcore.imaging.preprocessing import (
@@ -18,6 +17,7 @@ from digitcore.imaging.preprocessing import (
     resize_ink,
 )
 from digitcore.models.classifier import DigitClassifier
+from digitcore.models.probabilities import answers_from
 
 __all__ = ["Variant", "variant_inputs", "variants"]
 
@@ -36,10 +36,9 @@ def variants(classifier: DigitClassifier, image: DigitImage, preprocessed: Prepr
     """What the classifier says about each of `variant_inputs`."""
     inputs = variant_inputs(image, preprocessed)
     (logits,) = classifier.logits_by_batch(np.stack(list(inputs.values())), threads=1)
-    probabilities = softmax(logits.astype(np.float64), axis=1)
     return [
-        Variant(name, made, int(row.argmax()), float(row.max()))
-        for (name, made), row in zip(inputs.items(), probabilities, strict=True)
+        Variant(name, model_input, answer.digit, answer.confidence)
+        for (name, model_input), answer in zip(inputs.items(), answers_from(logits), strict=True)
     ]
 
 
@@ -51,7 +50,7 @@ def variant_inputs(image: DigitImage, preprocessed: Preprocessed) -> dict[str, N
     be seen without making out the ink, there is none for that stage.
     """
     ink, cropped, fitted = preprocessed.ink, preprocessed.cropped, preprocessed.fitted
-    made = {
+    inputs = {
         "not cropped": centre_mass(resize_ink(ink, _within(ink, FITTED_SIDE))),
         "shape not kept": centre_mass(resize_ink(cropped, (FITTED_SIDE, FITTED_SIDE))),
         "no margin": centre_mass(resize_ink(cropped, _within(cropped, INPUT_SIDE))),
@@ -59,9 +58,9 @@ def variant_inputs(image: DigitImage, preprocessed: Preprocessed) -> dict[str, N
         "plain resize": resize_ink(ink, (INPUT_SIDE, INPUT_SIDE)),
     }
     try:
-        return {"colours as they are": preprocess_ink(_grey(image)).model_input, **made}
+        return {"colours as they are": preprocess_ink(_grey(image)).model_input, **inputs}
     except BlankImageError:
-        return made
+        return inputs
 
 
 def _grey(image: DigitImage) -> NDArray[np.uint8]:

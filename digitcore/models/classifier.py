@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from digitcore.errors import ImageError
 from digitcore.imaging.preprocessing import (
@@ -20,8 +19,10 @@ from digitcore.imaging.preprocessing import (
     normalize,
     preprocess_ink,
 )
+from digitcore.imaging.segmentation import PictureInk
 from digitcore.models.checkpoints import Checkpoint
 from digitcore.models.library import load_checkpoint
+from digitcore.models.probabilities import Answer, answers_from
 from digitcore.models.refusal import Refusal, refuse_answer, refuse_ink
 
 __all__ = ["BATCH_SIZE", "DigitClassifier", "Prediction", "all_cores", "load_classifier", "using_threads"]
@@ -73,7 +74,7 @@ class DigitClassifier:
             ImageError: its pixels cannot be used.
             ValueError: an array that is not uint8 of shape (H, W), (H, W, 3) or (H, W, 4).
         """
-        return self._predictions([_stages(image)], threads=1)[0]
+        return self.predict_inks([PictureInk(extract_ink(image))])[0]
 
     def predict_batch(self, images: Sequence[DigitImage]) -> list[Prediction]:
         """One prediction a picture, equal to those of `predict` up to rounding in the seventh decimal.
@@ -81,21 +82,23 @@ class DigitClassifier:
         Raises:
             ImageError, ValueError: as for `predict`; an `ImageError` names the position of the picture, from 0.
         """
-        stages = []
+        pictures = []
         for position, image in enumerate(images):
             try:
-                stages.append(_stages(image))
+                pictures.append(PictureInk(extract_ink(image)))
             except ImageError as error:
                 raise type(error)(f"Picture {position} of {len(images)}: {error}") from error
-        return self._predictions(stages, threads=all_cores())
+        return self.predict_inks(pictures, threads=all_cores())
 
-    def predict_inks(self, inks: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
-        """One prediction an ink map (H, W), 255 = ink: digits that were found on a picture.
-
-        Raises:
-            BlankImageError: there is no ink on one.
-        """
-        return self._predictions([preprocess_ink(ink) for ink in inks], threads=1)
+    def predict_inks(self, pictures: Sequence[PictureInk], *, threads: int = 1) -> list[Prediction]:
+        """One prediction a picture whose ink has been extracted, each as one digit, as `predict` has them."""
+        if not pictures:
+            return []
+        stages = [_stages(picture.pixels) for picture in pictures]
+        inputs = np.stack([preprocessed.model_input for preprocessed in stages])
+        logits = np.concatenate(list(self.logits_by_batch(inputs, threads=threads)))
+        rows = zip(logits, answers_from(logits), pictures, stages, strict=True)
+        return [self._prediction(*row) for row in rows]
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated logits (N, 10), divided by the checkpoint's temperature, of model inputs uint8 (N, 28, 28)."""
@@ -120,28 +123,17 @@ class DigitClassifier:
             batches = [network.forward_features(normalize(images[start : start + BATCH_SIZE])) for start in starts]
         return torch.cat(batches).numpy()
 
-    def _predictions(self, stages: Sequence[Preprocessed], *, threads: int) -> list[Prediction]:
-        if not stages:
-            return []
-        inputs = np.stack([stage.model_input for stage in stages])
-        logits = np.concatenate(list(self.logits_by_batch(inputs, threads=threads)))
-        probabilities = softmax(logits.astype(np.float64), axis=1).astype(np.float32)
-        answers = zip(logits, probabilities, stages, strict=True)
-        return [self._prediction(*answer) for answer in answers]
-
     def _prediction(
-        self, logits: NDArray[np.float32], probabilities: NDArray[np.float32], preprocessed: Preprocessed
+        self, logits: NDArray[np.float32], answer: Answer, picture: PictureInk, preprocessed: Preprocessed
     ) -> Prediction:
-        digit = int(probabilities.argmax())
-        said = self.checkpoint.metadata
-        refusal = refuse_ink(preprocessed.ink) or refuse_answer(
-            logits, score=said.refusal_score, threshold=said.refusal_threshold
+        metadata = self.checkpoint.metadata
+        refusal = refuse_ink(picture) or refuse_answer(
+            logits, score=metadata.refusal_score, threshold=metadata.refusal_threshold
         )
-        return Prediction(digit, float(probabilities[digit]), probabilities, refusal, preprocessed)
+        return Prediction(answer.digit, answer.confidence, answer.probabilities, refusal, preprocessed)
 
 
-def _stages(image: DigitImage) -> Preprocessed:
-    ink = extract_ink(image)
+def _stages(ink: NDArray[np.uint8]) -> Preprocessed:
     return preprocess_ink(ink) if ink.any() else blank_stages(ink)
 
 

@@ -5,27 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitcore.imaging.components import Box
 from digitcore.imaging.preprocessing import DigitImage, extract_ink
-from digitcore.imaging.segmentation import find_digits, find_lines
+from digitcore.imaging.segmentation import PictureInk
 from digitcore.models.classifier import DigitClassifier, Prediction
-from digitcore.models.touching import is_doubtful, read_apart
+from digitcore.models.touching import FoundDigit, is_doubtful, read_apart
 
-__all__ = ["FoundDigit", "NumberReading", "read_number", "read_number_if_several"]
+__all__ = ["FoundDigit", "NumberReading", "PictureReading", "read_number", "read_picture"]
 
 _LEAST_WIDTH = 0.95  # of two digits that touch, as a share of their height
 _SURE = 0.98  # of all of them
-
-
-@dataclass(frozen=True, eq=False)
-class FoundDigit:
-    """One digit of a number."""
-
-    box: Box
-    """left, top, right, bottom of its ink, in pixels of the reading's `ink`; right and bottom are exclusive."""
-    ink: NDArray[np.uint8]
-    """The same ink (bottom - top, right - left), 255 = ink, without that of its neighbours."""
-    prediction: Prediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +32,17 @@ class NumberReading:
     reason: str | None
 
 
+@dataclass(frozen=True, eq=False)
+class PictureReading:
+    """What a checkpoint reads on a picture, of which it is not known whether it shows one digit or several."""
+
+    image: DigitImage
+    prediction: Prediction
+    """The answer for the whole picture as one digit."""
+    number: NumberReading | None
+    """The number where the picture shows several digits; None where it shows one, or none."""
+
+
 def read_number(classifier: DigitClassifier, image: DigitImage) -> NumberReading:
     """The number on a picture. A blank one gives an empty number that is not accepted.
 
@@ -51,21 +50,11 @@ def read_number(classifier: DigitClassifier, image: DigitImage) -> NumberReading
         ImageError: its pixels cannot be used.
         ValueError: an array that is not uint8 of shape (H, W), (H, W, 3) or (H, W, 4).
     """
-    ink = extract_ink(image)
-    lines = find_lines(ink)
-    read = iter(read_apart(classifier, [digit for line in lines for digit in line]))
-    read_lines = [[each for _ in line for each in next(read)] for line in lines]
-    digits = tuple(FoundDigit(each.digit.box, each.digit.ink, each.prediction) for line in read_lines for each in line)
-    number = " ".join("".join(str(each.prediction.digit) for each in line) for line in read_lines)
-    reason = _reason(digits)
-    confidence = float(np.prod([digit.prediction.confidence for digit in digits])) if digits else 0.0
-    return NumberReading(ink, digits, number, confidence, reason is None, reason)
+    return _number_in(classifier, PictureInk(extract_ink(image)))
 
 
-def read_number_if_several(
-    classifier: DigitClassifier, image: DigitImage, prediction: Prediction
-) -> NumberReading | None:
-    """The number on a picture with this prediction as one digit, where it shows several; None where it shows one.
+def read_picture(classifier: DigitClassifier, image: DigitImage) -> PictureReading:
+    """What a picture shows: the answer for one digit and, where it shows several, the number.
 
     Digits that stand apart are several in any case. Ink in one place is tried only where it is doubtful as one digit,
     and must be wide and its parts beyond doubt and not all 1, since many a letter falls into parts that look like
@@ -74,14 +63,32 @@ def read_number_if_several(
     Raises:
         ImageError, ValueError: as for `read_number`.
     """
-    if len(find_digits(prediction.preprocessed.ink)) > 1:
-        return read_number(classifier, image)
+    picture = PictureInk(extract_ink(image))
+    (prediction,) = classifier.predict_inks([picture])
+    return PictureReading(image, prediction, _number_if_several(classifier, picture, prediction))
+
+
+def _number_if_several(
+    classifier: DigitClassifier, picture: PictureInk, prediction: Prediction
+) -> NumberReading | None:
+    if len(picture.digits) > 1:
+        return _number_in(classifier, picture)
     left, top, right, bottom = box = prediction.preprocessed.box
     if right - left < _LEAST_WIDTH * (bottom - top) or not is_doubtful(box, prediction):
         return None
-    reading = read_number(classifier, image)
+    reading = _number_in(classifier, picture)
     is_number = len(reading.digits) > 1 and reading.accepted and reading.confidence >= _SURE
     return reading if is_number and set(reading.number) != {"1"} else None
+
+
+def _number_in(classifier: DigitClassifier, picture: PictureInk) -> NumberReading:
+    apart = iter(read_apart(classifier, picture.digits))
+    lines = [[digit for _ in line for digit in next(apart)] for line in picture.lines]
+    digits = tuple(digit for line in lines for digit in line)
+    number = " ".join("".join(str(digit.prediction.digit) for digit in line) for line in lines)
+    reason = _reason(digits)
+    confidence = float(np.prod([digit.prediction.confidence for digit in digits])) if digits else 0.0
+    return NumberReading(picture.pixels, digits, number, confidence, reason is None, reason)
 
 
 def _reason(digits: tuple[FoundDigit, ...]) -> str | None:

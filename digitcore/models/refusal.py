@@ -8,6 +8,7 @@ digits of writers 1 to 20 drawn with three brushes: of the former one in 5,000 i
 one in 300.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias, get_args
@@ -16,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 
-from digitcore.imaging.segmentation import find_digits
+from digitcore.imaging.segmentation import DigitInk, PictureInk
+from digitcore.models.probabilities import answers_from, probabilities_from
 
 __all__ = ["REFUSAL_SCORES", "Refusal", "RefusalKind", "RefusalScore", "refusal_scores", "refuse_answer", "refuse_ink"]
 
@@ -72,8 +74,9 @@ _SOLID = 128  # of 255
 _TORN = 0.8  # two digits hold this much of the probability between them: it is one of them
 
 
-def refuse_ink(ink: NDArray[np.uint8]) -> Refusal | None:
-    """Why this ink (H, W), 255 = ink, is not one whole digit, whatever a network says of it; None: it may be one."""
+def refuse_ink(picture: PictureInk) -> Refusal | None:
+    """Why the ink of a picture is not one whole digit, whatever a network says of it; None: it may be one."""
+    ink = picture.pixels
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if len(rows) == 0:
         return _BLANK
@@ -86,7 +89,7 @@ def refuse_ink(ink: NDArray[np.uint8]) -> Refusal | None:
         return _INVERTED
     if _is_cut_off(ink, width=shape.width * shape.side):
         return _CUT_OFF
-    if shape.pieces > 1 and _are_several(ink):
+    if shape.pieces > 1 and _are_several(picture.digits):
         return _SEVERAL
     return _SCRIBBLE if shape.is_tangled else None
 
@@ -100,22 +103,21 @@ def refusal_scores(logits: NDArray[np.floating], score: RefusalScore) -> NDArray
 
     Source: W. Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020.
     """
-    values = logits.astype(np.float64)
     if score == "confidence":
-        values = softmax(values, axis=1).astype(np.float32).max(axis=1)
-    else:
-        values = logsumexp(values, axis=1)
-    return values.astype(np.float64)
+        confidence: NDArray[np.float64] = probabilities_from(logits).max(axis=1).astype(np.float64)
+        return confidence
+    energies: NDArray[np.float64] = logsumexp(logits.astype(np.float64), axis=1)
+    return energies
 
 
 def refuse_answer(logits: NDArray[np.float32], *, score: RefusalScore, threshold: float) -> Refusal | None:
     """Why an answer with these calibrated logits (10,) should not be relied on: its score is below the threshold."""
     if refusal_scores(logits[np.newaxis], score)[0] >= threshold:
         return None
-    probabilities = softmax(logits.astype(np.float64))
-    second, best = np.argsort(probabilities)[-2:]
-    if score == "confidence" or probabilities[second] + probabilities[best] >= _TORN > probabilities[best]:
-        return Refusal("unsure", f"{probabilities[best]:.0%} for the best answer, {best}")
+    (answer,) = answers_from(logits[np.newaxis])
+    best_two = float(np.sort(answer.probabilities.astype(np.float64))[-2:].sum())
+    if score == "confidence" or best_two >= _TORN > answer.confidence:
+        return Refusal("unsure", f"{answer.confidence:.0%} for the best answer, {answer.digit}")
     return _NO_DIGIT
 
 
@@ -180,12 +182,12 @@ def _measure(cropped: NDArray[np.uint8]) -> _Shape:
     )
 
 
-def _are_several(ink: NDArray[np.uint8]) -> bool:
-    """Whether digits stand beside each other, with a space between them.
+def _are_several(digits: Sequence[DigitInk]) -> bool:
+    """Whether these digits of a picture stand beside each other, with a space between them.
 
     Fewer than are found: two strokes of a 4, a broken bow or a flying bar overlap or stand closer.
     """
-    boxes = sorted(digit.box for digit in find_digits(ink))
+    boxes = sorted(digit.box for digit in digits)
     heights = [bottom - top for _, top, _, bottom in boxes]
     most = max(heights, default=0)
     return (

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from digitcore.imaging.components import Box
 from digitcore.imaging.seams import Part, find_parts
-from digitcore.imaging.segmentation import DigitInk
+from digitcore.imaging.segmentation import DigitInk, PictureInk
 from digitcore.models.classifier import DigitClassifier, Prediction
 
-__all__ = ["ReadInk", "is_doubtful", "read_apart"]
+__all__ = ["FoundDigit", "is_doubtful", "read_apart"]
 
 _SURE = 0.9  # confidence of a whole that is left alone, unless it is too wide
 _NARROW = 0.6  # times as wide as high: less is one digit, or two 1s that nothing tells from a 0 or a 4
@@ -32,10 +31,9 @@ _SHAPELESS = ("blank", "dot", "filled", "inverted")  # refusals of what has no s
 
 
 @dataclass(frozen=True, eq=False)
-class ReadInk:
-    """The ink of one digit, and what was read in it."""
+class FoundDigit(DigitInk):
+    """One digit of a number: its ink, and what a checkpoint says about it."""
 
-    digit: DigitInk
     prediction: Prediction
 
 
@@ -48,28 +46,29 @@ def is_doubtful(box: Box, prediction: Prediction) -> bool:
     return width > _WIDE or (width >= _NARROW and prediction.confidence < _SURE)
 
 
-def read_apart(classifier: DigitClassifier, digits: Sequence[DigitInk]) -> list[list[ReadInk]]:
+def read_apart(classifier: DigitClassifier, digits: Sequence[DigitInk]) -> list[list[FoundDigit]]:
     """What is read in each ink: itself, or its parts from left to right, which together have all of its ink."""
     wholes = _read(classifier, digits)
-    offered = [find_parts(whole.digit) if is_doubtful(whole.digit.box, whole.prediction) else [] for whole in wholes]
+    offered = [find_parts(whole) if is_doubtful(whole.box, whole.prediction) else [] for whole in wholes]
     read = iter(_read(classifier, [part.digit for parts in offered for part in parts]))
     return [_best(whole, [(part, next(read)) for part in parts]) for whole, parts in zip(wholes, offered, strict=True)]
 
 
-def _read(classifier: DigitClassifier, digits: Sequence[DigitInk]) -> list[ReadInk]:
-    inks: list[NDArray[np.uint8]] = [np.pad(digit.ink, 1) for digit in digits]  # or an end may seem to be cut off
-    return [ReadInk(*each) for each in zip(digits, classifier.predict_inks(inks), strict=True)]
+def _read(classifier: DigitClassifier, digits: Sequence[DigitInk]) -> list[FoundDigit]:
+    inks = [PictureInk(np.pad(digit.ink, 1)) for digit in digits]  # or an end may seem to be cut off
+    predictions = classifier.predict_inks(inks)
+    return [FoundDigit(digit.box, digit.ink, answer) for digit, answer in zip(digits, predictions, strict=True)]
 
 
-def _best(whole: ReadInk, parts: Sequence[tuple[Part, ReadInk]]) -> list[ReadInk]:
+def _best(whole: FoundDigit, parts: Sequence[tuple[Part, FoundDigit]]) -> list[FoundDigit]:
     """The row of parts from the left edge to the right one that is read best, or the whole where none is better.
 
     A whole that is accepted gives way to accepted parts only.
     """
-    left, top, right, bottom = whole.digit.box
+    left, top, right, bottom = whole.box
     width = (right - left) / (bottom - top)
     unread = (-math.inf, [whole])
-    rows: dict[int, tuple[float, list[ReadInk]]] = {0: (0.0, [])}  # the best so far from 0 to a cut
+    rows: dict[int, tuple[float, list[FoundDigit]]] = {0: (0.0, [])}  # the best so far from 0 to a cut
     for part, read in parts:
         if whole.prediction.accepted and not read.prediction.accepted:
             continue

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from digitcore.models.classifier import DigitClassifier
+from digitcore.models.probabilities import answers_from
 
 __all__ = ["Opinion", "ask_all", "majority"]
 
@@ -26,10 +26,9 @@ def ask_all(classifiers: Iterable[DigitClassifier], model_input: NDArray[np.uint
     """What each of these says about a model input uint8 (28, 28), in their order; on one thread, as for one digit."""
     opinions = []
     for classifier in classifiers:
-        logits = next(classifier.logits_by_batch(model_input[np.newaxis], threads=1))[0]
-        probabilities = softmax(logits.astype(np.float64)).astype(np.float32)
-        digit = int(probabilities.argmax())
-        opinions.append(Opinion(classifier.checkpoint.name, digit, float(probabilities[digit])))
+        (logits,) = classifier.logits_by_batch(model_input[np.newaxis], threads=1)
+        (answer,) = answers_from(logits)
+        opinions.append(Opinion(classifier.checkpoint.name, answer.digit, answer.confidence))
     return opinions
 
 

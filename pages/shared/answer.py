@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from digitcore.models.classifier import Prediction
+from digitcore.models.probabilities import Answer
 from pages.shared.pictures import InlinePicture, inline_picture
 from pages.shared.templates import show_template
 from pages.shared.words import percent
@@ -12,7 +14,7 @@ PICTURE_SIDE = 168
 
 
 def show_answer(
-    probabilities: NDArray[np.float32],
+    answer: Answer | Prediction,
     *,
     checkpoint: str,
     words: str,
@@ -20,15 +22,15 @@ def show_answer(
     headline: str = "",
     strokes: int | None = None,
 ) -> None:
-    """The answer that ten probabilities stand for.
+    """The answer for one digit.
 
     `words` say how sure it is; a `headline` comes first, and the digit then stands back. The page says to whoever
     reads its source which checkpoint answers, and how many strokes of a drawing it has seen.
     """
     show_template(
         "answer.html",
-        probabilities=[float(probability) for probability in probabilities],
-        digit=int(probabilities.argmax()),
+        probabilities=[float(probability) for probability in answer.probabilities],
+        digit=answer.digit,
         checkpoint=checkpoint,
         words=words,
         picture=picture,
@@ -37,15 +39,12 @@ def show_answer(
     )
 
 
-def evaluated_panel(
-    probabilities: NDArray[np.float32], *, checkpoint: str, label: int, image: NDArray[np.uint8] | None
-) -> None:
+def evaluated_panel(answer: Answer, *, checkpoint: str, label: int, image: NDArray[np.uint8] | None) -> None:
     """The answer for a digit whose label is known, with its picture (28, 28) where that is on this machine."""
-    digit = int(probabilities.argmax())
-    verdict = "right" if digit == label else f"wrong: it is a {label}"
+    verdict = "right" if answer.digit == label else f"wrong: it is a {label}"
     picture = None if image is None else input_picture(image, caption=f"labelled {label}")
-    words = f"{verdict}, {percent(float(probabilities[digit]))} sure"
-    show_answer(probabilities, checkpoint=checkpoint, words=words, picture=picture)
+    words = f"{verdict}, {percent(answer.confidence)} sure"
+    show_answer(answer, checkpoint=checkpoint, words=words, picture=picture)
 
 
 def input_picture(image: NDArray[np.uint8], *, caption: str) -> InlinePicture:

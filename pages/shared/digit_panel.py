@@ -2,11 +2,11 @@
 
 import numpy as np
 import streamlit as st
-from scipy.special import softmax
 
 from digitcore.data.datasets import DigitSet, disputed_ids
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
+from digitcore.models.probabilities import answers_from
 from digitcore.models.votes import ask_all
 from digitcore.serving.annotations import Annotation
 from digitcore.text import plain
@@ -35,14 +35,14 @@ def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: D
         return
     row = int(rows[0])
     label = int(evaluation.labels[row])
-    probabilities = softmax(evaluation.logits[row].astype(np.float64)).astype(np.float32)
+    (answer,) = answers_from(evaluation.logits[[row]])
     disputed = int(evaluation.ids[row]) in disputed_ids(evaluation.dataset)
     st.markdown(
         f"**Digit {evaluation.ids[row]}** of {evaluation.dataset}, read by {plain(classifier.checkpoint.name)}"
         + (" :orange-badge[disputed label]" if disputed else "")
     )
     evaluated_panel(
-        probabilities,
+        answer,
         checkpoint=classifier.checkpoint.name,
         label=label,
         image=None if pictures is None else pictures.images[row],

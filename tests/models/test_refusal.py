@@ -25,9 +25,10 @@ from digitcore.data.nondigits import (
 )
 from digitcore.data.pen_digits import JUDGING_WRITERS, draw_at_random, load_pen_digits
 from digitcore.imaging.preprocessing import extract_ink
+from digitcore.imaging.segmentation import PictureInk
 from digitcore.imaging.strokes import BRUSHES, render_strokes
 from digitcore.models.classifier import DigitClassifier
-from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore, refusal_scores, refuse_answer, refuse_ink
+from digitcore.models.refusal import REFUSAL_SCORES, Refusal, RefusalScore, refusal_scores, refuse_answer, refuse_ink
 
 Draw = Callable[..., NDArray[np.uint8]]
 Drawings = dict[str, NDArray[np.uint8]]
@@ -67,8 +68,12 @@ def refused(draw: Draw) -> Drawings:
 KINDS = ("blank", "dot", "filled", "inverted", "scribble", "several digits", "cut off at the edge")
 
 
+def _refuse(ink: NDArray[np.uint8]) -> Refusal | None:
+    return refuse_ink(PictureInk(ink))
+
+
 def _kind(picture: NDArray[np.uint8] | Image.Image) -> str | None:
-    refusal = refuse_ink(extract_ink(picture))
+    refusal = _refuse(extract_ink(picture))
     return None if refusal is None else refusal.kind
 
 
@@ -113,7 +118,7 @@ def test_neither_size_nor_polarity_nor_colour_changes_the_verdict(
 def test_digits_of_any_size_in_any_place_may_be_digits(
     draw: Draw, digit: int, seed: int, x: float, y: float, extent: float, brush: int
 ) -> None:
-    assert refuse_ink(draw(digit, seed, extent=extent, position=(x, y), brush=brush)) is None
+    assert _refuse(draw(digit, seed, extent=extent, position=(x, y), brush=brush)) is None
 
 
 @pytest.mark.parametrize("side", ["top", "bottom", "left", "right"])
@@ -132,8 +137,8 @@ def test_a_picture_cropped_to_its_digit_is_not_cut_off(draw: Draw, digit: int) -
     ink = draw(digit)
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    assert refuse_ink(cropped) is None
-    assert refuse_ink(np.pad(cropped, ((0, 0), (40, 40)))) is None  # to its height alone
+    assert _refuse(cropped) is None
+    assert _refuse(np.pad(cropped, ((0, 0), (40, 40)))) is None  # to its height alone
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
@@ -159,7 +164,7 @@ TWO_STROKES = {
 @pytest.mark.parametrize("form", TWO_STROKES)
 @pytest.mark.parametrize("brush", BRUSHES)
 def test_two_strokes_of_one_digit_are_not_several(form: str, brush: int) -> None:
-    assert refuse_ink(_render(*TWO_STROKES[form], brush=brush)) is None
+    assert _refuse(_render(*TWO_STROKES[form], brush=brush)) is None
 
 
 # --- the network's part ----------------------------------------------------------------------------------------------
@@ -196,7 +201,7 @@ def test_torn_between_two_is_another_reason_than_like_none() -> None:
 
 
 def test_ink_alone_refuses_hardly_a_validation_digit(validation_digits: DigitSet) -> None:
-    refused = Counter(refusal.kind for image in validation_digits.images if (refusal := refuse_ink(image)))
+    refused = Counter(refusal.kind for image in validation_digits.images if (refusal := _refuse(image)))
     assert refused == {"filled": 1}
 
 
@@ -207,7 +212,7 @@ def test_ink_alone_refuses_hardly_a_pen_digit(brush: int) -> None:
     generator = np.random.default_rng(brush)
     digits = [digit for digit in load_pen_digits() if digit.writer in JUDGING_WRITERS][::4]
     drawings = [draw_at_random(digit, brush=brush, generator=generator) for digit in digits]
-    refused = Counter(refusal.kind for ink in drawings if (refusal := refuse_ink(ink)))
+    refused = Counter(refusal.kind for ink in drawings if (refusal := _refuse(ink)))
     assert not refused or max(refused.values()) <= 0.005 * len(digits), refused
 
 

@@ -1,6 +1,6 @@
 """Digits that touch: taken apart where their parts are read better, and nothing else is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +15,7 @@ from digitcore.imaging.components import Box, box_of
 from digitcore.imaging.seams import MOST_CUTS, find_parts
 from digitcore.imaging.segmentation import DigitInk
 from digitcore.imaging.strokes import render_strokes
-from digitcore.models.numbers import read_number_if_several
+from digitcore.models.numbers import read_picture
 from digitcore.models.touching import read_apart
 
 Ink = NDArray[np.uint8]
@@ -51,7 +51,7 @@ def _shared(one: Box, other: Box) -> float:
     return shared / (sum(areas) - shared)
 
 
-def _together(digits: list[DigitInk], shape: tuple[int, ...]) -> NDArray[np.int64]:
+def _together(digits: Sequence[DigitInk], shape: tuple[int, ...]) -> NDArray[np.int64]:
     total = np.zeros(shape, dtype=np.int64)
     for digit in digits:
         left, top, right, bottom = digit.box
@@ -70,8 +70,8 @@ def test_two_that_touch_are_two(draw: Draw) -> None:
         reading = read_number(classifier, ink)
         assert reading.number == "".join(str(digit.prediction.digit) for digit in reading.digits)
         (apart,) = read_apart(classifier, [whole])
-        assert [each.digit.box for each in apart] == [digit.box for digit in reading.digits]
-        assert np.array_equal(_together([each.digit for each in apart], ink.shape), ink)
+        assert [digit.box for digit in apart] == [digit.box for digit in reading.digits]
+        assert np.array_equal(_together(apart, ink.shape), ink)
         for one, other in pairwise(reading.digits):
             assert one.box[0] + one.box[2] < other.box[0] + other.box[2]
         if reading.number == "".join(map(str, pair)):
@@ -98,7 +98,7 @@ def test_one_digit_stays_one(draw: Draw) -> None:
             (found,) = read_number(classifier, ink).digits
             assert found.box == prediction.preprocessed.box
             assert np.array_equal(found.prediction.model_input, prediction.model_input)
-            assert read_number_if_several(classifier, ink, prediction) is None
+            assert read_picture(classifier, ink).number is None
 
 
 _FORMS: dict[str, Points] = {
@@ -137,11 +137,11 @@ def test_several_are_seen_where_they_stand_apart_or_touch(draw: Draw) -> None:
     classifier = digitcore.load_classifier("world")
     touching, _ = _side_by_side(draw(2, brush=14), draw(3, brush=14), overlap=5)
     for ink in (np.hstack([draw(2), draw(3)]), touching):
-        reading = read_number_if_several(classifier, ink, classifier.predict(ink))
+        reading = read_picture(classifier, ink).number
         assert reading is not None
         assert reading.number == "23"
     blank = np.zeros((60, 90), dtype=np.uint8)
-    assert read_number_if_several(classifier, blank, classifier.predict(blank)) is None
+    assert read_picture(classifier, blank).number is None
 
 
 def test_parts_share_out_the_ink(draw: Draw) -> None:

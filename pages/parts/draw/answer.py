@@ -18,7 +18,7 @@ def answer_panel(prediction: Prediction, *, checkpoint: str, strokes: int | None
     """
     refusal = prediction.refusal
     show_answer(
-        prediction.probabilities,
+        prediction,
         checkpoint=checkpoint,
         words=f"{percent(prediction.confidence)} sure" if refusal is None else refusal.advice,
         picture=input_picture(prediction.model_input, caption="what the network sees"),

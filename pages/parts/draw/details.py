@@ -1,10 +1,11 @@
 """A closer look at one answer; only the detail that is picked is computed with each stroke."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from pages.parts.draw.read import Read, ReadDigit
+from digitcore.models.numbers import PictureReading
+from pages.parts.draw.read import ReadDigit, read_digits
 from pages.parts.draw.reproduce import reproduce_number_panel, reproduce_panel
 from pages.parts.draw.similar import similar_panel
 from pages.parts.draw.stages import xray_panel
@@ -25,7 +26,7 @@ _DETAILS: dict[str, Callable[[ReadDigit], None]] = {
 }
 
 
-def details_panel(read: Read | None) -> None:
+def details_panel(read: PictureReading | None) -> None:
     """The picked detail of one digit of those that were read in a picture; how to read a number again, of all.
 
     The choice is there before any picture: a widget that is not shown would lose what the address says.
@@ -41,7 +42,8 @@ def details_panel(read: Read | None) -> None:
         with error_box():
             reproduce_number_panel(read.image, read.number)
         return
-    digit = read.digits[_which(read) if len(read.digits) > 1 else 0]
+    digits = read_digits(read)
+    digit = digits[_which(digits) if len(digits) > 1 else 0]
     if not digit.prediction.model_input.any():
         st.caption("There is no ink to look at.")
         return
@@ -49,10 +51,10 @@ def details_panel(read: Read | None) -> None:
         _DETAILS[picked](digit)
 
 
-def _which(read: Read) -> int:
+def _which(digits: Sequence[ReadDigit]) -> int:
     """The position of the digit to look at, which stays when strokes are added."""
-    st.session_state[_WHICH] = min(st.session_state.get(_WHICH, 0), len(read.digits) - 1)
-    labels = [f"{digit.prediction.digit}{_UNSEEN * i}" for i, digit in enumerate(read.digits)]
+    st.session_state[_WHICH] = min(st.session_state.get(_WHICH, 0), len(digits) - 1)
+    labels = [f"{digit.prediction.digit}{_UNSEEN * i}" for i, digit in enumerate(digits)]
     which = st.pills(
         "Digit", range(len(labels)), required=True, key=_WHICH, format_func=labels.__getitem__,
         label_visibility="collapsed",

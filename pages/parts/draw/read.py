@@ -1,4 +1,4 @@
-"""What was read on a picture, for those who look closer."""
+"""The digits that were read on a picture, for those who look closer."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,10 @@ import numpy as np
 
 from digitcore.imaging.preprocessing import DigitImage
 from digitcore.models.classifier import Prediction
-from digitcore.models.numbers import FoundDigit, NumberReading
+from digitcore.models.numbers import FoundDigit, PictureReading
 
-MARGIN = 8  # pixels around a digit of several
+MARGIN = 8
+"""Pixels around a digit of several."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,22 +23,8 @@ class ReadDigit:
     """Where it stands on the picture, if it is one of several."""
 
 
-@dataclass(frozen=True, eq=False)
-class Read:
-    """What was read on a picture."""
-
-    image: DigitImage
-    digits: list[ReadDigit]
-    """One where all was read as one digit."""
-    number: NumberReading | None = None
-
-
-def as_one_digit(image: DigitImage, prediction: Prediction) -> Read:
-    """A picture read as one digit."""
-    return Read(image, [ReadDigit(image, prediction)])
-
-
-def as_number(image: DigitImage, number: NumberReading) -> Read:
-    """A picture read as a number."""
-    digits = [ReadDigit(np.pad(each.ink, MARGIN), each.prediction, each) for each in number.digits]
-    return Read(image, digits, number)
+def read_digits(reading: PictureReading) -> list[ReadDigit]:
+    """The digits of the number, or one where the picture was read as one digit."""
+    if reading.number is None:
+        return [ReadDigit(reading.image, reading.prediction)]
+    return [ReadDigit(np.pad(digit.ink, MARGIN), digit.prediction, digit) for digit in reading.number.digits]
