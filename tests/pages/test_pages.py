@@ -2,11 +2,14 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
 import digitcore
@@ -14,6 +17,8 @@ from digitcore.data.datasets import DigitSet, disputed_ids
 from digitcore.evaluation.comparison import compare, outcomes
 from digitcore.evaluation.evaluation import Evaluation, load_or_evaluate, summarize
 from digitcore.evaluation.metrics import outcomes_at
+from digitcore.imaging.preprocessing import extract_ink
+from digitcore.imaging.segmentation import find_lines
 from pages.shared.drawing import Drawing
 from tests.pages.conftest import PAGES, Visit, is_fine, texts, tiles
 
@@ -263,6 +268,35 @@ def test_a_drawing_is_read_and_looked_at(visit: Visit, validation_digits: DigitS
     assert re.search(rf'data-testid="answer" data-checkpoint="compact" data-strokes="">{prediction.digit}<', texts(app))
     for probability in prediction.probabilities:
         assert f'title="{probability:.9f}"' in texts(app)
+
+
+def test_a_drawn_number_has_its_ink_extracted_and_its_lines_found_once(
+    visit: Visit, draw: Callable[..., NDArray[np.uint8]]
+) -> None:
+    """Counted in all threads by code objects, while the page reads a canvas with three digits."""
+    rows = np.hstack([draw(digit, side=128, brush=10) for digit in (4, 7, 1)])
+    ink = np.pad(rows, ((128, 128), (0, 0)))
+    app = visit(checkpoint="standard")
+    drawing = Drawing()
+    drawing.objects = [{}, {}, {}]
+    drawing.picture = np.dstack([255 - ink, 255 - ink, 255 - ink, np.full_like(ink, 255)])
+    app.session_state["drawing"] = drawing
+    app.session_state["source"] = "Draw"
+    functions = {function.__code__: function.__name__ for function in (extract_ink, find_lines)}
+    calls: list[str] = []
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code in functions:
+            calls.append(functions[frame.f_code])
+
+    threading.setprofile(count)  # the page runs in a thread of its own
+    try:
+        app.run()
+    finally:
+        threading.setprofile(None)
+    assert is_fine(app)
+    assert drawing.answer == "471"
+    assert sorted(calls) == ["extract_ink", "find_lines"]
 
 
 def test_a_sample_is_put_on_the_canvas_and_cleared(visit: Visit) -> None:
