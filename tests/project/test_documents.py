@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from digitcore.serving.cli import commands
 from digitcore.settings import load_settings
 from tests.paths import ROOT
 
@@ -47,6 +48,31 @@ def test_each_promise_of_security_is_held_by_tests_that_exist() -> None:
             source = (ROOT / path).read_text(encoding="utf-8")
             for name in re.findall(r"\w+", names):
                 assert f"def {name}(" in source, f"{path}: {name}"
+
+
+def _commands(document: Path) -> list[list[str]]:
+    """The words of each `digitcore ...` or `python -m digitcore ...` in code, placeholders included."""
+    code = "\n".join(_CODE.findall(document.read_text(encoding="utf-8")))
+    lines = re.findall(r"(?:^|[`/ ])(?:python -m )?digitcore ([a-z][^`#\n]*)", code, re.MULTILINE)
+    return [line.split() for line in lines if not line.startswith("import")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_and_option_exists(document: Path) -> None:
+    for name, *words in _commands(document):
+        assert name in commands.commands, f"{document.name}: digitcore {name}"
+        options = {option for parameter in commands.commands[name].params for option in parameter.opts}
+        for word in words:
+            assert not word.startswith("-") or word.split("=")[0] in options, f"{document.name}: {name} {word}"
+
+
+def test_the_readme_shows_commands_and_commands_of_make_that_exist() -> None:
+    assert len(_commands(ROOT / "README.md")) >= 6
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for document in DOCUMENTS:
+        for code in _CODE.findall(document.read_text(encoding="utf-8")):
+            for target in re.findall(r"(?:^|`)make ([a-z-]+)", code, re.MULTILINE):
+                assert f"\n{target}:" in makefile, f"{document.name}: make {target}"
 
 
 def _variables(text: str) -> set[str]:
