@@ -148,17 +148,17 @@ class NonDigit:
     picture: NDArray[np.uint8]  # (H, W), light ink on black
 
 
-def pen_letters(*, each: int, generator: np.random.Generator) -> Iterator[NonDigit]:
-    """Every letter of `LETTERS`, `each` times, its forms in turn, with varied proportions, slant, shake, and brush."""
+def pen_letters(*, per_kind: int, generator: np.random.Generator) -> Iterator[NonDigit]:
+    """Every letter of `LETTERS`, `per_kind` times, its forms in turn, varied in proportions, slant, shake and brush."""
     for letter in LETTERS:
-        for i in range(each):
+        for i in range(per_kind):
             yield _written(letter, _FORMS[letter][i % len(_FORMS[letter])], generator)
 
 
-def doodles(*, each: int, generator: np.random.Generator) -> Iterator[NonDigit]:
-    """Every doodle of `DOODLES`, `each` times, varied in the same way."""
+def doodles(*, per_kind: int, generator: np.random.Generator) -> Iterator[NonDigit]:
+    """Every doodle of `DOODLES`, `per_kind` times, varied in the same way."""
     for name in DOODLES:
-        for _ in range(each):
+        for _ in range(per_kind):
             yield _written(name, _FORMS_OF_DOODLES[name], generator)
 
 
@@ -193,18 +193,18 @@ def _printed(signs: Sequence[str], fonts: Sequence[str]) -> Iterator[NonDigit]:
             yield NonDigit(sign, np.asarray(picture))
 
 
-def scribbles(*, each: int, generator: np.random.Generator) -> Iterator[NonDigit]:
-    """Every kind of `SCRIBBLES`, `each` times."""
+def scribbles(*, per_kind: int, generator: np.random.Generator) -> Iterator[NonDigit]:
+    """Every kind of `SCRIBBLES`, `per_kind` times."""
     for name, scribble in _SCRIBBLES.items():
-        for _ in range(each):
+        for _ in range(per_kind):
             yield _drawn(name, scribble(generator), generator)
 
 
-def noises(*, each: int, generator: np.random.Generator) -> Iterator[NonDigit]:
-    """Every kind of `NOISES`, `each` times in 28x28 and `each` times in 280x280 pixels."""
+def noises(*, per_kind: int, generator: np.random.Generator) -> Iterator[NonDigit]:
+    """Every kind of `NOISES`, `per_kind` times in 28x28 and `per_kind` times in 280x280 pixels."""
     for name, noise in _NOISES.items():
         for side in (28, CANVAS_SIDE):
-            for _ in range(each):
+            for _ in range(per_kind):
                 yield NonDigit(name, noise(generator, side))
 
 

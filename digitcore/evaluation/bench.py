@@ -176,10 +176,10 @@ def _measure_false_refusals_of_drawings(
 
 def _measure_refusals(classifier: DigitClassifier, *, seed: int) -> Iterator[Measurement]:
     generator = np.random.default_rng(seed)
-    yield from _measure_family(classifier, "noise", noises(each=_PICTURES_PER_KIND, generator=generator))
-    yield from _measure_family(classifier, "scribbles", scribbles(each=_PICTURES_PER_KIND, generator=generator))
-    yield from _measure_family(classifier, "doodles", doodles(each=_PICTURES_PER_KIND, generator=generator))
-    yield from _measure_letters(classifier, "letters", pen_letters(each=_PICTURES_PER_KIND, generator=generator))
+    yield from _measure_family(classifier, "noise", noises(per_kind=_PICTURES_PER_KIND, generator=generator))
+    yield from _measure_family(classifier, "scribbles", scribbles(per_kind=_PICTURES_PER_KIND, generator=generator))
+    yield from _measure_family(classifier, "doodles", doodles(per_kind=_PICTURES_PER_KIND, generator=generator))
+    yield from _measure_letters(classifier, "letters", pen_letters(per_kind=_PICTURES_PER_KIND, generator=generator))
 
 
 def _measure_refusals_of_prints(classifier: DigitClassifier) -> Iterator[Measurement]:

@@ -1,42 +1,26 @@
+"""Sets of digits: what they hold, their digests, and files that are missing, damaged or different."""
+
 import csv
 import gzip
-import hashlib
-import http.server
 import shutil
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from digitcore.data import datasets, mnist_download
+from digitcore.data import datasets
 from digitcore.data.datasets import (
     DigitSet,
     dataset_names,
     disputed_ids,
-    download_mnist,
     is_available,
     known_digest,
     load_digits,
 )
-from digitcore.data.pen_digits import load_pen_digits
+from digitcore.data.pen_digits import JUDGING_WRITERS, load_pen_digits, pen_digits_file
 from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.settings import load_settings
-
-Serve = Callable[[Path], str]
-SetMirrors = Callable[..., None]
-
-FILES = [f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
-
-# From http://yann.lecun.com/exdb/mnist as torchvision repeats them.
-MD5 = {
-    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
-    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
-    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
-}
 
 
 def _raw_folder() -> Path:
@@ -53,8 +37,6 @@ def mnist_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DIGITCORE_DATA", str(tmp_path / "copy"))
     return folder
 
-
-# --- what the sets hold ----------------------------------------------------------------------------------------------
 
 COUNTS = {
     "mnist-test": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
@@ -136,13 +118,13 @@ def test_pen_digits_are_of_the_writers_nobody_trains_on_and_are_drawn_once(cache
     written, digits = load_pen_digits(), load_digits("pen-digits")
     assert {written[i].writer for i in digits.ids} == set(range(21, 31))
     assert [written[i].label for i in digits.ids] == digits.labels.tolist()
-    (kept,) = (cache_folder / "digits").iterdir()
-    stamp = kept.stat().st_mtime_ns
+    (cached_path,) = (cache_folder / "digits").iterdir()
+    stamp = cached_path.stat().st_mtime_ns
     assert load_digits("pen-digits").digest == digits.digest
-    assert kept.stat().st_mtime_ns == stamp
-    np.savez_compressed(kept, images=digits.images[::-1])
+    assert cached_path.stat().st_mtime_ns == stamp
+    np.savez_compressed(cached_path, images=digits.images[::-1])
     assert load_digits("pen-digits").digest == digits.digest
-    kept.write_bytes(b"no array file")
+    cached_path.write_bytes(b"not an array file")
     assert load_digits("pen-digits").digest == digits.digest
 
 
@@ -178,9 +160,6 @@ def test_disputed_ids_are_those_that_no_majority_confirmed() -> None:
         expected = {int(row["test_index"]) for row in csv.DictReader(file) if row["majority"] != "agree_given"}
     assert disputed_ids("mnist-test") == expected
     assert disputed_ids("uci-digits") == disputed_ids("nosuch") == frozenset()
-
-
-# --- missing and damaged files ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["mnist-test", "mnist-train"])
@@ -229,7 +208,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "a bit in the middle": lambda data: _flip(data, len(data) // 2),
     "a bit at the start": lambda data: _flip(data, 1),
     "a bit in the checksum": lambda data: _flip(data, len(data) - 6),
-    "no gzip": lambda data: b"<html>" + bytes(500),
+    "not gzip": lambda data: b"<html>" + bytes(500),
     "other contents": lambda data: gzip.compress(bytes(7_840_016)),
 }
 
@@ -240,9 +219,9 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 def test_a_damaged_file_is_a_dataset_error_that_names_it(mnist_copy: Path, file: str, damage: str) -> None:
     path = mnist_copy / file
     path.write_bytes(DAMAGE[damage](path.read_bytes()))
-    with pytest.raises(DatasetError, match=rf"{path}.*delete it and download") as caught:
+    with pytest.raises(DatasetError, match=rf"{path}.*delete it and download") as raised:
         load_digits("mnist-test")
-    assert not isinstance(caught.value, DatasetMissingError)
+    assert not isinstance(raised.value, DatasetMissingError)
 
 
 def test_an_installed_package_with_other_digits_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,140 +240,29 @@ def test_an_installed_package_with_other_digits_is_noticed(monkeypatch: pytest.M
         load_digits("uci-digits")
 
 
-# --- download --------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
-def serve() -> Iterator[Callable[[Path], str]]:
-    """A function that serves a folder over HTTP and returns its address."""
-    servers: list[http.server.ThreadingHTTPServer] = []
-
-    def served(folder: Path) -> str:
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def __init__(self, *arguments: object) -> None:
-                super().__init__(*arguments, directory=str(folder))
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_address[1]}/"
-
-    yield served
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+def moved_stroke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that DIGITCORE_DATA names, with the pen strokes, one point of a judging writer moved."""
+    with np.load(pen_digits_file()) as file:
+        arrays = dict(file)
+    digit = int(np.flatnonzero(np.isin(arrays["writer"], JUDGING_WRITERS))[0])
+    arrays["points"] = arrays["points"].copy()
+    arrays["points"][arrays["stroke_ptr"][arrays["digit_ptr"][digit]]] += 100
+    path = tmp_path / "moved" / "drawn" / "pendigits.npz"
+    path.parent.mkdir(parents=True)
+    np.savez_compressed(path, **arrays)
+    monkeypatch.setenv("DIGITCORE_DATA", str(tmp_path / "moved"))
+    return path
 
 
-@pytest.fixture
-def set_mirrors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def set_to(*addresses: str) -> None:
-        mnist = mnist_download._torchvision_datasets().MNIST
-        monkeypatch.setattr(mnist, "mirrors", list(addresses))
-
-    return set_to
+@pytest.mark.needs_pen_digits
+def test_pen_digits_of_a_changed_file_are_a_dataset_error(moved_stroke: Path, cache_folder: Path) -> None:
+    with pytest.raises(DatasetError, match=rf"pen-digits made on this machine differ.*copy {moved_stroke} again"):
+        load_digits("pen-digits")
+    assert not list(cache_folder.rglob("*.npz"))
 
 
-@pytest.fixture
-def unreachable() -> str:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{closed.getsockname()[1]}/"
-
-
-def test_the_md5_sums_are_those_of_mnist() -> None:
-    assert dict(mnist_download.mnist_sources()) == MD5
-
-
-@pytest.fixture
-def source() -> Path:
-    """The folder of the MNIST files; asked for before `data_folder`."""
-    return _raw_folder()
-
-
-@pytest.mark.needs_mnist
-def test_the_md5_sums_are_those_of_our_files(source: Path) -> None:
-    for file in FILES:
-        if (source / file).exists():
-            assert hashlib.md5((source / file).read_bytes()).hexdigest() == MD5[file]
-
-
-@pytest.fixture
-def target(source: Path, data_folder: Path) -> Path:
-    """Where a download goes."""
-    return data_folder / "MNIST" / "raw"
-
-
-@pytest.mark.needs_mnist
-def test_download(source: Path, target: Path, serve: Serve, set_mirrors: SetMirrors, unreachable: str) -> None:
-    set_mirrors(unreachable, serve(source))
-    assert not is_available("mnist-test")
-    assert list(download_mnist()) == [0.25, 0.5, 0.75, 1.0]
-    assert sorted(path.name for path in target.iterdir()) == sorted(FILES)
-    assert load_digits("mnist-test").digest == known_digest("mnist-test")
-    assert is_available("mnist-train")
-    set_mirrors(unreachable)
-    assert list(download_mnist()) == [0.25, 0.5, 0.75, 1.0]  # files that are there are kept
-
-
-def test_download_without_a_network(target: Path, set_mirrors: SetMirrors, unreachable: str) -> None:
-    set_mirrors(unreachable)
-    with pytest.raises(DatasetError, match=rf"could not be downloaded to {target} \({unreachable}.*check the network"):
-        list(download_mnist())
-    assert not is_available("mnist-test")
-
-
-@pytest.mark.parametrize("contents", [b"", b"<html>Please log in</html>", None], ids=["empty", "login page", "404"])
-def test_download_of_something_else(
-    tmp_path: Path, target: Path, serve: Serve, set_mirrors: SetMirrors, contents: bytes | None
-) -> None:
-    folder = tmp_path / "mirror"
-    folder.mkdir()
-    for file in FILES if contents is not None else ():
-        (folder / file).write_bytes(contents or b"")
-    set_mirrors(serve(folder))
-    with pytest.raises(DatasetError, match="could not be downloaded"):
-        list(download_mnist())
-    assert not is_available("mnist-test")
-    assert not list(target.glob("*"))  # or the next try would keep what is not MNIST
-
-
-@pytest.mark.needs_mnist
-def test_a_second_try_mends_a_first_that_failed(
-    tmp_path: Path, source: Path, target: Path, serve: Serve, set_mirrors: SetMirrors
-) -> None:
-    cut = tmp_path / "mirror"
-    cut.mkdir()
-    for file in FILES:
-        (cut / file).write_bytes((source / file).read_bytes()[:1000])
-    set_mirrors(serve(cut))
-    with pytest.raises(DatasetError):
-        list(download_mnist())
-    set_mirrors(serve(source))
-    list(download_mnist())
-    assert len(load_digits("mnist-train")) == 55_000
-
-
-def test_a_mirror_that_speaks_no_http(target: Path, set_mirrors: SetMirrors) -> None:
-    def answer() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(4096)
-            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=answer, daemon=True).start()
-        set_mirrors(f"http://127.0.0.1:{listener.getsockname()[1]}/")
-        with pytest.raises(DatasetError, match="could not be downloaded"):
-            list(download_mnist())
-
-
-def test_download_to_a_place_that_cannot_be_written_to(
-    target: Path, data_folder: Path, set_mirrors: SetMirrors, unreachable: str
-) -> None:
-    (data_folder / "MNIST").write_text("in the way")
-    set_mirrors(unreachable)
-    with pytest.raises(DatasetError, match="could not be downloaded"):
-        list(download_mnist())
+def test_preprocessing_with_another_result_is_a_dataset_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(datasets._KNOWN_DIGESTS, "uci-digits", known_digest("mnist-validation"))
+    with pytest.raises(DatasetError, match=r"uci-digits made on this machine differ.*versions of numpy, scipy"):
+        load_digits("uci-digits")

@@ -1,0 +1,164 @@
+"""Downloads of the MNIST files from mirrors that work, and from others."""
+
+import hashlib
+import http.server
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from digitcore.data import mnist_download
+from digitcore.data.datasets import download_mnist, is_available, known_digest, load_digits
+from digitcore.errors import DatasetError
+from digitcore.settings import load_settings
+
+Serve = Callable[[Path], str]
+SetMirrors = Callable[..., None]
+
+FILES = [f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
+
+# From http://yann.lecun.com/exdb/mnist as torchvision repeats them.
+MD5 = {
+    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+}
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Path], str]]:
+    """A function that serves a folder over HTTP and returns its address."""
+    servers: list[http.server.ThreadingHTTPServer] = []
+
+    def served(folder: Path) -> str:
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *arguments: object) -> None:
+                super().__init__(*arguments, directory=str(folder))
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}/"
+
+    yield served
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def set_mirrors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def set_to(*addresses: str) -> None:
+        mnist = mnist_download._torchvision_datasets().MNIST
+        monkeypatch.setattr(mnist, "mirrors", list(addresses))
+
+    return set_to
+
+
+@pytest.fixture
+def unreachable() -> str:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{closed.getsockname()[1]}/"
+
+
+def test_the_md5_sums_are_those_of_mnist() -> None:
+    assert dict(mnist_download.mnist_sources()) == MD5
+
+
+@pytest.fixture
+def source() -> Path:
+    """The folder of the MNIST files; asked for before `data_folder`."""
+    return load_settings().data_directory / "MNIST" / "raw"
+
+
+@pytest.mark.needs_mnist
+def test_the_md5_sums_are_those_of_our_files(source: Path) -> None:
+    for file in FILES:
+        if (source / file).exists():
+            assert hashlib.md5((source / file).read_bytes()).hexdigest() == MD5[file]
+
+
+@pytest.fixture
+def target(source: Path, data_folder: Path) -> Path:
+    """Where a download goes."""
+    return data_folder / "MNIST" / "raw"
+
+
+@pytest.mark.needs_mnist
+def test_download(source: Path, target: Path, serve: Serve, set_mirrors: SetMirrors, unreachable: str) -> None:
+    set_mirrors(unreachable, serve(source))
+    assert not is_available("mnist-test")
+    assert list(download_mnist()) == [0.25, 0.5, 0.75, 1.0]
+    assert sorted(path.name for path in target.iterdir()) == sorted(FILES)
+    assert load_digits("mnist-test").digest == known_digest("mnist-test")
+    assert is_available("mnist-train")
+    set_mirrors(unreachable)
+    assert list(download_mnist()) == [0.25, 0.5, 0.75, 1.0]  # files that are there are kept
+
+
+def test_download_without_a_network(target: Path, set_mirrors: SetMirrors, unreachable: str) -> None:
+    set_mirrors(unreachable)
+    with pytest.raises(DatasetError, match=rf"could not be downloaded to {target} \({unreachable}.*check the network"):
+        list(download_mnist())
+    assert not is_available("mnist-test")
+
+
+@pytest.mark.parametrize("contents", [b"", b"<html>Please log in</html>", None], ids=["empty", "login page", "404"])
+def test_download_of_something_else(
+    tmp_path: Path, target: Path, serve: Serve, set_mirrors: SetMirrors, contents: bytes | None
+) -> None:
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    for file in FILES if contents is not None else ():
+        (folder / file).write_bytes(contents or b"")
+    set_mirrors(serve(folder))
+    with pytest.raises(DatasetError, match="could not be downloaded"):
+        list(download_mnist())
+    assert not is_available("mnist-test")
+    assert not list(target.glob("*"))  # or the next try would keep what is not MNIST
+
+
+@pytest.mark.needs_mnist
+def test_a_second_try_mends_a_first_that_failed(
+    tmp_path: Path, source: Path, target: Path, serve: Serve, set_mirrors: SetMirrors
+) -> None:
+    cut = tmp_path / "mirror"
+    cut.mkdir()
+    for file in FILES:
+        (cut / file).write_bytes((source / file).read_bytes()[:1000])
+    set_mirrors(serve(cut))
+    with pytest.raises(DatasetError):
+        list(download_mnist())
+    set_mirrors(serve(source))
+    list(download_mnist())
+    assert len(load_digits("mnist-train")) == 55_000
+
+
+def test_a_mirror_that_does_not_speak_http(target: Path, set_mirrors: SetMirrors) -> None:
+    def answer() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer, daemon=True).start()
+        set_mirrors(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        with pytest.raises(DatasetError, match="could not be downloaded"):
+            list(download_mnist())
+
+
+def test_download_to_a_place_that_cannot_be_written_to(
+    target: Path, data_folder: Path, set_mirrors: SetMirrors, unreachable: str
+) -> None:
+    (data_folder / "MNIST").write_text("in the way")
+    set_mirrors(unreachable)
+    with pytest.raises(DatasetError, match="could not be downloaded"):
+        list(download_mnist())
