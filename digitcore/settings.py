@@ -1,12 +1,33 @@
 """Folders and limits, read from the environment in this one place."""
 
+import atexit
+import functools
+import importlib.metadata
+import logging
 import os
+import tempfile
+import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Settings", "dashboard_script", "load_settings"]
+from platformdirs import user_cache_path, user_data_path
 
-_ROOT = Path(__file__).resolve().parent.parent
+from digitcore.files import PACKAGED_FILES, update_copies
+
+__all__ = ["CHECKOUT", "Settings", "dashboard_script", "load_settings", "project_version"]
+
+_LOGGER = logging.getLogger(__name__)
+_NAME = "digitcore"
+
+
+def _find_checkout() -> Path | None:
+    folder = Path(__file__).resolve().parent.parent
+    return folder if (folder / "pyproject.toml").is_file() and (folder / "weights").is_dir() else None
+
+
+CHECKOUT = _find_checkout()
+"""The folder of the checkout that this package runs from; None where the package is installed."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +37,13 @@ class Settings:
     Each attribute can be set by an environment variable: `DIGITCORE_` and the attribute's name in capitals, except
     that `data` and the other folders stand without `_directory`: `DIGITCORE_DATA`, `DIGITCORE_WEIGHTS`,
     `DIGITCORE_CACHE`; `uploads` is off where its variable says "off".
+
+    Where a folder's variable is not set, it depends on where the package runs from. In a checkout they are the folders
+    `data/`, `weights/`, `.cache/` and `.state/` of the checkout. An installed package uses `digitcore` in the user's
+    data and cache folders (on Linux `~/.local/share` and `~/.cache`). The weights that came with it are copied there
+    on first use, and again by each new version; files that the user has added or changed stay as they are. Where the
+    copy cannot be written, the packaged weights are read in place, and adding a checkpoint to them is refused. A user
+    without a home folder gets temporary folders, which end with the process.
     """
 
     data_directory: Path
@@ -25,7 +53,10 @@ class Settings:
     cache_directory: Path
     """Holds evaluations made here and training runs under way. Safe to delete."""
     database_url: str
-    """Where stars and notes are kept; default: an SQLite file in `.state/`, which is not safe to delete."""
+    """Where stars and notes are kept; default: `digitcore.sqlite` in `.state/` or the user's data folder.
+
+    Not safe to delete.
+    """
     max_image_bytes: int
     """Largest picture file that is opened, in bytes."""
     max_image_pixels: int
@@ -49,10 +80,10 @@ def load_settings() -> Settings:
         ValueError: a limit in the environment is not a positive whole number.
     """
     return Settings(
-        data_directory=_directory("DIGITCORE_DATA", "data"),
-        weights_directory=_directory("DIGITCORE_WEIGHTS", "weights"),
-        cache_directory=_directory("DIGITCORE_CACHE", ".cache"),
-        database_url=os.environ.get("DIGITCORE_DATABASE_URL") or f"sqlite:///{_ROOT / '.state' / 'digitcore.sqlite'}",
+        data_directory=_directory("DIGITCORE_DATA", _default_data),
+        weights_directory=_directory("DIGITCORE_WEIGHTS", _default_weights),
+        cache_directory=_directory("DIGITCORE_CACHE", _default_cache),
+        database_url=os.environ.get("DIGITCORE_DATABASE_URL") or f"sqlite:///{_default_database()}",
         max_image_bytes=_positive("DIGITCORE_MAX_IMAGE_BYTES", 20_000_000),
         max_image_pixels=_positive("DIGITCORE_MAX_IMAGE_PIXELS", 50_000_000),
         max_checkpoint_bytes=_positive("DIGITCORE_MAX_CHECKPOINT_BYTES", 100_000_000),
@@ -64,13 +95,70 @@ def load_settings() -> Settings:
 
 
 def dashboard_script() -> Path:
-    """The script of the dashboard, beside the package in a checkout and in a wheel; it may be missing."""
-    return _ROOT / "dashboard.py"
+    """The script of the dashboard, in the checkout or in the installed package; it may be missing."""
+    return (CHECKOUT or PACKAGED_FILES) / "dashboard.py"
 
 
-def _directory(variable: str, default: str) -> Path:
+def project_version() -> str:
+    """The version that the checkout's pyproject.toml states, else that of the installed package, else "unknown"."""
+    if CHECKOUT:
+        version: str = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+        return version
+    try:
+        return importlib.metadata.version(_NAME)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _directory(variable: str, default: Callable[[], Path]) -> Path:
     value = os.environ.get(variable)
-    return Path(value).expanduser().absolute() if value else _ROOT / default
+    return Path(value).expanduser().absolute() if value else default()
+
+
+def _default_data() -> Path:
+    return CHECKOUT / "data" if CHECKOUT else _user_data() / "data"
+
+
+def _default_cache() -> Path:
+    return CHECKOUT / ".cache" if CHECKOUT else _user_cache()
+
+
+def _default_database() -> Path:
+    return (CHECKOUT / ".state" if CHECKOUT else _user_data()) / "digitcore.sqlite"
+
+
+def _default_weights() -> Path:
+    return CHECKOUT / "weights" if CHECKOUT else _copied_weights(_user_data() / "weights")
+
+
+@functools.cache
+def _copied_weights(folder: Path) -> Path:
+    """The folder with an up-to-date copy of the packaged weights; where that cannot be written, the packaged ones."""
+    packaged = PACKAGED_FILES / "weights"
+    try:
+        update_copies(packaged, folder, version=project_version())
+    except OSError as error:
+        _LOGGER.warning("%s cannot be written (%s): the packaged weights are read in place.", folder, error.strerror)
+        return packaged
+    return folder
+
+
+def _user_data() -> Path:
+    path = user_data_path(_NAME, appauthor=False)
+    return path if path.is_absolute() else _temporary_folder() / "data"
+
+
+def _user_cache() -> Path:
+    path = user_cache_path(_NAME, appauthor=False)
+    return path if path.is_absolute() else _temporary_folder() / "cache"
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    """The folder of a user without a home folder, which platformdirs then names by a bare "~"."""
+    folder = tempfile.TemporaryDirectory(prefix=f"{_NAME}-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def _positive(variable: str, default: int) -> int:

@@ -4,11 +4,9 @@ Results go to standard output, with `--json` as one JSON array; progress and err
 0; 1 for an input that could not be used, the others being answered all the same; 2 for wrong usage.
 """
 
-import importlib.metadata
 import io
 import os
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,10 +20,9 @@ from digitcore.serving.cli_evaluate import compare_command, evaluate_command
 from digitcore.serving.cli_files import cards_command, download_command, export_command
 from digitcore.serving.cli_predict import predict_command
 from digitcore.serving.cli_train import calibrate_command, join_command, train_command
+from digitcore.settings import project_version
 
 __all__ = ["commands", "main"]
-
-_PROJECT = Path(__file__).parents[2] / "pyproject.toml"  # of a checkout
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,21 +76,9 @@ def _print_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _version() -> str:
-    """The version that the checkout's pyproject.toml states, else that of the installed package."""
-    try:
-        version: str = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]["version"]
-    except (OSError, KeyError):
-        try:
-            version = importlib.metadata.version("digitcore")
-        except importlib.metadata.PackageNotFoundError:
-            version = "unknown"
-    return version
-
-
 def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        print(f"digitcore {_version()}")
+        print(f"digitcore {project_version()}")
         context.exit()
 
 

@@ -3,11 +3,12 @@
 import platform
 import subprocess
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+from digitcore.settings import CHECKOUT
 
 __all__ = ["git_commit", "surroundings"]
 
@@ -29,11 +30,12 @@ def surroundings(device: torch.device, *, commit: str | None) -> dict[str, Any]:
 
 def git_commit() -> str | None:
     """The commit of this code, followed by "+changes" where files have changed since; None outside a checkout."""
-    directory = Path(__file__).resolve().parent.parent  # digitcore
+    if CHECKOUT is None:  # installed, perhaps in a folder of somebody else's repository
+        return None
     try:
         commit, changes = (
             subprocess.run(
-                ["git", *arguments], cwd=directory, capture_output=True, text=True, check=True, timeout=10
+                ["git", *arguments], cwd=CHECKOUT / "digitcore", capture_output=True, text=True, check=True, timeout=10
             ).stdout.strip()
             for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "."])
         )
