@@ -42,8 +42,8 @@ class Settings:
     `data/`, `weights/`, `.cache/` and `.state/` of the checkout. An installed package uses `digitcore` in the user's
     data and cache folders (on Linux `~/.local/share` and `~/.cache`). The weights that came with it are copied there
     on first use, and again by each new version; files that the user has added or changed stay as they are. Where the
-    copy cannot be written, the packaged weights are read in place, and adding a checkpoint to them is refused. A user
-    without a home folder gets temporary folders, which end with the process.
+    copy cannot be written, the packaged weights are read in place, and adding a checkpoint to them is refused. For a
+    user without a home folder the others are temporary, and end with the process.
     """
 
     data_directory: Path
@@ -120,7 +120,7 @@ def _default_data() -> Path:
 
 
 def _default_cache() -> Path:
-    return CHECKOUT / ".cache" if CHECKOUT else _user_cache()
+    return CHECKOUT / ".cache" if CHECKOUT else _known(user_cache_path) or _temporary_folder() / "cache"
 
 
 def _default_database() -> Path:
@@ -128,7 +128,10 @@ def _default_database() -> Path:
 
 
 def _default_weights() -> Path:
-    return CHECKOUT / "weights" if CHECKOUT else _copied_weights(_user_data() / "weights")
+    if CHECKOUT:
+        return CHECKOUT / "weights"
+    folder = _known(user_data_path)
+    return _copied_weights(folder / "weights") if folder else PACKAGED_FILES / "weights"
 
 
 @functools.cache
@@ -144,18 +147,20 @@ def _copied_weights(folder: Path) -> Path:
 
 
 def _user_data() -> Path:
-    path = user_data_path(_NAME, appauthor=False)
-    return path if path.is_absolute() else _temporary_folder() / "data"
+    return _known(user_data_path) or _temporary_folder() / "data"
 
 
-def _user_cache() -> Path:
-    path = user_cache_path(_NAME, appauthor=False)
-    return path if path.is_absolute() else _temporary_folder() / "cache"
+def _known(user_path: Callable[..., Path]) -> Path | None:
+    """A folder of this user as platformdirs names it; None where the user has no home folder."""
+    try:
+        return user_path(_NAME, appauthor=False)
+    except RuntimeError:
+        return None
 
 
 @functools.cache
 def _temporary_folder() -> Path:
-    """The folder of a user without a home folder, which platformdirs then names by a bare "~"."""
+    """What takes the place of a home folder."""
     folder = tempfile.TemporaryDirectory(prefix=f"{_NAME}-")
     atexit.register(folder.cleanup)
     return Path(folder.name)

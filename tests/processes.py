@@ -1,0 +1,84 @@
+"""Processes as a user starts them: commands, commands of another user, and a running dashboard."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+
+def run_command(command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str], umask: int = -1) -> str:
+    """What a command prints on standard output; an AssertionError with its errors where it fails."""
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", umask=umask, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def as_user(number: int) -> list[str]:
+    """What a command starts with that another user is to run; skips the test where this user may not do so."""
+    if sys.platform != "linux" or os.getuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("only root can run a command as another user, and needs setpriv")
+    return ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups"]
+
+
+@contextmanager
+def readable_folder() -> Iterator[Path]:
+    """A temporary folder that every user can read, as pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="digitcore-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@contextmanager
+def running_dashboard(
+    command: Sequence[str], *, folder: Path, environment: Mapping[str, str], umask: int = -1
+) -> Iterator[httpx.Client]:
+    """A client of the dashboard that `command`, completed by a free port, starts in a folder; healthy when entered."""
+    port, log = _free_port(), folder / "dashboard.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "dashboard", "--port", str(port), "--address", "127.0.0.1"],
+            cwd=folder,
+            env={**environment, "STREAMLIT_SERVER_HEADLESS": "true"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            umask=umask,
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+            _wait_until_healthy(client, process, log)
+            yield client
+    finally:
+        process.terminate()
+        process.wait(60)
+    assert "Traceback" not in log.read_text(encoding="utf-8", errors="replace"), log.read_text(errors="replace")
+
+
+def _wait_until_healthy(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        assert process.poll() is None, log.read_text(errors="replace")
+        try:
+            if client.get("/_stcore/health").text == "ok":
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError(f"the dashboard does not answer: {log.read_text(errors='replace')}")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
