@@ -33,7 +33,7 @@ BATCH_SIZE = 500
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a checkpoint says about one picture."""
+    """The answer of a checkpoint for one picture."""
 
     digit: int
     """The most probable class; of equal ones the smallest."""
@@ -47,7 +47,7 @@ class Prediction:
 
     @property
     def accepted(self) -> bool:
-        """Whether the answer may be relied on. A refused picture has an answer too: what the network says of it."""
+        """Whether the answer may be relied on. A refused picture has an answer too: that of the network."""
         return self.refusal is None
 
     @property
@@ -68,7 +68,7 @@ class DigitClassifier:
         self.checkpoint = checkpoint
 
     def predict(self, image: DigitImage) -> Prediction:
-        """What the checkpoint says about a picture of one digit; of a blank one, what it says about no ink at all.
+        """The answer for a picture of one digit; for a blank one, the answer for no ink at all.
 
         Raises:
             ImageError: its pixels cannot be used.

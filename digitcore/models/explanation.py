@@ -1,5 +1,4 @@
-"""Why a network answers as it does: what it knows that is alike, what each stroke carried, where it looked, and how
-little would have made another digit of it.
+"""Explanations of an answer: similar digits, strokes left out, attribution maps, and counterfactuals.
 
 A network is shared by all who ask it: gradients are taken of the input alone, and nothing is written to the network.
 """
@@ -18,29 +17,29 @@ from digitcore.imaging.preprocessing import INPUT_MEAN, INPUT_SIDE, INPUT_STD
 from digitcore.models.classifier import DigitClassifier, Prediction, using_threads
 
 __all__ = [
-    "Change",
+    "Counterfactual",
+    "counterfactual",
     "has_gradients",
     "integrated_gradients",
+    "leave_one_out",
     "nearest_rows",
     "occlusion",
     "saliency",
-    "smallest_change",
-    "without_each",
 ]
 
 _PATCH, _STRIDE = 4, 2  # pixels, of what occlusion covers
-_SPOT = 1.5  # pixels, radius of the pen or rubber that `smallest_change` uses: about that of MNIST's strokes
+_SPOT = 1.5  # pixels, radius of the pen or rubber that `counterfactual` uses: about that of MNIST's strokes
 _MOST_SPOTS = 40
-_TRIED = 24  # spots that are tried out, of those that the gradient promises most of
+_MOST_CANDIDATES = 24  # spots that are tried out: those of which the gradient promises most
 _LEAST_INK = 1.0  # of a spot, in pixels: fainter ones come to nothing when rounded
 
 
 @dataclass(frozen=True, eq=False)
-class Change:
-    """A model input changed until the network says something else."""
+class Counterfactual:
+    """A model input changed until the network answers another digit."""
 
     digit: int
-    """What it says then."""
+    """That answer."""
     model_input: NDArray[np.uint8]  # (28, 28)
     added: float
     removed: float
@@ -66,17 +65,14 @@ def nearest_rows(
     return rows, similarity[rows].astype(np.float32)
 
 
-def without_each(classifier: DigitClassifier, layers: Sequence[NDArray[np.uint8]]) -> list[Prediction | None]:
-    """What the classifier says when one layer of ink (H, W) is left out, for each; None where nothing is left."""
+def leave_one_out(classifier: DigitClassifier, layers: Sequence[NDArray[np.uint8]]) -> list[Prediction | None]:
+    """The answers without each layer of ink (H, W) in turn; None where nothing is left."""
     rest = [compose([*layers[:i], *layers[i + 1 :]], shape=layers[i].shape) for i in range(len(layers))]
     left = [i for i, ink in enumerate(rest) if ink.any()]
-    said: list[Prediction | None] = [None] * len(layers)
+    predictions: list[Prediction | None] = [None] * len(layers)
     for i, prediction in zip(left, classifier.predict_batch([255 - rest[i] for i in left]), strict=True):
-        said[i] = prediction
-    return said
-
-
-# --- where the network looked ----------------------------------------------------------------------------------------
+        predictions[i] = prediction
+    return predictions
 
 
 def has_gradients(classifier: DigitClassifier) -> bool:
@@ -129,10 +125,10 @@ def occlusion(classifier: DigitClassifier, image: NDArray[np.uint8], *, digit: i
 
     window, stride = (1, _PATCH, _PATCH), (1, _STRIDE, _STRIDE)
     with using_threads(1):
-        found = Occlusion(_logits_of(classifier)).attribute(
+        attribution = Occlusion(_logits_of(classifier)).attribute(
             _ink(image), sliding_window_shapes=window, strides=stride, target=digit, perturbations_per_eval=64
         )
-    return _map(found)
+    return _map(attribution)
 
 
 def _check_gradients(classifier: DigitClassifier) -> None:
@@ -145,8 +141,8 @@ def _logits_of(classifier: DigitClassifier) -> Callable[[Tensor], Tensor]:
     network, temperature = classifier.checkpoint.network, classifier.checkpoint.metadata.temperature
 
     def logits(ink: Tensor) -> Tensor:
-        found: Tensor = network((ink - INPUT_MEAN) / INPUT_STD) / temperature
-        return found
+        calibrated: Tensor = network((ink - INPUT_MEAN) / INPUT_STD) / temperature
+        return calibrated
 
     return logits
 
@@ -156,69 +152,66 @@ def _ink(image: NDArray[np.uint8]) -> Tensor:
 
 
 def _map(attribution: Tensor) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = attribution.detach().reshape(INPUT_SIDE, INPUT_SIDE).to(torch.float32).numpy()
-    return found
+    values: NDArray[np.float32] = attribution.detach().reshape(INPUT_SIDE, INPUT_SIDE).to(torch.float32).numpy()
+    return values
 
 
-# --- why not another digit -------------------------------------------------------------------------------------------
-
-
-def smallest_change(classifier: DigitClassifier, image: NDArray[np.uint8], *, towards: int) -> Change | None:
-    """A small change, in spots of pen and rubber, that makes the network say `towards`; None if 40 do not.
+def counterfactual(classifier: DigitClassifier, image: NDArray[np.uint8], *, target: int) -> Counterfactual | None:
+    """A small change, in spots of pen and rubber, after which the network answers `target`; None if 40 spots do not.
 
     Each spot is the one that gains most per ink, of those that the gradient promises most of; the last is as faint as
     will do. So the change is small and not always the smallest. `image` is a model input uint8 (28, 28), of which the
-    network says something else.
+    network answers another digit.
 
     Raises:
-        ValueError: the checkpoint has no gradients, or the network says `towards` already.
+        ValueError: the checkpoint has no gradients, or the network answers `target` already.
     """
     _check_gradients(classifier)
-    if int(classifier.logits(image[np.newaxis])[0].argmax()) == towards:
-        raise ValueError(f"towards must be another digit than the network's answer, got {towards}")
+    if int(classifier.logits(image[np.newaxis])[0].argmax()) == target:
+        raise ValueError(f"target must be another digit than the network's answer, got {target}")
     logits = _logits_of(classifier)
     before = current = image.astype(np.float32) / np.float32(255)
     with using_threads(1):
         for _ in range(_MOST_SPOTS):
-            following = _best_spot(logits, current, towards)
-            found = _faintest(classifier, current, following, towards)
-            if found is not None:
-                change = found.astype(np.float64) / 255 - before
+            following = _best_spot(logits, current, target)
+            model_input = _faintest(classifier, current, following, target)
+            if model_input is not None:
+                change = model_input.astype(np.float64) / 255 - before
                 added, removed = change.clip(min=0).sum(), -change.clip(max=0).sum()
                 ink = float(before.sum())
-                return Change(towards, found, added=float(added) / ink, removed=float(removed) / ink)
+                return Counterfactual(target, model_input, added=float(added) / ink, removed=float(removed) / ink)
             current = following
     return None
 
 
-def _best_spot(logits: Callable[[Tensor], Tensor], current: NDArray[np.float32], towards: int) -> NDArray[np.float32]:
+def _best_spot(logits: Callable[[Tensor], Tensor], current: NDArray[np.float32], target: int) -> NDArray[np.float32]:
     """The ink (28, 28) with one spot more, or with one rubbed out."""
-    margin, slope = _margin_and_slope(logits, current, towards)
+    margin, slope = _margin_and_slope(logits, current, target)
     changed = np.concatenate([np.maximum(current, _spots()), np.minimum(current, 1 - _spots())])
     change = changed - current
     cost = np.abs(change).sum(axis=(1, 2))
     promised = np.where(cost >= _LEAST_INK, (change * slope).sum(axis=(1, 2)) / np.maximum(cost, _LEAST_INK), -np.inf)
-    tried = np.argsort(-promised, kind="stable")[:_TRIED]
+    candidates = np.argsort(-promised, kind="stable")[:_MOST_CANDIDATES]
     with torch.no_grad():
-        margins = _margins(logits(torch.from_numpy(changed[tried]).unsqueeze(1)), towards).numpy()
-    best: NDArray[np.float32] = changed[tried[((margins - margin) / cost[tried]).argmax()]]
+        margins = _margins(logits(torch.from_numpy(changed[candidates]).unsqueeze(1)), target).numpy()
+    best: NDArray[np.float32] = changed[candidates[((margins - margin) / cost[candidates]).argmax()]]
     return best
 
 
 def _margin_and_slope(
-    logits: Callable[[Tensor], Tensor], current: NDArray[np.float32], towards: int
+    logits: Callable[[Tensor], Tensor], current: NDArray[np.float32], target: int
 ) -> tuple[float, NDArray[np.float32]]:
     ink = torch.from_numpy(current).reshape(1, 1, INPUT_SIDE, INPUT_SIDE).clone().requires_grad_()
     with torch.enable_grad():
-        margin = _margins(logits(ink), towards)[0]
+        margin = _margins(logits(ink), target)[0]
     (slope,) = torch.autograd.grad(margin, ink)
     return float(margin.detach()), _map(slope)
 
 
-def _margins(logits: Tensor, towards: int) -> Tensor:
+def _margins(logits: Tensor, target: int) -> Tensor:
     """How far (N,) a digit's logit lies above the greatest of the others."""
-    others = torch.cat([logits[:, :towards], logits[:, towards + 1 :]], dim=1)
-    return logits[:, towards] - others.amax(dim=1)
+    others = torch.cat([logits[:, :target], logits[:, target + 1 :]], dim=1)
+    return logits[:, target] - others.amax(dim=1)
 
 
 @functools.cache
@@ -231,12 +224,11 @@ def _spots() -> NDArray[np.float32]:
 
 
 def _faintest(
-    classifier: DigitClassifier, before: NDArray[np.float32], after: NDArray[np.float32], towards: int
+    classifier: DigitClassifier, before: NDArray[np.float32], after: NDArray[np.float32], target: int
 ) -> NDArray[np.uint8] | None:
-    """The first of 16 model inputs on the way from before to after of which the network says `towards`."""
+    """The first of 16 model inputs on the way from before to after for which the network answers `target`."""
     share = np.linspace(0, 1, 17, dtype=np.float32)[1:, np.newaxis, np.newaxis]
     between = np.rint(255 * (before + share * (after - before))).astype(np.uint8)
     (rows,) = classifier.logits_by_batch(between, threads=1)
-    said = rows.argmax(axis=1)
-    found: NDArray[np.uint8] | None = between[(said == towards).argmax()] if (said == towards).any() else None
-    return found
+    reached = np.flatnonzero(rows.argmax(axis=1) == target)
+    return between[reached[0]] if len(reached) else None

@@ -1,4 +1,4 @@
-"""What several checkpoints say about one picture."""
+"""Votes of several checkpoints on one picture."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,37 +10,37 @@ from numpy.typing import NDArray
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.probabilities import answers_from
 
-__all__ = ["Opinion", "ask_all", "majority"]
+__all__ = ["Vote", "collect_votes", "majority"]
 
 
 @dataclass(frozen=True)
-class Opinion:
-    """What one checkpoint says."""
+class Vote:
+    """The answer of one checkpoint."""
 
     checkpoint: str
     digit: int
     confidence: float
 
 
-def ask_all(classifiers: Iterable[DigitClassifier], model_input: NDArray[np.uint8]) -> list[Opinion]:
-    """What each of these says about a model input uint8 (28, 28), in their order; on one thread, as for one digit."""
-    opinions = []
+def collect_votes(classifiers: Iterable[DigitClassifier], model_input: NDArray[np.uint8]) -> list[Vote]:
+    """The answer of each classifier for a model input uint8 (28, 28), in their order, on one thread."""
+    votes = []
     for classifier in classifiers:
         (logits,) = classifier.logits_by_batch(model_input[np.newaxis], threads=1)
         (answer,) = answers_from(logits)
-        opinions.append(Opinion(classifier.checkpoint.name, answer.digit, answer.confidence))
-    return opinions
+        votes.append(Vote(classifier.checkpoint.name, answer.digit, answer.confidence))
+    return votes
 
 
-def majority(opinions: Sequence[Opinion]) -> int:
+def majority(votes: Sequence[Vote]) -> int:
     """The digit that most of them name; of equally many the one named with more confidence in sum.
 
     Raises:
-        ValueError: there are no opinions.
+        ValueError: there are no votes.
     """
-    if not opinions:
-        raise ValueError("opinions must not be empty")
-    votes: dict[int, list[float]] = defaultdict(list)
-    for opinion in opinions:
-        votes[opinion.digit].append(opinion.confidence)
-    return max(votes, key=lambda digit: (len(votes[digit]), sum(votes[digit])))
+    if not votes:
+        raise ValueError("votes must not be empty")
+    confidences: dict[int, list[float]] = defaultdict(list)
+    for vote in votes:
+        confidences[vote.digit].append(vote.confidence)
+    return max(confidences, key=lambda digit: (len(confidences[digit]), sum(confidences[digit])))

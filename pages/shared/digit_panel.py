@@ -7,7 +7,7 @@ from digitcore.data.datasets import DigitSet, disputed_ids
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.probabilities import answers_from
-from digitcore.models.votes import ask_all
+from digitcore.models.votes import collect_votes
 from digitcore.serving.annotations import Annotation
 from digitcore.text import plain
 from pages.shared.answer import evaluated_panel
@@ -64,10 +64,8 @@ def _other_checkpoints(classifier: DigitClassifier, pictures: DigitSet, row: int
     others = [name for name in names if name != classifier.checkpoint.name][:_MOST_CHECKPOINTS]
     if not others:
         return
-    opinions = ask_all(map(named_classifier, others), pictures.images[row])
-    lines = [
-        f"{plain(opinion.checkpoint)}: **{opinion.digit}**, {percent(opinion.confidence)} sure" for opinion in opinions
-    ]
+    votes = collect_votes(map(named_classifier, others), pictures.images[row])
+    lines = [f"{plain(vote.checkpoint)}: **{vote.digit}**, {percent(vote.confidence)} sure" for vote in votes]
     st.caption("Answers of other checkpoints")
     st.markdown("  \n".join(lines))
 

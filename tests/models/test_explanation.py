@@ -14,13 +14,13 @@ from digitcore.data.datasets import DigitSet
 from digitcore.imaging.preprocessing import INPUT_MEAN, INPUT_STD
 from digitcore.imaging.strokes import Stroke, place_strokes, render_strokes
 from digitcore.models.explanation import (
+    counterfactual,
     has_gradients,
     integrated_gradients,
+    leave_one_out,
     nearest_rows,
     occlusion,
     saliency,
-    smallest_change,
-    without_each,
 )
 
 MAPS = (saliency, integrated_gradients, occlusion)
@@ -59,21 +59,21 @@ def layers(strokes_of: Callable[..., list[Stroke]]) -> list[NDArray[np.uint8]]:
 def test_without_each_stroke(layers: list[NDArray[np.uint8]]) -> None:
     classifier = digitcore.load_classifier("compact")
     assert classifier.predict(np.maximum(*layers)).digit == 4
-    for without, rest in zip(without_each(classifier, layers), reversed(layers), strict=True):
+    for without, rest in zip(leave_one_out(classifier, layers), reversed(layers), strict=True):
         assert without is not None
         expected = classifier.predict(255 - rest)
         np.testing.assert_allclose(without.probabilities, expected.probabilities, atol=1e-6)
-    bar_alone = without_each(classifier, layers)[0]
+    bar_alone = leave_one_out(classifier, layers)[0]
     assert bar_alone is not None
     assert bar_alone.digit == 1
 
 
 def test_nothing_left(layers: list[NDArray[np.uint8]]) -> None:
     classifier = digitcore.load_classifier("compact")
-    assert without_each(classifier, layers[:1]) == [None]
-    assert without_each(classifier, []) == []
+    assert leave_one_out(classifier, layers[:1]) == [None]
+    assert leave_one_out(classifier, []) == []
     off_the_canvas = np.zeros_like(layers[0])
-    found = without_each(classifier, [layers[0], off_the_canvas])
+    found = leave_one_out(classifier, [layers[0], off_the_canvas])
     assert found[0] is None
     assert found[1] is not None
 
@@ -146,7 +146,7 @@ def test_the_shared_network_is_left_alone(validation_digits: DigitSet) -> None:
 
     def explain(i: int) -> list[NDArray[np.float32]]:
         answer = int(classifier.logits(images[i : i + 1])[0].argmax())
-        change = smallest_change(classifier, images[i], towards=(answer + 1) % 10)
+        change = counterfactual(classifier, images[i], target=(answer + 1) % 10)
         maps = [explained(classifier, images[i], digit=answer) for explained in MAPS]
         return maps if change is None else [*maps, change.model_input]
 
@@ -174,7 +174,7 @@ def test_a_small_change_makes_another_digit(validation_digits: DigitSet, name: s
     shares = []
     for image, logits in zip(images, classifier.logits(images), strict=True):
         answer, runner_up = (int(digit) for digit in np.argsort(-logits)[:2])
-        change = smallest_change(classifier, image, towards=runner_up)
+        change = counterfactual(classifier, image, target=runner_up)
         assert change is not None
         assert change.digit == runner_up == classifier.logits(change.model_input[np.newaxis])[0].argmax() != answer
         difference = (change.model_input.astype(int) - image) / 255
@@ -189,7 +189,7 @@ def test_every_other_digit_can_be_asked_for(validation_digits: DigitSet) -> None
     classifier = digitcore.load_classifier("compact")
     image = validation_digits.images[700]
     for towards in (0, 2, 4, 9):
-        change = smallest_change(classifier, image, towards=towards)
+        change = counterfactual(classifier, image, target=towards)
         assert change is None or classifier.logits(change.model_input[np.newaxis])[0].argmax() == towards
 
 
@@ -197,7 +197,7 @@ def test_an_answer_is_no_other_digit(validation_digits: DigitSet) -> None:
     classifier = digitcore.load_classifier("compact")
     image = validation_digits.images[700]
     with pytest.raises(ValueError, match="towards must be another digit"):
-        smallest_change(classifier, image, towards=int(classifier.logits(image[np.newaxis])[0].argmax()))
+        counterfactual(classifier, image, target=int(classifier.logits(image[np.newaxis])[0].argmax()))
 
 
 # --- files without gradients -----------------------------------------------------------------------------------------
@@ -227,4 +227,4 @@ def test_an_onnx_file_has_occlusion_only(
         with pytest.raises(ValueError, match="must have gradients"):
             explained(onnx_classifier, image, digit=4)
     with pytest.raises(ValueError, match="must have gradients"):
-        smallest_change(onnx_classifier, image, towards=9)
+        counterfactual(onnx_classifier, image, target=9)

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 import digitcore
-from digitcore.models.votes import Opinion, ask_all, majority
+from digitcore.models.votes import Vote, collect_votes, majority
 
 
 def test_each_says_what_it_says_alone(
@@ -18,7 +18,7 @@ def test_each_says_what_it_says_alone(
     paths = [save_random(tmp_path / f"{i}.safetensors", seed=i, temperature=0.5 + i) for i in range(3)]
     classifiers = [digitcore.load_classifier(name) for name in ("standard", *paths, "mlp")]
     drawing = draw(5)
-    said = ask_all(classifiers, classifiers[0].predict(drawing).model_input)
+    said = collect_votes(classifiers, classifiers[0].predict(drawing).model_input)
     alone = [classifier.predict(drawing) for classifier in classifiers]
     assert [each.checkpoint for each in said] == ["standard", "0", "1", "2", "mlp"]
     assert [each.digit for each in said] == [each.digit for each in alone]
@@ -35,7 +35,7 @@ def test_each_says_what_it_says_alone(
     ],
 )
 def test_the_majority(votes: list[tuple[int, float]], expected: int) -> None:
-    assert majority([Opinion("one", digit, confidence) for digit, confidence in votes]) == expected
+    assert majority([Vote("one", digit, confidence) for digit, confidence in votes]) == expected
 
 
 def test_nobody_has_no_majority() -> None:

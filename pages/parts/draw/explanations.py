@@ -13,6 +13,7 @@ from digitcore.imaging import shape
 from digitcore.imaging.canvas_json import render_object
 from digitcore.models import explanation
 from digitcore.models.classifier import DigitClassifier
+from digitcore.models.explanation import Counterfactual
 from pages.shared.cache_keys import HASH_FUNCS
 from pages.shared.resources import cached_digits
 
@@ -53,6 +54,6 @@ def attribution_maps(
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking for a small change ...", hash_funcs=HASH_FUNCS)
-def change_towards(classifier: DigitClassifier, image: NDArray[np.uint8], digit: int) -> explanation.Change | None:
-    """`smallest_change` after which the network says this digit."""
-    return explanation.smallest_change(classifier, image, towards=digit)
+def change_towards(classifier: DigitClassifier, image: NDArray[np.uint8], digit: int) -> Counterfactual | None:
+    """The counterfactual for which the network answers this digit."""
+    return explanation.counterfactual(classifier, image, target=digit)

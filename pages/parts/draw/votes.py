@@ -3,7 +3,7 @@
 import streamlit as st
 
 from digitcore.evaluation.leaderboard import Standing
-from digitcore.models.votes import Opinion, ask_all, majority
+from digitcore.models.votes import Vote, collect_votes, majority
 from digitcore.text import plain
 from pages.parts.draw.read import ReadDigit
 from pages.shared.evaluations import standings
@@ -21,14 +21,14 @@ def opinions_panel(digit: ReadDigit) -> None:
     rows = everybody
     if len(everybody) > _MOST and not st.session_state.get("all-checkpoints"):
         rows = [standing for i, standing in enumerate(everybody) if i < _MOST or standing.entry.name == picked]
-    opinions = ask_all([named_classifier(standing.entry.name) for standing in rows], digit.prediction.model_input)
-    most = majority(opinions)
-    st.markdown(_in_words(opinions, most))
+    votes = collect_votes([named_classifier(standing.entry.name) for standing in rows], digit.prediction.model_input)
+    most = majority(votes)
+    st.markdown(_in_words(votes, most))
     show_template(
         "votes.html",
         rows=[
-            _row(standing, opinion, differs=opinion.digit != most, picked=opinion.checkpoint == picked)
-            for standing, opinion in zip(rows, opinions, strict=True)
+            _row(standing, vote, differs=vote.digit != most, picked=vote.checkpoint == picked)
+            for standing, vote in zip(rows, votes, strict=True)
         ],
     )
     st.caption(f"Fewest errors on {picked_dataset()} first.")
@@ -40,22 +40,22 @@ def opinions_panel(digit: ReadDigit) -> None:
         )
 
 
-def _in_words(opinions: list[Opinion], most: int) -> str:
-    others = [opinion for opinion in opinions if opinion.digit != most]
+def _in_words(votes: list[Vote], most: int) -> str:
+    others = [vote for vote in votes if vote.digit != most]
     if not others:
-        return f"All {len(opinions)} say **{most}**." if len(opinions) > 1 else f"The only one says **{most}**."
-    agreeing = f"{len(opinions) - len(others)} of {len(opinions)} say **{most}**"
+        return f"All {len(votes)} say **{most}**." if len(votes) > 1 else f"The only one says **{most}**."
+    agreeing = f"{len(votes) - len(others)} of {len(votes)} say **{most}**"
     if len(others) > 3:
         return f"{agreeing}; {len(others)} say otherwise."
     return f"{agreeing}; {', '.join(f'{plain(other.checkpoint)} says **{other.digit}**' for other in others)}."
 
 
-def _row(standing: Standing, opinion: Opinion, *, differs: bool, picked: bool) -> dict[str, object]:
+def _row(standing: Standing, vote: Vote, *, differs: bool, picked: bool) -> dict[str, object]:
     notes = [word for word, applies in (("picked", picked), ("differs", differs)) if applies]
     return {
-        "checkpoint": opinion.checkpoint,
-        "digit": opinion.digit,
-        "confidence": opinion.confidence,
+        "checkpoint": vote.checkpoint,
+        "digit": vote.digit,
+        "confidence": vote.confidence,
         "errors": "" if standing.summary is None else f"{standing.summary.errors:,}",
         "differs": differs,
         "picked": picked,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from digitcore.imaging.canvas_json import cut_out, is_stroke
 from digitcore.imaging.png import overlay
 from digitcore.models.classifier import DigitClassifier, Prediction
-from digitcore.models.explanation import has_gradients, without_each
+from digitcore.models.explanation import has_gradients, leave_one_out
 from pages.parts.draw.answer import other_answer
 from pages.parts.draw.explanations import attribution_maps, change_towards, rendered_layers
 from pages.parts.draw.read import MARGIN, ReadDigit
@@ -45,7 +45,7 @@ def _strokes(classifier: DigitClassifier, digit: ReadDigit) -> None:
         layers = _layers(digit, [stroke for stroke in objects if is_stroke(stroke)], pieces=_PIECES)
     if len(layers) < 2:
         return
-    without = without_each(classifier, layers)
+    without = leave_one_out(classifier, layers)
     st.caption(
         f"What each {'part of the stroke' if alone else 'stroke'} contributes: the answer without the orange part"
     )
