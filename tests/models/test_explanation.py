@@ -196,7 +196,7 @@ def test_every_other_digit_can_be_asked_for(validation_digits: DigitSet) -> None
 def test_an_answer_is_no_other_digit(validation_digits: DigitSet) -> None:
     classifier = digitcore.load_classifier("compact")
     image = validation_digits.images[700]
-    with pytest.raises(ValueError, match="towards must be another digit"):
+    with pytest.raises(ValueError, match="target must be another digit"):
         counterfactual(classifier, image, target=int(classifier.logits(image[np.newaxis])[0].argmax()))
 
 
