@@ -27,7 +27,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from digitcore.errors import BlankImageError, ImageError
-from digitcore.imaging.components import box_of, find_pieces
+from digitcore.imaging.components import box_of, find_components
 from digitcore.imaging.exact import Levels, area_sums, cubic_sums
 from digitcore.imaging.photograph import LEAST_CONTRAST, denoise, is_noisy
 from digitcore.settings import load_settings
@@ -340,8 +340,8 @@ def _specks(ink: NDArray[np.uint8]) -> NDArray[np.bool_]:
     left, top, right, bottom = box_of(ink)
     specks = np.zeros(ink.shape, dtype=bool)
     if max(right - left, bottom - top) > FITTED_SIDE:
-        pieces = find_pieces(ink[top:bottom, left:right])
-        specks[top:bottom, left:right] = pieces.specks()[pieces.numbers]
+        components = find_components(ink[top:bottom, left:right])
+        specks[top:bottom, left:right] = components.specks()[components.numbers]
     return specks
 
 

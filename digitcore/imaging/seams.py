@@ -1,7 +1,7 @@
-"""Where ink may be cut from top to bottom, and the parts that it falls into: digits that touch are among them.
+"""Seams along which touching digits may be cut apart, and the parts between them.
 
-A cut is a seam, one pixel a row and at most one aside from row to row, that crosses as little ink as possible. Deep ink
-counts for less, so that where the strokes of two digits run together the cut follows their middle. Source: S. Avidan,
+A seam runs from top to bottom, one pixel a row and at most one aside from row to row, and crosses as little ink as
+possible. Deep ink costs less, so that a seam follows the middle of two strokes that run together. Source: S. Avidan,
 A. Shamir, "Seam Carving for Content-Aware Image Resizing", ACM Trans. Graphics 26 (2007), for the dynamic programming.
 """
 
@@ -12,21 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from digitcore.imaging.components import box_of, find_pieces
+from digitcore.imaging.components import box_of, find_components
 from digitcore.imaging.segmentation import DigitInk
 
 __all__ = ["MOST_CUTS", "Part", "find_parts"]
 
 MOST_CUTS = 20
-"""Seams of one ink at most, whatever its size."""
+"""Greatest number of seams, whatever the size of the ink."""
 
 _SOLID = 128  # of 255
-_EASE = 0.95  # how much less a pixel costs as deep in the ink as half a stroke
+_EASE = 0.95  # reduction of the cost of a pixel half a stroke deep in the ink
 _DRIFT = 0.15  # cost of a step aside, as a share of a pixel of full ink
-_ROWS = (0.3, 0.5, 0.7)  # of the height: through each of these rows go the seams that are least there
-_SPACING = 0.04  # of the height, to either side, in which a seam must be the least
-_APART = 0.15  # ink between two seams, in squares of the stroke's width by the height: less, and they are one
-_MOST_CROSSED = 0.75  # ink on a seam, as a share of the height: more runs along a whole 1
+_ROWS = (0.3, 0.5, 0.7)  # of the height: seams start at the cheapest pixels of these rows
+_SPACING = 0.04  # of the height: a seam must be the cheapest within this distance
+_APART = 0.15  # least ink between two seams, as a share of the stroke's width times the height
+_MOST_CROSSED = 0.75  # most ink on a seam, as a share of the height: more would cut along a whole 1
 _LEAST_HEIGHT = 0.5  # of a part, as a share of the whole's
 _LEAST_WIDTH = 0.04
 _WIDEST = 1.5  # width of a part, as a multiple of its own height
@@ -37,20 +37,20 @@ _Seam = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The ink between two cuts. Those of one ink are numbered from 0, its left edge, to its right edge."""
+    """The ink between two seams, which are numbered from 0, the left edge, to the last, the right edge."""
 
     start: int
     end: int
     digit: DigitInk
     crossed: float
-    """Ink that its right cut goes through, as a share of the whole's height."""
+    """Ink on its right seam, as a share of the height of all the ink."""
 
 
 def find_parts(digit: DigitInk) -> list[Part]:
-    """What may be a digit of several that touch, ordered by `start`, then `end`; the whole is not among them.
+    """Parts that may be single digits, ordered by `start`, then `end`; all the ink as one part is not among them.
 
-    Parts that follow each other, from 0 to the greatest `end`, share out the ink and leave nothing. Where none has the
-    right edge there are none at all.
+    Consecutive parts from 0 to the greatest `end` cover all the ink. The list is empty where no part reaches the right
+    edge.
     """
     ink = digit.ink
     height, width = ink.shape
@@ -62,7 +62,7 @@ def find_parts(digit: DigitInk) -> list[Part]:
 
 
 def _part(digit: DigitInk, seams: Sequence[_Seam], start: int, end: int) -> Part | None:
-    """What lies between two seams; None where they cross, or where it is too low, wide or narrow for a digit."""
+    """The part between two seams; None where they cross, or where it is too low, wide or narrow for a digit."""
     ink = digit.ink
     height, width = ink.shape
     if (seams[start] > seams[end]).any():
@@ -86,10 +86,10 @@ def _part(digit: DigitInk, seams: Sequence[_Seam], start: int, end: int) -> Part
 
 
 def _find_seams(ink: NDArray[np.uint8]) -> list[_Seam]:
-    """The column (H,) in each row of ink (H, W) from which on it is to the right of a cut; cuts from left to right."""
+    """Seams (H,) of ink (H, W), from left to right: in each row the first column to the right of the cut."""
     height = len(ink)
-    pieces = find_pieces(ink)
-    depths = np.minimum(1, pieces.depths / (pieces.stroke_width / 2))
+    components = find_components(ink)
+    depths = np.minimum(1, components.depths / (components.stroke_width / 2))
     cost = (ink / 255 * (1 - _EASE * depths)).astype(np.float32)
     cuts: list[_Seam] = []
     left_of = np.pad(np.cumsum(ink >= _SOLID, axis=1), ((0, 0), (1, 0)))  # (H, W + 1)
@@ -97,7 +97,7 @@ def _find_seams(ink: NDArray[np.uint8]) -> list[_Seam]:
     for seam in _seams_through(cost):
         share = left_of[np.arange(height), seam]
         apart = min(int(np.abs(share - other).sum()) for other in shares)
-        if apart > _APART * height * pieces.stroke_width and _crossed(ink, seam) <= _MOST_CROSSED * height:
+        if apart > _APART * height * components.stroke_width and _crossed(ink, seam) <= _MOST_CROSSED * height:
             cuts.append(seam)
             shares.append(share)
         if len(cuts) == MOST_CUTS:
@@ -110,11 +110,11 @@ def _crossed(ink: NDArray[np.uint8], seam: _Seam) -> int:
 
 
 def _seams_through(cost: _Floats) -> Iterator[_Seam]:
-    """The seams of least cost through columns of some rows where that is lower than beside them, the cheapest first."""
+    """Seams through the pixels of `_ROWS` at which the least total cost has a local minimum, cheapest first."""
     height = len(cost)
-    down, came = _sweep(cost)
-    up, goes = _sweep(cost[::-1])
-    up, goes = up[::-1], goes[::-1]
+    down, steps_down = _sweep(cost)
+    up, steps_up = _sweep(cost[::-1])
+    up, steps_up = up[::-1], steps_up[::-1]
     through = down + up - cost
     reach = 2 * max(1, round(_SPACING * height)) + 1
     places = []
@@ -123,11 +123,11 @@ def _seams_through(cost: _Floats) -> Iterator[_Seam]:
         ends = np.flatnonzero(np.diff(np.r_[0, is_least.view(np.int8), 0]))
         places += [(row, int(start + end - 1) // 2) for start, end in zip(ends[::2], ends[1::2], strict=True)]
     for row, column in sorted(places, key=lambda place: float(through[place])):
-        yield _trace(came, goes, row, column)
+        yield _trace(steps_down, steps_up, row, column)
 
 
 def _sweep(cost: _Floats) -> tuple[_Floats, NDArray[np.int8]]:
-    """The least cost (H, W) of a way from the top row to each pixel, its own included, and its last step aside."""
+    """Least cost (H, W) of a path from the top row to each pixel, its own included, and the last step aside."""
     height, width = cost.shape
     best = np.full((height, width + 2), np.inf, dtype=np.float32)
     steps = np.zeros(cost.shape, dtype=np.int8)
@@ -140,12 +140,12 @@ def _sweep(cost: _Floats) -> tuple[_Floats, NDArray[np.int8]]:
     return best[:, 1:-1], steps
 
 
-def _trace(came: NDArray[np.int8], goes: NDArray[np.int8], row: int, column: int) -> _Seam:
-    """The seam (H,) through a pixel, by the steps that lead there from the top and from the bottom."""
-    seam = np.empty(len(came), dtype=np.intp)
+def _trace(steps_down: NDArray[np.int8], steps_up: NDArray[np.int8], row: int, column: int) -> _Seam:
+    """The seam (H,) through a pixel, traced up and down from there by the steps of `_sweep`."""
+    seam = np.empty(len(steps_down), dtype=np.intp)
     seam[row] = column
     for y in range(row, 0, -1):
-        seam[y - 1] = seam[y] + came[y, seam[y]]
-    for y in range(row, len(came) - 1):
-        seam[y + 1] = seam[y] + goes[y, seam[y]]
+        seam[y - 1] = seam[y] + steps_down[y, seam[y]]
+    for y in range(row, len(steps_down) - 1):
+        seam[y + 1] = seam[y] + steps_up[y, seam[y]]
     return seam

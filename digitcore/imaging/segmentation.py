@@ -1,9 +1,9 @@
-"""The digits on a picture that holds several: which pieces of ink belong together, in reading order.
+"""Segmentation: the digits in a picture of several, in reading order.
 
-A digit is one connected piece of ink, or a few: the bar of a 5 may fly, a 4 may be written in two strokes. Pieces are
-put together by how they lie to each other against the height of the writing, not by columns: slanted neighbours may
-stand above one another and still be two digits. What touches is one piece, and stays one here: whether it is several
-digits only what a network reads in its parts can tell (`digitcore.models.touching`).
+A digit is one connected component of ink, or a few: the bar of a 5 may stand apart, a 4 may be written in two strokes.
+Components are joined by their positions relative to the height of the writing, not by columns: slanted neighbours may
+overlap in a column and still be two digits. Digits that touch are one component and stay one here; only a network that
+reads its parts can tell how many they are (`digitcore.models.touching`).
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from digitcore.imaging.components import Box, Pieces, find_pieces
+from digitcore.imaging.components import Box, Components, find_components
 
 __all__ = ["DigitInk", "PictureInk", "find_digits", "find_lines"]
 
-_LEAST_BODY = 0.5  # of the height of the writing: what is lower is a part of something, or a low digit on its own
+_LEAST_BODY = 0.5  # of the height of the writing: a lower component is a part of a digit, or a low digit
 _LARGEST_GAP = 0.3  # of that height, between a part and the body it belongs to
 _LEAST_OVERLAP = 0.6  # of the narrower of two bodies, for them to be one digit
-_MOST_PARTS = 60  # with more pieces, as in noise, all is taken for one: telling them apart would take seconds
+_MOST_PARTS = 60  # more components than this, as in noise, count as one digit: to join them would take seconds
 _SAME_LINE = 0.3  # of the lower of two bodies that are beside each other
 
 
@@ -36,64 +36,64 @@ class DigitInk:
 
 @dataclass(frozen=True, eq=False)
 class PictureInk:
-    """The ink of a picture, and its lines of digits, which are found when they are first asked for."""
+    """The ink of a picture, and its lines of digits, found on first use."""
 
     pixels: NDArray[np.uint8]  # (H, W), 255 = ink
 
     @cached_property
     def lines(self) -> list[list[DigitInk]]:
-        """The digits, each line a list, as `find_lines` has them."""
+        """The digits line by line, as `find_lines` returns them."""
         return find_lines(self.pixels)
 
     @property
     def digits(self) -> list[DigitInk]:
-        """The digits in reading order, as `find_digits` has them."""
+        """The digits in reading order, as `find_digits` returns them."""
         return [digit for line in self.lines for digit in line]
 
 
 def find_digits(ink: NDArray[np.uint8]) -> list[DigitInk]:
     """The digits in an ink map (H, W), 255 = ink: line by line from the top, each line from left to right.
 
-    Specks are left out. Of a blank map the list is empty.
+    Specks are left out. The list for a blank map is empty.
     """
     return PictureInk(ink).digits
 
 
 def find_lines(ink: NDArray[np.uint8]) -> list[list[DigitInk]]:
-    """The same, each line a list. Digits share a line where they stand beside each other for a part of their height."""
-    pieces = find_pieces(ink)
-    numbers = (1 + np.flatnonzero(~pieces.specks()[1:])).tolist()
-    groups = _grouped(pieces, numbers) if len(numbers) <= _MOST_PARTS else [numbers]
-    digits = [_digit_ink(ink, pieces, group) for group in groups]
+    """The digits of `find_digits`, one list per line. Digits whose heights overlap enough share a line."""
+    components = find_components(ink)
+    numbers = (1 + np.flatnonzero(~components.specks()[1:])).tolist()
+    groups = _grouped(components, numbers) if len(numbers) <= _MOST_PARTS else [numbers]
+    digits = [_digit_ink(ink, components, group) for group in groups]
     return _in_lines(digits)
 
 
-def _digit_ink(ink: NDArray[np.uint8], pieces: Pieces, group: Sequence[int]) -> DigitInk:
-    boxes = np.array([pieces.boxes[number - 1] for number in group])
+def _digit_ink(ink: NDArray[np.uint8], components: Components, group: Sequence[int]) -> DigitInk:
+    boxes = np.array([components.boxes[number - 1] for number in group])
     left, top = (int(least) for least in boxes[:, :2].min(axis=0))
     right, bottom = (int(most) for most in boxes[:, 2:].max(axis=0))
     part = (slice(top, bottom), slice(left, right))
-    return DigitInk((left, top, right, bottom), np.where(np.isin(pieces.numbers[part], group), ink[part], 0))
+    return DigitInk((left, top, right, bottom), np.where(np.isin(components.numbers[part], group), ink[part], 0))
 
 
-def _grouped(pieces: Pieces, numbers: Sequence[int]) -> list[list[int]]:
-    """These pieces, by their numbers, digit by digit."""
+def _grouped(components: Components, numbers: Sequence[int]) -> list[list[int]]:
+    """Component numbers grouped by digit."""
     if not numbers:
         return []
-    heights = {number: _height(pieces.boxes[number - 1]) for number in numbers}
+    heights = {number: _height(components.boxes[number - 1]) for number in numbers}
     tallest = max(heights.values())
     height = float(np.median([height for height in heights.values() if height >= _LEAST_BODY * tallest]))
     bodies = [number for number in numbers if heights[number] >= _LEAST_BODY * height]
     group_of = {number: number for number in numbers}
     for i, one in enumerate(bodies):
         for other in bodies[i + 1 :]:
-            if _overlap(pieces.boxes[one - 1], pieces.boxes[other - 1]) >= _LEAST_OVERLAP and _same_line(
-                pieces.boxes[one - 1], pieces.boxes[other - 1]
+            if _overlap(components.boxes[one - 1], components.boxes[other - 1]) >= _LEAST_OVERLAP and _same_line(
+                components.boxes[one - 1], components.boxes[other - 1]
             ):
                 _join(group_of, one, other)
     for part in (number for number in numbers if number not in bodies):
-        distances = ndimage.distance_transform_edt(pieces.numbers != part)
-        gaps = ndimage.minimum(distances, pieces.numbers, bodies) - 1
+        distances = ndimage.distance_transform_edt(components.numbers != part)
+        gaps = ndimage.minimum(distances, components.numbers, bodies) - 1
         nearest = int(np.argmin(gaps))
         if gaps[nearest] <= _LARGEST_GAP * height:
             _join(group_of, bodies[nearest], part)
@@ -110,7 +110,7 @@ def _height(box: Box) -> int:
 
 
 def _overlap(one: Box, other: Box) -> float:
-    """Width that two boxes share, as a share of the narrower; negative where there is a gap between them."""
+    """Common width of two boxes, as a share of the narrower; negative where there is a gap between them."""
     shared = min(one[2], other[2]) - max(one[0], other[0])
     return shared / min(one[2] - one[0], other[2] - other[0])
 
