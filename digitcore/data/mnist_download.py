@@ -1,11 +1,11 @@
-"""The one place that imports torchvision, and what has to come before it.
+"""Downloads of MNIST by torchvision.
 
-The torchvision wheel that goes with this torch is built against CUDA. Beside a CPU build of torch its compiled
-operators cannot load, and `import torchvision` fails with "operator torchvision::nms does not exist" because it
-attaches Python functions to two of them. Declaring these two is enough for everything written in Python, which is
-all that is used here. Beside a matching build the declarations are not made.
+The torchvision wheel for this torch is built against CUDA. With a CPU build of torch its compiled operators cannot be
+loaded, and `import torchvision` fails with "operator torchvision::nms does not exist", since it attaches Python
+functions to two of them. Declaring these two is enough for the part written in Python, which is all that is used here.
+With a matching build they are not declared.
 
-Importing torchvision takes 1.6 s, so nothing on the road to a prediction imports this module.
+The import of torchvision is slow, so no module that predictions need imports this one.
 """
 
 import tempfile
@@ -48,7 +48,7 @@ def verified_download(file: str, *, md5: str, directory: Path) -> None:
         ) from error
     for mirror in datasets.MNIST.mirrors:
         try:
-            # Aside first: what is not the file that it should be must not be taken for it next time.
+            # A temporary folder first: a wrong file must not be found in its place next time.
             with tempfile.TemporaryDirectory(dir=directory) as aside:
                 datasets.utils.download_url(f"{mirror}{file}", root=aside, filename=file, md5=md5)
                 (Path(aside) / file).replace(directory / file)

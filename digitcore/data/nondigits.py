@@ -1,6 +1,6 @@
-"""Pictures of what is no digit, to measure refusals with: letters, symbols, scribbles, doodles, noise, fashion items.
+"""Non-digits, to evaluate refusals: letters, symbols, scribbles, doodles, noise and fashion items.
 
-Nothing is trained on them and no threshold is chosen on them.
+They are not used for training or to choose a threshold.
 """
 
 import gzip
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package `dataset-fashion-mnist` puts its files."""
+"""Folder of Debian's package `dataset-fashion-mnist`."""
 
 RESEMBLING = {
     "B": "8",
@@ -58,7 +58,7 @@ RESEMBLING = {
     "y": "open 4, hooked 9",
     "z": "2",
 }
-"""Letters one of whose usual forms is, place and size aside, also a form in which people write a digit: that digit."""
+"""The digit that a letter resembles: one of its usual forms is, apart from place and size, a form of that digit."""
 
 # Forms of each letter: strokes of points "xy" on a grid from 0 to 8, y downwards; a point given twice is a corner.
 _FORMS: dict[str, tuple[str, ...]] = {
@@ -141,10 +141,10 @@ DOODLES = tuple(_FORMS_OF_DOODLES)
 
 @dataclass(frozen=True, eq=False)
 class NonDigit:
-    """A picture of something else."""
+    """A picture of something other than a digit."""
 
     kind: str
-    """Which letter, which doodle, ..."""
+    """Name of the letter, doodle, ..."""
     picture: NDArray[np.uint8]  # (H, W), light ink on black
 
 
@@ -172,7 +172,7 @@ def printed_letters() -> Iterator[NonDigit]:
 
 
 def printed_symbols() -> Iterator[NonDigit]:
-    """Every sign of `SYMBOLS`, upright, slanted and bold. Nothing about refusals was ever decided by them.
+    """Every sign of `SYMBOLS`, upright, slanted and bold. No rule for refusals was chosen by them.
 
     Raises:
         DatasetMissingError: as `printed_letters`.
@@ -181,8 +181,8 @@ def printed_symbols() -> Iterator[NonDigit]:
 
 
 def _printed(signs: Sequence[str], fonts: Sequence[str]) -> Iterator[NonDigit]:
-    found = importlib.util.find_spec("matplotlib")  # not imported: only its files are of use here
-    folder = Path(found.origin or "").parent / "mpl-data" / "fonts" / "ttf" if found else Path()
+    package = importlib.util.find_spec("matplotlib")  # not imported: only its files are used
+    folder = Path(package.origin or "").parent / "mpl-data" / "fonts" / "ttf" if package else Path()
     if not all((folder / f"{font}.ttf").is_file() for font in fonts):
         raise DatasetMissingError("The typefaces of matplotlib are not installed: pip install matplotlib.")
     for name in fonts:
@@ -241,7 +241,7 @@ def _written(kind: str, form: str, generator: np.random.Generator) -> NonDigit:
 
 
 def _varied(strokes: list[Stroke], generator: np.random.Generator) -> list[Stroke]:
-    """The strokes, in units of about 8, by another hand: shaken, narrower or wider, slanted, turned a little."""
+    """The strokes, in units of about 8, varied at random: shaken, narrower or wider, slanted, turned a little."""
     width = generator.uniform(0.75, 1.25)
     slant = np.array([[1.0, generator.uniform(-0.25, 0.25)], [0.0, 1.0]])
     angle = generator.uniform(-0.12, 0.12)
@@ -259,9 +259,6 @@ def _varied(strokes: list[Stroke], generator: np.random.Generator) -> list[Strok
 def _drawn(kind: str, strokes: list[Stroke], generator: np.random.Generator) -> NonDigit:
     brush = float(generator.choice(BRUSHES))
     return NonDigit(kind, draw_strokes_at_random(strokes, brush=brush, generator=generator))
-
-
-# --- scribbles, in units of about 1 ----------------------------------------------------------------------------------
 
 
 def _zigzag(generator: np.random.Generator) -> list[Stroke]:
@@ -310,8 +307,6 @@ _SCRIBBLES: dict[str, Callable[[np.random.Generator], list[Stroke]]] = {
     "tangle": _tangle,
 }
 SCRIBBLES = tuple(_SCRIBBLES)
-
-# --- noise -----------------------------------------------------------------------------------------------------------
 
 
 def _uniform(generator: np.random.Generator, side: int) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Digits of thirty writers, written with a pen on a tablet."""
+"""Pen digits: strokes of thirty writers on a tablet."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from digitcore.settings import load_settings
 __all__ = ["JUDGING_WRITERS", "PenDigit", "draw_at_random", "load_pen_digits", "pen_digits_file"]
 
 JUDGING_WRITERS = range(21, 31)
-"""Writers of pen digits of whom nobody is ever trained on."""
+"""Writers whose digits are for evaluation only, never for training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class PenDigit:
 
 
 def pen_digits_file() -> Path:
-    """Where `load_pen_digits` looks."""
+    """Path of the file that `load_pen_digits` reads."""
     return load_settings().data_directory / "drawn" / "pendigits.npz"
 
 
@@ -61,5 +61,5 @@ def _read_pen_digits(path: Path) -> Iterator[PenDigit]:
 def draw_at_random(
     digit: PenDigit, *, brush: float, generator: np.random.Generator, side: int = CANVAS_SIDE
 ) -> NDArray[np.uint8]:
-    """Ink (side, side), 255 = ink, of a pen digit drawn in a random place and size, 0.35 to 0.8 of the canvas."""
+    """Ink (side, side), 255 = ink, of a pen digit drawn at a random position, 0.35 to 0.8 of the canvas long."""
     return draw_strokes_at_random(digit.strokes, brush=brush, generator=generator, side=side)

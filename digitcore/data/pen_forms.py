@@ -1,4 +1,4 @@
-"""Forms of pen digits that MNIST hardly knows, told by their strokes: slashed 0, flagged 1, open 4, barred 7."""
+"""Forms of pen digits that are rare in MNIST, recognised by their strokes: slashed 0, flagged 1, open 4, barred 7."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,11 @@ __all__ = ["FORMS", "form_of"]
 
 FORMS = ("slashed 0", "flagged 1", "open 4", "barred 7")
 
-_LEAST = 0.1  # of the digit's height: what is shorter is a slip of the pen
+_LEAST = 0.1  # of the digit's height: shorter strokes are slips of the pen
 
 
 def form_of(digit: PenDigit) -> str | None:
-    """The one of `FORMS` that a digit was written in, None for every other form."""
+    """The one of `FORMS` in which a digit is written, None for every other form."""
     if digit.label == 0 and _is_slashed(digit):
         return "slashed 0"
     if digit.label == 1 and _is_flagged(digit):

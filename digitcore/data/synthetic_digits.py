@@ -1,11 +1,11 @@
-"""A grammar of pen strokes: writes each digit in the forms that people use.
+"""Synthetic digits: a grammar that writes pen strokes of each digit in the forms that people use.
 
-MNIST holds American hands of 1990. Elsewhere a 1 has a flag, a 7 a bar, a 0 a slash and a 4 an open top. Each form
-below is a few runs of the pen, laid out with random proportions; `write_digit` then bends, slants and shakes them, lets
-strokes miss or pass each other, and hands them on as strokes that `digitcore.imaging.strokes` draws.
+MNIST was written in America around 1990. Elsewhere a 1 has a flag, a 7 a bar, a 0 a slash and a 4 an open top. A form
+is a few runs of the pen with random proportions; `write_digit` bends, slants and shakes them and moves their ends, and
+returns strokes that `digitcore.imaging.strokes` renders.
 
 Source of the forms: "Regional handwriting variation" (Wikipedia), and the pen strokes of writers 1 to 20 of UCI's
-"Pen-Based Recognition of Handwritten Digits", looked at; no stroke of theirs is in it.
+"Pen-Based Recognition of Handwritten Digits", by eye; the grammar holds none of those strokes.
 """
 
 import math
@@ -46,9 +46,6 @@ def write_digit(digit: int, *, generator: np.random.Generator, form: str | None 
     return _as_by_hand(forms[form][1](generator), generator)
 
 
-# --- the hand --------------------------------------------------------------------------------------------------------
-
-
 def _as_by_hand(strokes: Sequence[_Points], generator: np.random.Generator) -> tuple[Stroke, ...]:
     """Bent, slanted, stretched and shaken; each stroke a little out of place, too short or too long."""
     strokes = [_ends_moved(stroke, generator) for stroke in strokes]
@@ -60,15 +57,15 @@ def _as_by_hand(strokes: Sequence[_Points], generator: np.random.Generator) -> t
     turn = np.radians(generator.normal(0, 3))
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     shake = generator.gamma(1.5, 0.004)
-    written = []
+    varied = []
     for stroke in strokes:
         points = stroke + _displacement(stroke, bend)
         points = points * [width, 1]
         points[:, 0] += slant * (0.5 - points[:, 1])
         points = transform_points(points, rotation)
         points += _smooth_noise(len(points), generator) * shake
-        written.append(points.astype(np.float32))
-    return tuple(written)
+        varied.append(points.astype(np.float32))
+    return tuple(varied)
 
 
 def _displacement(points: _Points, bend: _Points) -> _Points:
@@ -81,7 +78,7 @@ def _displacement(points: _Points, bend: _Points) -> _Points:
 
 
 def _ends_moved(points: _Points, generator: np.random.Generator) -> _Points:
-    """Each end cut off or drawn on by a few hundredths of the height."""
+    """Each end shortened or extended by a few hundredths of the height."""
     for reverse in (False, True):
         if reverse:
             points = points[::-1]
@@ -99,13 +96,10 @@ def _ends_moved(points: _Points, generator: np.random.Generator) -> _Points:
 
 
 def _smooth_noise(count: int, generator: np.random.Generator) -> _Points:
-    """Noise (count, 2) of standard deviation about 1 that a hand could have made: it changes over some ten points."""
+    """Noise (count, 2) of standard deviation about 1 like that of a hand: it changes over some ten points."""
     knots = generator.normal(0, 1, (count // 8 + 3, 2))
     place = np.arange(count) / 8 + generator.random()
     return np.stack([np.interp(place, np.arange(len(knots)), knots[:, axis]) for axis in (0, 1)], axis=1)
-
-
-# --- runs of the pen -------------------------------------------------------------------------------------------------
 
 
 def _spaced(points: _Points) -> _Points:
@@ -158,9 +152,6 @@ def _joined(*runs: _Points) -> _Points:
 def _end(run: _Points) -> tuple[float, float]:
     """Where the pen is after a run."""
     return float(run[-1, 0]), float(run[-1, 1])
-
-
-# --- the forms -------------------------------------------------------------------------------------------------------
 
 
 def _oval(generator: np.random.Generator) -> _Points:
@@ -587,7 +578,7 @@ def _nine_round(generator: np.random.Generator) -> list[_Points]:
     return [head, stem]
 
 
-_FORMS: dict[int, tuple[tuple[str, float, _Form], ...]] = {  # name, how often, how
+_FORMS: dict[int, tuple[tuple[str, float, _Form], ...]] = {  # name, relative frequency, function
     0: (
         ("plain", 5, _zero),
         ("slashed", 3, _zero_slashed),

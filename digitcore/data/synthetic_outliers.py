@@ -1,8 +1,8 @@
-"""Drawings that are no digit, for networks to be taught that they do not know them.
+"""Synthetic outliers: drawings other than digits, for training with outlier exposure.
 
-Random smooth and angular strokes, figures as tidy as signs, outlines, filled shapes, and two digits at once. No letter,
-sign, piece of clothing or noise is drawn on purpose: they measure how well a network refuses what it was not shown. A
-figure may come out like a letter by chance; one that comes out like a digit is drawn again.
+Random smooth and angular strokes, figures as tidy as signs, outlines, filled shapes, and two digits at once. Letters,
+signs, clothing and noise are not drawn on purpose, since they evaluate how well a network refuses kinds that it was not
+trained on. A figure may resemble a letter by chance; one that resembles a digit is drawn again.
 
 Source of the method: D. Hendrycks, M. Mazeika, T. Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR
 2019.
@@ -24,14 +24,14 @@ from digitcore.imaging.strokes import Stroke, place_strokes, render_strokes, tra
 __all__ = ["draw_outlier", "resembles_digit"]
 
 _ALIKE = 0.91
-"""Cosine of two blurred pictures from which on they are taken for one form. Of digits by the grammar one in a hundred
-is less like the nearest of the others."""
+"""Least cosine similarity of two blurred pictures of the same form. One in a hundred digits by the grammar is less
+similar to the nearest of the others."""
 _COMPARED = 3_000  # digits by the grammar that a figure is compared with
 _SHORTEST = 1.4  # length of all lines of a figure, as a multiple of its longer side: a single line may be a 1
 
 
 def draw_outlier(*, side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Ink (side, side), 255 = ink, of a drawing that is no digit, with a brush of this width in pixels."""
+    """Ink (side, side), 255 = ink, of a drawing other than a digit, with a brush of this width in pixels."""
     kinds = list(_KINDS)
     draw = kinds[int(generator.choice(len(kinds), p=list(_KINDS.values())))]
     return draw(side, brush, generator)
@@ -47,7 +47,7 @@ def _strokes(side: int, brush: float, generator: np.random.Generator) -> NDArray
 
 
 def _long_stroke(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """One stroke that goes on and on."""
+    """One long stroke."""
     stroke = _random_stroke(int(generator.integers(8, 24)), generator.random() < 0.6, generator)
     return _drawn([stroke], side, brush, generator)
 
@@ -73,7 +73,7 @@ def _figure(side: int, brush: float, generator: np.random.Generator) -> NDArray[
 
 
 def _lattice_lines(width: float, generator: np.random.Generator, *, columns: int) -> list[NDArray[np.float64]]:
-    """Strokes of a line or more, each of which begins where a line ended or began; three points of the lattice high."""
+    """Strokes of one or more lines, each from a lattice point already reached; the lattice is three points high."""
     points = np.array([(x * width / 2, y / 2) for x in range(columns) for y in range(3)])
     points += generator.normal(0, 0.04, points.shape)
     reached = [int(generator.integers(len(points)))]
@@ -107,7 +107,7 @@ def _bow(width: float, generator: np.random.Generator) -> NDArray[np.float64]:
 
 
 def resembles_digit(strokes: Sequence[Stroke]) -> bool:
-    """Whether a digit in one of the forms of the grammar looks much like this, place and size aside."""
+    """Whether a digit in a form of the grammar looks much like these strokes, apart from place and size."""
     return bool((_written_digits() * _blurred(strokes)).sum(axis=1).max() >= _ALIKE)
 
 

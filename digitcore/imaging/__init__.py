@@ -1,1 +1,1 @@
-"""Pixels and strokes: from a picture to the 28x28 input; no labels, no networks."""
+"""Image processing: pixels and strokes, from a picture to the 28x28 input."""

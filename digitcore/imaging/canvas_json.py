@@ -1,7 +1,7 @@
-"""Drawings as the canvas describes them, in Fabric's JSON: each object rendered on its own.
+"""Rendering of drawings that the canvas describes in Fabric's JSON, object by object.
 
-Objects are strokes ("Path", quadratic curves of one width) and digits put on the canvas ("Image"). Both may have been
-moved, turned and stretched with the canvas's own tools.
+Objects are strokes ("Path", quadratic curves of one width) and images of digits ("Image"). Both may have been moved,
+turned and stretched with the canvas's own tools.
 """
 
 import base64
@@ -27,12 +27,12 @@ _ORIGINS = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
 _Points = NDArray[np.float64]
 
 
-def is_stroke(described: Mapping[str, Any]) -> bool:
+def is_stroke(canvas_object: Mapping[str, Any]) -> bool:
     """Whether an object of the canvas is a stroke, which can be rendered in several pieces."""
-    return described.get("type") == "Path"
+    return canvas_object.get("type") == "Path"
 
 
-def render_object(described: Mapping[str, Any], *, side: int, pieces: int = 1) -> NDArray[np.uint8]:
+def render_object(canvas_object: Mapping[str, Any], *, side: int, pieces: int = 1) -> NDArray[np.uint8]:
     """Ink uint8 (pieces, side, side), 255 = ink, of one object on a square canvas.
 
     The pieces of a stroke are equally long, in the order in which it was drawn, and meet in round ends. An image has
@@ -42,22 +42,22 @@ def render_object(described: Mapping[str, Any], *, side: int, pieces: int = 1) -
         ImageError: the object is of another kind, or is damaged.
     """
     try:
-        if is_stroke(described):
-            return _render_path(described, side=side, pieces=pieces)
-        if described.get("type") == "Image":
-            return _render_image(described, side=side)[np.newaxis]
+        if is_stroke(canvas_object):
+            return _render_path(canvas_object, side=side, pieces=pieces)
+        if canvas_object.get("type") == "Image":
+            return _render_image(canvas_object, side=side)[np.newaxis]
     except (KeyError, TypeError, ValueError, IndexError, binascii.Error) as error:
         raise ImageError(
             f"The drawing has an object that cannot be read ({error}): clear it and draw again."
         ) from error
     raise ImageError(
-        f"The drawing has an object of the kind {described.get('type')!r}, which is neither a stroke nor a picture: "
+        f"The drawing has an object of kind {canvas_object.get('type')!r}, which is neither a stroke nor a picture: "
         "clear it and draw again."
     )
 
 
 def compose(layers: Sequence[NDArray[np.uint8]], *, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Ink uint8 of this shape, (H, W), of layers (H, W) over each other, as opaque ink covers; of none, no ink."""
+    """Ink uint8 of this shape (H, W), of layers (H, W) of opaque ink over each other; without layers, all 0."""
     free = np.ones(shape, dtype=np.float32)
     for layer in layers:
         free *= 1 - layer.astype(np.float32) / 255
@@ -68,25 +68,24 @@ def compose(layers: Sequence[NDArray[np.uint8]], *, shape: tuple[int, ...]) -> N
 def cut_out(
     layers: Sequence[NDArray[np.uint8]], part: NDArray[np.uint8], *, left: int, top: int
 ) -> list[NDArray[np.uint8]]:
-    """The layers (H, W) of a drawing that draw a part of its ink, each cut to that part and as large as it.
+    """The layers (H, W) of a drawing cropped to a part of its ink (h, w), such as one digit of several.
 
-    The part is ink (h, w) with its left upper corner there: of one digit of several, say. A layer that only grazes it,
-    with less than a fiftieth of its ink, is left out.
+    left, top: where the part lies in the drawing. A layer with less than a fiftieth of the part's ink is left out.
     """
     height, width = part.shape
-    cut = [np.where(part > 0, layer[top : top + height, left : left + width], 0) for layer in layers]
-    return [layer for layer in cut if layer.sum(dtype=np.int64) >= _LEAST_SHARE * part.sum(dtype=np.int64)]
+    cropped = [np.where(part > 0, layer[top : top + height, left : left + width], 0) for layer in layers]
+    return [layer for layer in cropped if layer.sum(dtype=np.int64) >= _LEAST_SHARE * part.sum(dtype=np.int64)]
 
 
-def _render_path(described: Mapping[str, Any], *, side: int, pieces: int) -> NDArray[np.uint8]:
-    curves = list(_curves(described["path"]))
-    matrix = _matrix(described)
-    # Fabric puts the middle of a box in its place that is the box of cubic curves, the controls taken twice.
+def _render_path(canvas_object: Mapping[str, Any], *, side: int, pieces: int) -> NDArray[np.uint8]:
+    curves = list(_curves(canvas_object["path"]))
+    matrix = _matrix(canvas_object)
+    # Fabric places the middle of the bounding box of cubic curves that use each control point twice.
     box = np.concatenate([_sampled(np.stack([start, control, control, end])) for start, control, end in curves])
     least, greatest = box.min(axis=0), box.max(axis=0)
     points = np.concatenate([curves[0][:1], *(_sampled(curve)[1:] for curve in curves)])
-    placed = transform_points(points - (least + greatest) / 2, matrix) + _centre(described, greatest - least)
-    brush = float(described["strokeWidth"]) * float(np.sqrt(abs(_determinant(matrix))))
+    placed = transform_points(points - (least + greatest) / 2, matrix) + _centre(canvas_object, greatest - least)
+    brush = float(canvas_object["strokeWidth"]) * float(np.sqrt(abs(_determinant(matrix))))
     if not (np.isfinite(placed).all() and 0 < brush < 10 * side and np.abs(placed).max() < 100 * side):
         raise ValueError("a stroke far off the canvas")
     parts = [part.astype(np.float32) for part in _split(placed, pieces)]
@@ -127,11 +126,11 @@ def _split(points: _Points, pieces: int) -> list[_Points]:
     ]
 
 
-def _matrix(described: Mapping[str, Any]) -> _Points:
+def _matrix(canvas_object: Mapping[str, Any]) -> _Points:
     """How an object is turned and stretched (2, 2)."""
-    angle = np.radians(float(described.get("angle", 0)))
-    across, down = (float(described.get(name, 1)) for name in ("scaleX", "scaleY"))
-    flips = [-1 if described.get(name) else 1 for name in ("flipX", "flipY")]
+    angle = np.radians(float(canvas_object.get("angle", 0)))
+    across, down = (float(canvas_object.get(name, 1)) for name in ("scaleX", "scaleY"))
+    flips = [-1 if canvas_object.get(name) else 1 for name in ("flipX", "flipY")]
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix: _Points = turn * np.array([across * flips[0], down * flips[1]])
     return matrix
@@ -141,26 +140,26 @@ def _determinant(matrix: _Points) -> float:
     return float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
 
 
-def _centre(described: Mapping[str, Any], size: _Points) -> _Points:
+def _centre(canvas_object: Mapping[str, Any], size: _Points) -> _Points:
     """Where the centre (2,) of an object of this size lies on the canvas."""
-    origins = [_ORIGINS[described.get(name, "left")] for name in ("originX", "originY")]
-    unflipped = {**described, "flipX": False, "flipY": False}
-    place = np.array([float(described.get(name, 0)) for name in ("left", "top")])
+    origins = [_ORIGINS[canvas_object.get(name, "left")] for name in ("originX", "originY")]
+    unflipped = {**canvas_object, "flipX": False, "flipY": False}
+    place = np.array([float(canvas_object.get(name, 0)) for name in ("left", "top")])
     centre: _Points = place + transform_points((0.5 - np.array(origins)) * size, _matrix(unflipped))
     return centre
 
 
-def _render_image(described: Mapping[str, Any], *, side: int) -> NDArray[np.uint8]:
-    data = base64.b64decode(described["src"].split(";base64,", 1)[1])
+def _render_image(canvas_object: Mapping[str, Any], *, side: int) -> NDArray[np.uint8]:
+    data = base64.b64decode(canvas_object["src"].split(";base64,", 1)[1])
     values = np.asarray(read_image(data, name="the digit on the canvas").convert("RGBA"), dtype=np.float32) / 255
     darkness = (1 - values[:, :, :3].max(axis=2)) * values[:, :, 3]
     ink = Image.fromarray(np.rint(255 * darkness).astype(np.uint8))
-    matrix = _matrix(described)
+    matrix = _matrix(canvas_object)
     if _determinant(matrix) == 0:
         raise ValueError("a picture without width or height")
     adjugate = np.array([[matrix[1, 1], -matrix[0, 1]], [-matrix[1, 0], matrix[0, 0]]])
     back = adjugate / _determinant(matrix)  # from the canvas to the picture
-    centre = _centre(described, np.array(ink.size, dtype=np.float64))
+    centre = _centre(canvas_object, np.array(ink.size, dtype=np.float64))
     offset = np.array(ink.size) / 2 - transform_points(centre, back)
     coefficients = (*back[0], offset[0], *back[1], offset[1])
     return np.asarray(ink.transform((side, side), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))

@@ -1,8 +1,8 @@
 """Resampling and smoothing in exact arithmetic: the same bits on every processor.
 
-Whole numbers below 2**53 are added in float64 without rounding, in any order, fused or not. So these matrix products
-and filters give the same bits with every BLAS, instruction set and number of threads. Each function says where it
-rounds; halves go upwards. Images are whole numbers, uint8 or held in float64.
+Sums of whole numbers below 2**53 are exact in float64, in any order, with or without fused multiply-add. So these
+matrix products and filters give the same bits with every BLAS, instruction set and number of threads. Each function
+says where it rounds; halves go upwards. Images are whole numbers, uint8 or float64.
 """
 
 import functools
@@ -15,7 +15,7 @@ from scipy import ndimage
 __all__ = ["Levels", "area_sums", "cubic_sums", "enlarge_bilinear", "rounded", "smooth"]
 
 Levels = NDArray[np.float64]
-"""Whole numbers, held in float64."""
+"""Whole numbers in float64."""
 
 
 def rounded(values: Levels) -> Levels:
@@ -69,7 +69,7 @@ def _cubic_weights(source: int, target: int) -> Levels:
 
 
 def enlarge_bilinear(values: Levels, shape: tuple[int, int]) -> Levels:
-    """Whole numbers (H, W) brought to a shape that is no smaller, by straight lines between the pixels' centres."""
+    """Whole numbers (H, W) enlarged to a shape, by linear interpolation between the pixels' centres."""
     for axis, (source, target) in enumerate(zip(values.shape, shape, strict=True)):
         places = (2 * np.arange(target) + 1) * source - target  # in units of 1 / (2 * target) pixel
         before, share = np.divmod(places, 2 * target)

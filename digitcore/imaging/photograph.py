@@ -1,4 +1,4 @@
-"""Ink in pictures with an uneven ground: photographs, scans, JPEG."""
+"""Denoising: ink in pictures with an uneven ground, such as photographs, scans and JPEG files."""
 
 import functools
 from collections.abc import Sequence
@@ -13,30 +13,30 @@ from digitcore.imaging.exact import Levels, area_sums, enlarge_bilinear, rounded
 __all__ = ["LEAST_CONTRAST", "denoise", "is_noisy"]
 
 LEAST_CONTRAST = 0.1
-"""Ink that differs less from its ground than this, as a share of white, is not taken for ink."""
+"""Least difference between ink and ground, as a share of white."""
 
 _Floats: TypeAlias = NDArray[np.float32]
 
-_LEAST_LIGHT = 0.05  # of white: what is darker still is taken to be lit that much
+_LEAST_LIGHT = 0.05  # of white: darker places count as lit this much
 _GREY_LEVELS = 65535  # white, on the scale of whole numbers in which noisy pictures are computed
 _LOGARITHM_STEPS = 4096  # a unit: finer than an 8-bit step of grey
 _DARKEST, _BRIGHTEST = -16384, 4096  # steps
 _GROUND_SIDE = 120  # pixels of the longer side: light changes slowly
 _LEAST_GAP = 4  # between ink and ground in a noisy picture, in standard deviations of the ground
 _LEAST_GROUND = 0.1  # share of the pixels of a clean picture that have the ground's colour
-_NOTHING = 0.5 / 255  # of full ink: no difference at 8 bits
+_LEAST_DIFFERENCE = 0.5 / 255  # of full ink: half a step of grey at 8 bits
 _FAINT = 0.06  # pixels below this share of full ink, away from any stroke, are noise
 
 
 def is_noisy(relative: _Floats) -> bool:
     """Whether the ground is uneven. relative: difference (H, W) from the ground, 1 = full ink.
 
-    It is where hardly a pixel has the very colour of the ground, or where faint pixels go up and down with no
-    stroke's edge near. Enlarged pictures have faint pixels far from any stroke too, but theirs form steps and slopes.
+    It is uneven where hardly any pixel has exactly the ground's colour, or where faint pixels far from any stroke go up
+    and down. Enlarged pictures have faint pixels far from strokes too, but those form steps and slopes.
     """
-    if np.mean(relative < _NOTHING) < _LEAST_GROUND:
+    if np.mean(relative < _LEAST_DIFFERENCE) < _LEAST_GROUND:
         return True
-    faint = (relative > _NOTHING) & (relative < _FAINT)
+    faint = (relative > _LEAST_DIFFERENCE) & (relative < _FAINT)
     stray = faint & ~ndimage.binary_dilation(relative >= 0.3, structure=np.ones((3, 3), dtype=bool), iterations=2)
     rough = stray & (_is_extreme(relative) | _is_extreme(relative.T).T)
     return bool(np.count_nonzero(rough) > max(20, 0.02 * np.count_nonzero(relative >= 0.3)))
@@ -53,8 +53,8 @@ def _is_extreme(values: _Floats) -> NDArray[np.bool_]:
 def denoise(colour: _Floats) -> _Floats:
     """Ink (H, W) in [0, 1] of a noisy picture with an uneven ground; all zero where nothing stands out.
 
-    A grey closing (or opening, for light ink) wider than any stroke gives the ground; what differs from it by more
-    than Otsu's threshold is ink; ruled lines and specks far smaller than the largest piece are dropped.
+    A grey closing (or opening, for light ink) wider than any stroke gives the ground. Pixels that differ from it by
+    more than Otsu's threshold are ink. Ruled lines, and specks far smaller than the largest component, are removed.
     """
     grey = smooth(_grey_levels(colour), sigma=max(colour.shape[:2]) / 700)
     ground, is_dark = _uneven_ground(grey)
@@ -81,7 +81,7 @@ def _grey_levels(colour: _Floats) -> Levels:
 
 
 def _uneven_ground(grey: Levels) -> tuple[Levels, bool]:
-    """What grey (H, W) would be without ink, and whether the ink is dark. Small pictures do for it, and are fast."""
+    """The ground under grey (H, W), estimated on a reduced picture, and whether the ink is dark."""
     scale = min(1.0, _GROUND_SIDE / max(grey.shape))
     height, width = (max(1, round(side * scale)) for side in grey.shape)
     small = rounded(area_sums(grey, (height, width)) / grey.size)
@@ -97,7 +97,7 @@ def _uneven_ground(grey: Levels) -> tuple[Levels, bool]:
 
 
 def _smooth_light(grey: Levels) -> Levels:
-    """The light on grey (H, W): its logarithm a polynomial of degree 4, fitted thrice to what lay near it before."""
+    """The light on grey (H, W): its logarithm is a polynomial of degree 4, fitted three times to the pixels near it."""
     rows, columns = (np.linspace(-1, 1, side) if side > 1 else np.zeros(1) for side in grey.shape)
     terms = [
         np.multiply.outer(rows**i, columns**j).ravel() for i in range(5) for j in range(5 - i)
@@ -156,7 +156,7 @@ def _exponentials() -> Levels:
 
 
 def _thresholds(difference: _Floats) -> tuple[float, float]:
-    """What differs from the ground by least, and ink by least: more where lines run from edge to edge under a pen."""
+    """Least difference of anything from the ground, and of ink: greater where ruled lines lie under the pen's."""
     least = _otsu(difference)
     above = difference[difference > least]
     if len(above) < 2:
@@ -173,7 +173,7 @@ def _reaches_edges(solid: NDArray[np.bool_]) -> bool:
 
 
 def _stands_out(difference: _Floats, solid: NDArray[np.bool_], *, others: NDArray[np.bool_]) -> bool:
-    """Whether the pixels taken for ink differ from the others by more than two halves of mere noise would."""
+    """Whether the pixels of ink differ from the others by more than two halves of pure noise would."""
     gap = float(np.median(difference[solid]) - np.median(difference[others]))
     return gap >= max(LEAST_CONTRAST, _LEAST_GAP * float(np.std(difference[others])))
 
@@ -195,8 +195,8 @@ def _otsu(values: _Floats) -> float:
 
 
 def _without_specks(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    pieces, _ = ndimage.label(solid, structure=np.ones((3, 3), dtype=bool))
-    sizes = np.bincount(pieces.ravel())
+    components, _ = ndimage.label(solid, structure=np.ones((3, 3), dtype=bool))
+    sizes = np.bincount(components.ravel())
     sizes[0] = 0
-    mask: NDArray[np.bool_] = (sizes >= 0.03 * sizes.max())[pieces]
+    mask: NDArray[np.bool_] = (sizes >= 0.03 * sizes.max())[components]
     return mask

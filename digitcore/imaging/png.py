@@ -1,4 +1,4 @@
-"""Digits as pictures inside HTML: PNGs as data addresses, so that no other file is needed."""
+"""PNG images as data URLs, which HTML can hold without another file."""
 
 import base64
 import io
@@ -9,19 +9,19 @@ from PIL import Image
 
 __all__ = ["digit_sheet", "overlay", "png_address"]
 
-_FOR, _AGAINST = (80, 160, 255), (255, 140, 40)  # blue and orange, which the colour-blind can tell apart
+_FOR, _AGAINST = (80, 160, 255), (255, 140, 40)  # blue and orange, which colour-blind people can tell apart
 _DIMMED = 0.6  # of the ink's brightness, so that colours stand out on it
 
 
 def png_address(pixels: NDArray[np.uint8]) -> str:
-    """Grey pixels (H, W), or colours (H, W, 3), as the data address of a PNG."""
+    """The data URL of a PNG of grey pixels (H, W) or colours (H, W, 3)."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def digit_sheet(images: NDArray[np.uint8], *, columns: int) -> str:
-    """All images (N, H, W) on one PNG, so many beside each other, as a data address; the rest of the last row is 0."""
+    """The data URL of one PNG with all images (N, H, W), this many in a row; the rest of the last row is 0."""
     count, height, width = images.shape
     rows = -(-count // columns)
     padded = np.zeros((rows * columns, height, width), dtype=np.uint8)
@@ -31,9 +31,9 @@ def digit_sheet(images: NDArray[np.uint8], *, columns: int) -> str:
 
 
 def overlay(ink: NDArray[np.uint8], values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Colours (H, W, 3): ink (H, W) in grey on black, under values (H, W): blue above 0, orange below.
+    """Colours (H, W, 3): ink (H, W) in grey on black, overlaid with values (H, W), blue above 0 and orange below.
 
-    The colour is the denser the further from 0, and covers all where a value is furthest.
+    The opacity is proportional to the absolute value; the greatest is opaque.
     """
     greatest = float(np.abs(values).max())
     density = np.abs(values)[:, :, np.newaxis] / (greatest or 1)

@@ -1,15 +1,15 @@
-"""Preprocessing: from any picture of a digit to the 28x28 input that MNIST's makers would have made of it.
+"""Preprocessing: from any picture of a digit to a 28x28 input like MNIST's own.
 
-The stages, which `Preprocessed` holds since people want to see them:
+The stages, which `Preprocessed` holds for display:
 
-1. ink: how far each pixel is from the colour of the ground, whatever the colours, the polarity or the bit depth;
-2. cropped: the smallest box that holds all ink but specks and stray dots, which are left out from here on;
-3. fitted: the longer side brought to 20 pixels by area averaging, the aspect ratio kept;
+1. ink: the difference of each pixel from the ground's colour, for any colours, polarity and bit depth;
+2. cropped: the smallest box around the ink; specks and stray dots are left out from here on;
+3. fitted: the longer side brought to 20 pixels by area averaging, with the aspect ratio unchanged;
 4. model_input: placed on a black 28x28 ground by a whole-pixel shift that brings the centre of mass to (14, 14).
 
-Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", for steps 2 to 4. On MNIST's own
-images it is the identity but for the three test images whose longer side is 19; the tests count them. Nothing
-is left out of a picture as small as theirs: a pixel beside a stroke two pixels wide may be a speck or the stroke's end.
+Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", for steps 2 to 4. MNIST's own
+images come out unchanged, except for three test images whose longer side is 19. Nothing is left out of pictures as
+small as MNIST's, where a pixel beside a stroke two pixels wide may be a speck or the end of the stroke.
 """
 
 import io
@@ -52,8 +52,8 @@ __all__ = [
 ]
 
 PREPROCESSING = "mnist-1"
-"""Name of the input that this makes. Checkpoints and evaluations record it; it changes when a network trained on the
-one could not use the other. Evaluations are told apart by their digits' digest as well."""
+"""Version of the preprocessing, which checkpoints and evaluations record. It changes when networks trained with one
+version cannot use the other."""
 INPUT_SIDE = 28
 FITTED_SIDE = 20
 INPUT_MEAN = 0.1307
@@ -65,8 +65,8 @@ DigitImage: TypeAlias = Image.Image | NDArray[np.uint8]
 
 _Floats: TypeAlias = NDArray[np.float32]
 
-_WORKING_SIDE = 1024  # larger pictures are reduced by a whole factor first: no digit needs more
-_FULL_INK = 0.98  # peaks from here on are left alone: MNIST's own are 254 or 255
+_WORKING_SIDE = 1024  # larger pictures are reduced by a whole factor first
+_FULL_INK = 0.98  # peaks from here on are not stretched: MNIST's own are 254 or 255
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 _DECODING_ERRORS = (
@@ -85,19 +85,19 @@ _DECODING_ERRORS = (
 
 @dataclass(frozen=True)
 class Preprocessed:
-    """A picture on its way to the network; in every stage 255 is full ink and 0 is none."""
+    """The stages of preprocessing; in every stage 255 is full ink and 0 is none."""
 
     ink: NDArray[np.uint8]  # (H, W)
     box: tuple[int, int, int, int]
     """left, top, right, bottom of the digit, in pixels of `ink`; right and bottom are exclusive."""
     left_out: NDArray[np.bool_]  # (H, W)
-    """The ink of specks and stray dots, which the stages from `cropped` on do not have."""
+    """Where the ink of specks and stray dots is, which the stages from `cropped` on leave out."""
     fitted: NDArray[np.uint8]  # (h, w), the longer one 20
     model_input: NDArray[np.uint8]  # (28, 28)
 
     @property
     def cropped(self) -> NDArray[np.uint8]:
-        """The part (bottom - top, right - left) of `ink` inside `box`, less what is left out."""
+        """The part (bottom - top, right - left) of `ink` inside `box`, without what is left out."""
         left, top, right, bottom = self.box
         return np.where(self.left_out[top:bottom, left:right], 0, self.ink[top:bottom, left:right])
 
@@ -105,10 +105,10 @@ class Preprocessed:
 def read_image(source: str | Path | bytes | BinaryIO, *, name: str | None = None) -> Image.Image:
     """The decoded picture in a file, in bytes, or in an open binary file.
 
-    Of an animation the first frame. `name` is what errors call the picture; default: the path, or "the picture".
+    The first frame of an animation. name: of the picture in errors; default: the path, or "the picture".
 
     Raises:
-        ImageError: missing, empty, too large (see `Settings`), damaged, or no picture at all.
+        ImageError: missing, empty, too large (see `Settings`), damaged, or not a picture.
     """
     limit = load_settings()
     name = name or (str(source) if isinstance(source, str | Path) else "the picture")
@@ -164,7 +164,7 @@ def preprocess(image: DigitImage) -> Preprocessed:
 
     Raises:
         BlankImageError: there is no ink.
-        ImageError: the pixels cannot be used (no pixels, values that are not numbers).
+        ImageError: the pixels cannot be used (no pixels, NaN or infinity).
         ValueError: an array that is not uint8 of shape (H, W), (H, W, 3) or (H, W, 4).
     """
     return preprocess_ink(extract_ink(image))
@@ -186,7 +186,7 @@ def preprocess_ink(ink: NDArray[np.uint8]) -> Preprocessed:
 
 
 def blank_stages(ink: NDArray[np.uint8]) -> Preprocessed:
-    """What `preprocess_ink` has no answer for: the stages of ink (H, W) that is 0 everywhere, all of it black."""
+    """The stages of ink (H, W) that is 0 everywhere, which `preprocess_ink` refuses: all black."""
     height, width = ink.shape
     model_input = np.zeros((INPUT_SIDE, INPUT_SIDE), dtype=np.uint8)
     nothing = np.zeros(ink.shape, dtype=bool)
@@ -204,9 +204,9 @@ def normalize(images: NDArray[np.uint8]) -> Tensor:
 def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
     """Ink map uint8 (H, W): 255 where the ink is fullest, 0 where there is none.
 
-    The ground is what the margin of the picture shows; ink is what differs from it, darker or lighter, in any
-    colour, or by opacity alone. Clean pictures keep their anti-aliased edges exactly. Noisy ones (photographs, scans,
-    JPEG) have an uneven ground evened out and their noise removed. Pictures with a side over 1,024 are reduced.
+    The margin of the picture shows the colour of the ground; ink is darker, lighter, of another colour, or opaque on
+    a transparent ground. Clean pictures keep their anti-aliased edges exactly. Noisy ones (photographs, scans, JPEG)
+    have their ground evened out and their noise removed. Pictures with a side over 1,024 pixels are reduced.
 
     Raises:
         BlankImageError, ImageError, ValueError: as for `preprocess`.
@@ -220,21 +220,21 @@ def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
 
 
 def for_display(image: DigitImage, *, longest: int) -> NDArray[np.uint8]:
-    """Colours (h, w, 3) of a picture as it is read, for people to see: upright, 8 bits each, `longest` pixels long.
+    """Colours uint8 (h, w, 3) of a picture as it is read, for display: upright, the longer side `longest` pixels.
 
-    What is transparent becomes black or white, whichever its colours stand out from; small pictures show their pixels.
+    Transparent ground becomes black or white, whichever the colours stand out from. Small pictures show their pixels.
 
     Raises:
         ImageError, ValueError: as for `preprocess`.
     """
     colour, alpha = _colour_and_alpha(image)
     ground = 1.0 if float((colour.mean(axis=2) * alpha).sum()) <= 0.5 * float(alpha.sum()) else 0.0
-    laid = colour * alpha[:, :, np.newaxis] + ground * (1 - alpha[:, :, np.newaxis])
-    laid = np.rint(255 * np.broadcast_to(laid, (*alpha.shape, 3))).astype(np.uint8)
+    blended = colour * alpha[:, :, np.newaxis] + ground * (1 - alpha[:, :, np.newaxis])
+    blended = np.rint(255 * np.broadcast_to(blended, (*alpha.shape, 3))).astype(np.uint8)
     scale = longest / max(alpha.shape)
     height, width = (max(1, round(side * scale)) for side in alpha.shape)
     method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
-    return np.asarray(Image.fromarray(laid).resize((width, height), method))
+    return np.asarray(Image.fromarray(blended).resize((width, height), method))
 
 
 def _colour_and_alpha(image: DigitImage) -> tuple[_Floats, _Floats]:
@@ -246,7 +246,7 @@ def _colour_and_alpha(image: DigitImage) -> tuple[_Floats, _Floats]:
     image = _upright(image)
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits a pixel, which convert("L") would clip
         image = image.convert("F")
-    elif image.mode == "La":  # premultiplied grey, which Pillow turns into nothing but this
+    elif image.mode == "La":  # premultiplied grey, which Pillow converts to nothing else
         image = image.convert("LA").convert("RGBA")
     else:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
@@ -261,7 +261,7 @@ def _colour_and_alpha(image: DigitImage) -> tuple[_Floats, _Floats]:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image turned as its EXIF data says; as it is where they are damaged."""
+    """The image rotated by its EXIF orientation; unchanged where the EXIF data are damaged."""
     try:
         return ImageOps.exif_transpose(image)
     except _DECODING_ERRORS:
@@ -279,9 +279,9 @@ def _from_array(image: NDArray[np.uint8]) -> Image.Image:
 
 
 def _unit_range(values: _Floats) -> _Floats:
-    """Values whose scale is unknown, brought to [0, 1] by the smallest full scale that holds them."""
+    """Values of unknown scale, brought to [0, 1] by the smallest usual full scale that holds them."""
     if not np.isfinite(values).all():
-        raise ImageError("The picture has pixels that are not numbers: save it again as an 8-bit PNG.")
+        raise ImageError("The picture contains NaN or infinity: save it again as an 8-bit PNG.")
     values = values - min(np.float32(0), values.min())
     greatest = float(values.max())
     scale = next((scale for scale in (1.0, 255.0, 4095.0, 65535.0) if greatest <= scale), greatest)
@@ -301,8 +301,8 @@ def _difference_from_ground(colour: _Floats, alpha: _Floats) -> _Floats:
         return alpha
     ground = _median_colour(colour[solid])
     card = _distance(colour, ground) * alpha
-    # One colour on nothing is ink. Two strongly different ones are a digit on a card with transparent corners,
-    # provided that the card is solid; strokes of several colours are thinner than a card.
+    # One colour on a transparent ground is ink. Two strongly different ones are a digit on a card with transparent
+    # corners, provided that the card is solid; strokes of several colours cover less.
     is_card = np.mean(card[solid] > 0.3) > 0.02 and solid.mean() > 0.5
     return card if is_card else alpha
 
@@ -352,9 +352,9 @@ def _fit(cropped: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def resize_ink(ink: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Ink (H, W) brought to another shape: made smaller by area averaging, its peak back at 255; else by a cubic.
+    """Ink (H, W) resized: reduced by area averaging, with its peak stretched to 255, or enlarged by a bicubic.
 
-    The sums are exact and rounded once, halves upwards.
+    Sums are exact and rounded once, halves upwards.
     """
     height, width = ink.shape
     if shape == (height, width):
@@ -375,7 +375,7 @@ def _stretched_levels(values: Levels, *, full: int) -> NDArray[np.uint8]:
 
 
 def centre_mass(fitted: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A black (28, 28) picture with fitted (h, w) on it: its centre of mass in [13.5, 14.5), unless that cuts it."""
+    """A black (28, 28) picture with fitted (h, w) on it, the centre of mass in [13.5, 14.5) unless that cuts it."""
     centred = np.zeros((INPUT_SIDE, INPUT_SIDE), dtype=np.uint8)
     height, width = fitted.shape
     row, column = ndimage.center_of_mass(fitted.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Pen strokes placed on a canvas and rendered as the drawing canvas renders them.
+"""Pen strokes: their place on a canvas, and rendering as the drawing canvas does it.
 
 A stroke is float32 (P, 2): x to the right, y downwards.
 """
@@ -27,7 +27,7 @@ BRUSHES = (8, 16, 28)
 
 _EXTENTS = (0.35, 0.8)  # longer side of a drawing, as a share of the canvas
 
-_SUPERSAMPLING = 3  # pixels a pixel on each axis, averaged
+_SUPERSAMPLING = 3  # rendered pixels per pixel on each axis
 
 
 def place_strokes(
@@ -35,9 +35,8 @@ def place_strokes(
 ) -> list[Stroke]:
     """The strokes in pixels of a square canvas.
 
-    `side` is the canvas's, in pixels; `extent` is the longer side of the strokes as a share of it; `position` says
-    where in the room that is left, from (0, 0), top left, to (1, 1), bottom right. With the width `brush`, in pixels,
-    the ink stays on the canvas wherever it fits.
+    side: of the canvas, in pixels. extent: longer side of the strokes, as a share of it. position: from (0, 0), top
+    left, to (1, 1), bottom right. brush: width in pixels; the ink stays on the canvas wherever it fits.
     """
     points = np.concatenate(strokes)
     least, greatest = points.min(axis=0), points.max(axis=0)
@@ -50,7 +49,7 @@ def place_strokes(
 def draw_strokes_at_random(
     strokes: Sequence[Stroke], *, brush: float, generator: np.random.Generator, side: int = CANVAS_SIDE
 ) -> NDArray[np.uint8]:
-    """Ink (side, side), 255 = ink, of strokes in any unit, in a random place and size, 0.35 to 0.8 of the canvas."""
+    """Ink (side, side), 255 = ink, of strokes in any unit at a random position, 0.35 to 0.8 of the canvas long."""
     position = (float(generator.random()), float(generator.random()))
     extent = float(generator.uniform(*_EXTENTS))
     placed = place_strokes(strokes, side=side, extent=extent, position=position, brush=brush)

@@ -180,7 +180,7 @@ def test_an_error_names_the_file_however_short_its_name(
     no_numbers = Image.fromarray(np.full((9, 9), np.nan, dtype=np.float32))
     (tmp_path / "picture").write_bytes(encode(no_numbers, "TIFF"))  # a word of the message itself
     assert main(["predict", "picture"]) == 1
-    assert capsys.readouterr().err.startswith("error: picture: The picture has pixels that are not numbers")
+    assert capsys.readouterr().err.startswith("error: picture: The picture contains NaN or infinity")
 
 
 def test_json_is_an_array_even_where_nothing_was_read(text: Path, capsys: pytest.CaptureFixture[str]) -> None:
