@@ -24,6 +24,6 @@ WORKDIR /home/digitcore
 # A volume mounted here belongs to the user: weights, data and, without a database, stars and notes.
 RUN mkdir -p .local/share/digitcore
 EXPOSE 8501
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://localhost:8501/_stcore/health', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://localhost:8501/_stcore/health', timeout=9)"]
 CMD ["digitcore", "dashboard", "--port", "8501"]

@@ -99,11 +99,11 @@ def test_documented_limits_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> 
         assert getattr(settings, attribute.lower()) == int(default)
 
 
-def test_the_citation_and_the_licence_agree() -> None:
+def test_citation_licence_and_project_agree() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()
     licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert licence.startswith(f"{citation['license']} License")
     assert all(author["name"] in licence for author in citation["authors"])
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
-    assert project.get("license", citation["license"]) == citation["license"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (citation["license"], citation["version"]) == (project["license"], project["version"])
