@@ -115,9 +115,9 @@ def test_uci_digits_are_preprocessed_like_any_other_picture() -> None:
 @pytest.mark.needs_pen_digits
 def test_pen_digits_are_of_the_writers_nobody_trains_on_and_are_drawn_once(cache_folder: Path) -> None:
     """The second time they come from the cache; a damaged cache is drawn anew."""
-    written, digits = load_pen_digits(), load_digits("pen-digits")
-    assert {written[i].writer for i in digits.ids} == set(range(21, 31))
-    assert [written[i].label for i in digits.ids] == digits.labels.tolist()
+    strokes, digits = load_pen_digits(), load_digits("pen-digits")
+    assert {strokes[i].writer for i in digits.ids} == set(range(21, 31))
+    assert [strokes[i].label for i in digits.ids] == digits.labels.tolist()
     (cached_path,) = (cache_folder / "digits").iterdir()
     stamp = cached_path.stat().st_mtime_ns
     assert load_digits("pen-digits").digest == digits.digest

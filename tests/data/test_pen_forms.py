@@ -1,3 +1,5 @@
+"""Forms of pen digits, drawn by hand, by the grammar and by the writers."""
+
 from collections import Counter
 
 import numpy as np
@@ -29,7 +31,7 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_form_is_told_from_the_plain_one(form: str) -> None:
+def test_a_form_is_distinguished_from_the_plain_one(form: str) -> None:
     label, strokes = EXAMPLES[form]
     assert form_of(PenDigit(tuple(strokes), label, writer=1)) == form
     label, strokes = PLAIN[form]
@@ -40,13 +42,13 @@ def test_a_form_is_told_from_the_plain_one(form: str) -> None:
     ("digit", "written_as", "form"),
     [(0, "slashed", "slashed 0"), (1, "flagged", "flagged 1"), (4, "open", "open 4"), (7, "barred", "barred 7")],
 )
-def test_what_the_grammar_writes_is_told_as_such(digit: int, written_as: str, form: str) -> None:
+def test_forms_of_the_grammar_are_recognised(digit: int, written_as: str, form: str) -> None:
     generator = np.random.default_rng(0)
-    written = [write_digit(digit, generator=generator, form=written_as) for _ in range(50)]
-    assert sum(form_of(PenDigit(strokes, digit, writer=1)) == form for strokes in written) >= 35
+    digits = [write_digit(digit, generator=generator, form=written_as) for _ in range(50)]
+    assert sum(form_of(PenDigit(strokes, digit, writer=1)) == form for strokes in digits) >= 35
 
 
 @pytest.mark.needs_pen_digits
 def test_forms_of_the_ten_writers_who_judge() -> None:
-    found = Counter(form_of(digit) for digit in load_pen_digits() if digit.writer > 20)
-    assert found == {None: 1795, "flagged 1": 246, "barred 7": 233, "open 4": 208, "slashed 0": 16}
+    counts = Counter(form_of(digit) for digit in load_pen_digits() if digit.writer > 20)
+    assert counts == {None: 1795, "flagged 1": 246, "barred 7": 233, "open 4": 208, "slashed 0": 16}

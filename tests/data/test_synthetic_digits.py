@@ -1,3 +1,5 @@
+"""Synthetic digits: their size, variety, holes, and whether a network reads them."""
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -9,19 +11,19 @@ from digitcore.models.classifier import load_classifier
 FORMS = [(digit, form) for digit in range(10) for form in form_names(digit)]
 
 
-def written(digit: int, form: str, seed: int = 0, count: int = 40) -> list[tuple[Stroke, ...]]:
+def write_many(digit: int, form: str, seed: int = 0, count: int = 40) -> list[tuple[Stroke, ...]]:
     generator = np.random.default_rng(seed)
     return [write_digit(digit, generator=generator, form=form) for _ in range(count)]
 
 
-def rendered(strokes: tuple[Stroke, ...], brush: float = 6) -> np.ndarray:
+def render(strokes: tuple[Stroke, ...], brush: float = 6) -> np.ndarray:
     placed = place_strokes(strokes, side=112, extent=0.75, position=(0.5, 0.5), brush=brush)
     return render_strokes(placed, side=112, brush=brush)
 
 
 @pytest.mark.parametrize(("digit", "form"), FORMS)
-def test_every_form_is_a_few_short_steps_about_one_high(digit: int, form: str) -> None:
-    for strokes in written(digit, form):
+def test_every_form_is_about_one_high_with_short_steps(digit: int, form: str) -> None:
+    for strokes in write_many(digit, form):
         points = np.concatenate(strokes)
         assert 1 <= len(strokes) <= 3
         assert np.isfinite(points).all()
@@ -31,15 +33,19 @@ def test_every_form_is_a_few_short_steps_about_one_high(digit: int, form: str) -
 
 
 @pytest.mark.parametrize(("digit", "form"), FORMS)
-def test_no_two_are_alike_and_a_seed_repeats_them(digit: int, form: str) -> None:
-    first, again, other = written(digit, form, count=3), written(digit, form, count=3), written(digit, form, 1, count=3)
+def test_digits_differ_and_a_seed_repeats_them(digit: int, form: str) -> None:
+    first, again, other = (
+        write_many(digit, form, count=3),
+        write_many(digit, form, count=3),
+        write_many(digit, form, 1, count=3),
+    )
     for a, b, c in zip(first, again, other, strict=True):
         assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
         assert not np.array_equal(np.concatenate(a)[:20], np.concatenate(c)[:20])
     assert not np.array_equal(np.concatenate(first[0])[:20], np.concatenate(first[1])[:20])
 
 
-def test_an_unknown_form_is_named_with_those_there_are() -> None:
+def test_the_error_for_an_unknown_form_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="form must be one of plain, flagged, footed"):
         write_digit(1, generator=np.random.default_rng(0), form="dancing")
 
@@ -56,13 +62,13 @@ def test_common_forms_come_more_often() -> None:
 def test_forms_have_the_holes_of_their_kind(digit: int, form: str, holes: int) -> None:
     """Some hands leave a gap or close one: most, not all."""
     right = 0
-    for strokes in written(digit, form):
-        _, ground = ndimage.label(np.pad(rendered(strokes), 2) < 128)
+    for strokes in write_many(digit, form):
+        _, ground = ndimage.label(np.pad(render(strokes), 2) < 128)
         right += ground - 1 == holes
     assert right > 20
 
 
-def test_what_is_written_can_be_read() -> None:
+def test_synthetic_digits_can_be_read() -> None:
     """By a network that never saw it: the grammar writes digits, not scribbles of its own."""
     classifier = load_classifier("standard")
     for digit, form, least in [
@@ -72,5 +78,5 @@ def test_what_is_written_can_be_read() -> None:
         (5, "at once", 30),
         (8, "at once", 35),
     ]:
-        answers = classifier.predict_batch([rendered(strokes, brush=9) for strokes in written(digit, form)])
+        answers = classifier.predict_batch([render(strokes, brush=9) for strokes in write_many(digit, form)])
         assert sum(answer.digit == digit for answer in answers) >= least, (digit, form)

@@ -1,3 +1,5 @@
+"""PNG images as data URLs."""
+
 import base64
 import io
 
@@ -35,7 +37,7 @@ def test_values_colour_the_ink() -> None:
     values[0, 0], values[0, 1], values[0, 2] = 2, -2, 1
     colours = overlay(ink, values).astype(int)
     assert colours.shape == (4, 4, 3)
-    assert len(np.unique(colours[1:])) == 1  # grey where nothing is said
+    assert len(np.unique(colours[1:])) == 1  # grey where all values are 0
     assert colours[0, 0, 2] > colours[0, 0, 0]  # blue
     assert colours[0, 1, 0] > colours[0, 1, 2]  # orange
     np.testing.assert_allclose(colours[0, 2], (colours[0, 0] + colours[1, 0]) / 2, atol=1)

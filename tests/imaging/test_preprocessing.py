@@ -1,3 +1,5 @@
+"""Preprocessing against MNIST's own images and independent computations; files that can and cannot be read."""
+
 import contextlib
 import itertools
 import struct
@@ -334,7 +336,7 @@ def test_empty_paper_is_blank_in_smooth_light(light: str) -> None:
 
 
 @pytest.mark.parametrize("quality", [30, 60, 90])
-def test_compression_artefacts_are_no_ink(draw: Draw, encode: Callable[..., bytes], quality: int) -> None:
+def test_compression_artefacts_are_not_ink(draw: Draw, encode: Callable[..., bytes], quality: int) -> None:
     for digit in range(10):
         ink = draw(digit)
         assert_close(preprocess(read_image(encode(255 - ink, "JPEG", quality=quality))), preprocess(ink))
@@ -531,7 +533,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)
-def test_files_that_are_no_pictures(tmp_path: Path, kind: str) -> None:
+def test_files_that_are_not_pictures(tmp_path: Path, kind: str) -> None:
     data, reason = BAD_FILES[kind]
     path = tmp_path / f"{kind}.png"
     path.write_bytes(data)
@@ -624,17 +626,17 @@ def test_damaged_orientation_tags_do_not_matter(draw: Draw, encode: Callable[...
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "La", "CMYK", "YCbCr", "LAB", "I", "F", "I;16"])
 @pytest.mark.parametrize("size", [(1, 1), (28, 28), (3, 2000), (2000, 3), (600, 500)])
 def test_any_picture_can_be_shown(mode: str, size: tuple[int, int]) -> None:
-    shown = for_display(Image.new(mode, size), longest=336)
-    assert shown.dtype == np.uint8
-    assert max(shown.shape[:2]) == 336
-    assert shown.shape[2] == 3
+    displayed = for_display(Image.new(mode, size), longest=336)
+    assert displayed.dtype == np.uint8
+    assert max(displayed.shape[:2]) == 336
+    assert displayed.shape[2] == 3
 
 
 @pytest.mark.parametrize("grey", [0, 255])
 def test_ink_on_nothing_is_shown_on_what_it_stands_out_from(draw: Draw, grey: int) -> None:
     ink = draw(4)
-    shown = for_display(Image.fromarray(np.dstack([np.full_like(ink, grey), ink]), "LA"), longest=max(ink.shape))
-    assert np.array_equal(shown[:, :, 0], 255 - ink if grey == 0 else ink)
+    displayed = for_display(Image.fromarray(np.dstack([np.full_like(ink, grey), ink]), "LA"), longest=max(ink.shape))
+    assert np.array_equal(displayed[:, :, 0], 255 - ink if grey == 0 else ink)
 
 
 def test_a_picture_is_shown_upright(draw: Draw, encode: Callable[..., bytes]) -> None:
