@@ -28,7 +28,10 @@ def as_user(number: int) -> list[str]:
     """What a command starts with that another user is to run; skips the test where this user may not do so."""
     if sys.platform != "linux" or os.getuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("only root can run a command as another user, and needs setpriv")
-    return ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups"]
+    prefix = ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups"]
+    if subprocess.run([*prefix, sys.executable, "-c", "import json"], capture_output=True).returncode != 0:
+        pytest.skip(f"another user cannot run {sys.executable}")
+    return prefix
 
 
 @contextmanager

@@ -54,8 +54,8 @@ def _component() -> ComponentRenderer:
     return st.components.v2.component(
         "digit_gallery",
         html='<div class="gallery" role="group" aria-label="Digits"></div>',
-        css=(_HERE / "gallery.css").read_text(),
-        js=(_HERE / "gallery.js").read_text(),
+        css=(_HERE / "gallery.css").read_text(encoding="utf-8"),
+        js=(_HERE / "gallery.js").read_text(encoding="utf-8"),
     )
 
 
