@@ -31,15 +31,15 @@ def _path(module: str) -> Path:
 
 def _imports(module: str) -> set[str]:
     """Full names of all modules that a module imports, inside functions too."""
-    found = set()
+    names = set()
     for node in ast.walk(ast.parse(_path(module).read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} has a relative import"
-            found.add(node.module or "")
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            names.add(node.module or "")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
 def _room(module: str) -> str:

@@ -40,8 +40,8 @@ MARKUP = st.text(alphabet=r"""ab1_*`~\<>[](){}|!#+-=.:&;$"'/@ é²""", max_size=
 def test_text_is_shown_as_it_is(markdown: str, expected: str, text: str) -> None:
     line = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
     rendered = MARKDOWN.render(markdown.replace("{}", plain(line or "-")))
-    shown = html.escape(line or "-").replace("&#x27;", "'")
-    assert rendered.replace(WORD_JOINER, "").strip().endswith(expected.replace("{}", "{0}").format(shown))
+    expected_text = html.escape(line or "-").replace("&#x27;", "'")
+    assert rendered.replace(WORD_JOINER, "").strip().endswith(expected.replace("{}", "{0}").format(expected_text))
 
 
 @pytest.mark.parametrize(

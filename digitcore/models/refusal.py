@@ -121,9 +121,6 @@ def refuse_answer(logits: NDArray[np.float32], *, score: RefusalScore, threshold
     return _NO_DIGIT
 
 
-# --- the shape of ink ------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Shape:
     """Measures of ink, in the unit of the longer side of its box."""
@@ -201,9 +198,6 @@ def _sizes(pixels: NDArray[np.bool_], *, reach: int) -> NDArray[np.int64]:
     """Pixels of each connected piece, touching by edges (reach 1) or by corners too (2)."""
     labels, _ = ndimage.label(pixels, structure=ndimage.generate_binary_structure(2, reach))
     return np.bincount(labels.ravel())[1:]
-
-
-# --- the edge of the picture -----------------------------------------------------------------------------------------
 
 
 def _is_cut_off(ink: NDArray[np.uint8], *, width: float) -> bool:

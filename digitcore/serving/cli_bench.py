@@ -89,7 +89,7 @@ def _bench_training(recipe_name: str, *, runs: int, as_json: bool) -> int:
 def _in_words(measurement: Measurement) -> str:
     line = f"{measurement.name}: {measurement.value:.4g} {measurement.unit}"
     if measurement.interval is not None:
-        line += " (95 % interval {:.4f} to {:.4f})".format(*measurement.interval)
+        line += " (95% interval {:.4f} to {:.4f})".format(*measurement.interval)
     if measurement.ratio is not None:
         line += f" ({measurement.ratio:.4g} x the yardstick)"
     return line

@@ -100,7 +100,7 @@ def _print_problems(entries: Sequence[CheckpointEntry]) -> None:
 def _print_table(rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         return
-    heads = ("checkpoint", "dataset", "digits", "errors", "accuracy", "95 % interval", "nll", "ece", "parameters")
+    heads = ("checkpoint", "dataset", "digits", "errors", "accuracy", "95% interval", "nll", "ece", "parameters")
     lines = [heads, *map(_cells, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
@@ -173,7 +173,7 @@ def _print_comparison(comparison: Comparison, *, corrected_p: float | None) -> N
         f"  both right {comparison.both_right:,}, only {comparison.a} {comparison.only_a:,}, "
         f"only {comparison.b} {comparison.only_b:,}, neither {comparison.neither:,}\n"
         f"  accuracy of {comparison.b} less that of {comparison.a}: {100 * comparison.difference:+.2f} points "
-        f"(95 % interval {100 * low:+.2f} to {100 * high:+.2f}), mid-p {comparison.mid_p:.2g}{correction}"
+        f"(95% interval {100 * low:+.2f} to {100 * high:+.2f}), mid-p {comparison.mid_p:.2g}{correction}"
     )
 
 

@@ -100,8 +100,8 @@ def _score_by_likelihood(only_a: int, only_b: int, digits: int, difference: floa
         return -sum(n * np.log(max(share, 1e-300)) for n, share in zip(counts, shares, strict=True) if n)
 
     low, high = max(0.0, -difference), (1 - difference) / 2
-    found = minimize_scalar(minus_log_likelihood, bounds=(low, high), method="bounded", options={"xatol": 1e-12})
-    variance = digits * (2 * found.x + difference - difference**2)
+    result = minimize_scalar(minus_log_likelihood, bounds=(low, high), method="bounded", options={"xatol": 1e-12})
+    variance = digits * (2 * result.x + difference - difference**2)
     return float((only_b - only_a - digits * difference) / np.sqrt(variance))
 
 
@@ -248,16 +248,16 @@ def test_cochran_q_against_statsmodels(count: int) -> None:
     evaluations = _random_evaluations(count, seed=count)
     right = np.stack([each.predictions == each.labels for each in evaluations], axis=1).astype(int)
     expected = cochrans_q(right)
-    found = cochran_q(evaluations)
-    assert found.statistic == pytest.approx(expected.statistic, abs=1e-9)
-    assert found.p == pytest.approx(expected.pvalue, abs=1e-9)
-    assert found.degrees_of_freedom == count - 1
+    result = cochran_q(evaluations)
+    assert result.statistic == pytest.approx(expected.statistic, abs=1e-9)
+    assert result.p == pytest.approx(expected.pvalue, abs=1e-9)
+    assert result.degrees_of_freedom == count - 1
 
 
 def test_cochran_q_where_nothing_differs() -> None:
     one = _random_evaluations(1)[0]
-    found = cochran_q([one, one, one])
-    assert (found.statistic, found.p) == (0.0, 1.0)
+    result = cochran_q([one, one, one])
+    assert (result.statistic, result.p) == (0.0, 1.0)
     with pytest.raises(ValueError, match="at least two, got 1"):
         cochran_q([one])
 
@@ -299,10 +299,10 @@ def test_per_digit() -> None:
 
 def test_outcomes_and_answers_add_up() -> None:
     a, b = _random_evaluations(2, seed=9)
-    comparison, found = compare(a, b), outcomes(a, b)
+    comparison, result = compare(a, b), outcomes(a, b)
     counts = (comparison.both_right, comparison.only_a, comparison.only_b, comparison.neither)
-    assert tuple(int((found == name).sum()) for name in OUTCOMES) == counts
-    assert all(((found == "only A") == ((a.predictions == a.labels) & (b.predictions != b.labels))).tolist())
+    assert tuple(int((result == name).sum()) for name in OUTCOMES) == counts
+    assert all(((result == "only A") == ((a.predictions == a.labels) & (b.predictions != b.labels))).tolist())
     matrix = answer_matrix(a, b)
     assert matrix.sum() == len(a)
     assert matrix.trace() == comparison.agreement

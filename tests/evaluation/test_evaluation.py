@@ -46,23 +46,27 @@ def _same(one: Evaluation, other: Evaluation) -> bool:
 
 def test_every_digit_is_evaluated_in_order(classifier: DigitClassifier, few: DigitSet) -> None:
     seen: list[float] = []
-    found = evaluate(classifier, few, progress=seen.append)
-    assert (found.checkpoint, found.dataset, len(found)) == ("one", "mnist-validation", 1_250)
-    assert np.array_equal(found.ids, few.ids)
-    assert np.array_equal(found.labels, few.labels)
-    assert np.abs(found.logits[::300] - classifier.logits(few.images[::300])).max() < 1e-5
-    assert np.array_equal(found.predictions, found.logits.argmax(axis=1))
-    assert found.errors == int((found.logits.argmax(axis=1) != few.labels).sum())
+    evaluation_of_few = evaluate(classifier, few, progress=seen.append)
+    assert (evaluation_of_few.checkpoint, evaluation_of_few.dataset, len(evaluation_of_few)) == (
+        "one",
+        "mnist-validation",
+        1_250,
+    )
+    assert np.array_equal(evaluation_of_few.ids, few.ids)
+    assert np.array_equal(evaluation_of_few.labels, few.labels)
+    assert np.abs(evaluation_of_few.logits[::300] - classifier.logits(few.images[::300])).max() < 1e-5
+    assert np.array_equal(evaluation_of_few.predictions, evaluation_of_few.logits.argmax(axis=1))
+    assert evaluation_of_few.errors == int((evaluation_of_few.logits.argmax(axis=1) != few.labels).sum())
     assert seen == [0.4, 0.8, 1.0]
 
 
 def test_what_is_saved_is_found(classifier: DigitClassifier, few: DigitSet, cache_folder: Path) -> None:
-    found = evaluate(classifier, few)
+    evaluation_of_few = evaluate(classifier, few)
     assert find_evaluation(classifier.checkpoint, "mnist-validation") is None
-    path = save_evaluation(found, cache_folder / "evaluations")
+    path = save_evaluation(evaluation_of_few, cache_folder / "evaluations")
     stored = find_evaluation(classifier.checkpoint, "mnist-validation")
     assert stored is not None
-    assert _same(stored, found)
+    assert _same(stored, evaluation_of_few)
     assert list((cache_folder / "evaluations").iterdir()) == [path]
     assert find_evaluation(classifier.checkpoint, "mnist-test") is None
 
@@ -115,24 +119,48 @@ def test_a_changed_file_does_not_find_the_old_evaluation(
 def test_a_damaged_file_is_made_again(
     classifier: DigitClassifier, few: DigitSet, cache_folder: Path, damage: str
 ) -> None:
-    found = evaluate(classifier, few)
-    path = save_evaluation(found, cache_folder / "evaluations")
+    evaluation_of_few = evaluate(classifier, few)
+    path = save_evaluation(evaluation_of_few, cache_folder / "evaluations")
     data = path.read_bytes()
-    names = np.array([found.checkpoint, found.dataset, found.fingerprint])
+    names = np.array([evaluation_of_few.checkpoint, evaluation_of_few.dataset, evaluation_of_few.fingerprint])
     if damage in ("empty", "cut", "text"):
         path.write_bytes({"empty": b"", "cut": data[:-200], "text": b"an evaluation"}[damage])
     elif damage == "other fingerprint":
         names[2] = "0" * 16
-        np.savez(path, names=names, ids=found.ids, labels=found.labels, logits=found.logits)
+        np.savez(
+            path,
+            names=names,
+            ids=evaluation_of_few.ids,
+            labels=evaluation_of_few.labels,
+            logits=evaluation_of_few.logits,
+        )
     elif damage == "NaN":
-        np.savez(path, names=names, ids=found.ids, labels=found.labels, logits=found.logits * np.float32("nan"))
+        np.savez(
+            path,
+            names=names,
+            ids=evaluation_of_few.ids,
+            labels=evaluation_of_few.labels,
+            logits=evaluation_of_few.logits * np.float32("nan"),
+        )
     elif damage == "rows":
-        np.savez(path, names=names, ids=found.ids, labels=found.labels, logits=found.logits[1:])
+        np.savez(
+            path,
+            names=names,
+            ids=evaluation_of_few.ids,
+            labels=evaluation_of_few.labels,
+            logits=evaluation_of_few.logits[1:],
+        )
     elif damage == "pickle":
-        np.savez(path, names=names, ids=found.ids, labels=found.labels.astype(object), logits=found.logits)
+        np.savez(
+            path,
+            names=names,
+            ids=evaluation_of_few.ids,
+            labels=evaluation_of_few.labels.astype(object),
+            logits=evaluation_of_few.logits,
+        )
     if damage != "flipped":
         assert find_evaluation(classifier.checkpoint, "mnist-validation") is None
-        assert _same(load_or_evaluate(classifier, "mnist-validation"), found)
+        assert _same(load_or_evaluate(classifier, "mnist-validation"), evaluation_of_few)
         return
     rng = np.random.default_rng(0)
     for position in np.concatenate([np.arange(200), rng.integers(0, len(data), 300)]):
@@ -140,7 +168,7 @@ def test_a_damaged_file_is_made_again(
         damaged[position] ^= 1 << int(rng.integers(0, 8))
         path.write_bytes(damaged)
         stored = find_evaluation(classifier.checkpoint, "mnist-validation")
-        assert stored is None or _same(stored, found), position
+        assert stored is None or _same(stored, evaluation_of_few), position
 
 
 def test_summary() -> None:

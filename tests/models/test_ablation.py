@@ -27,34 +27,34 @@ def canvas(draw: Draw) -> NDArray[np.uint8]:
 
 def test_what_each_stage_does(canvas: NDArray[np.uint8]) -> None:
     preprocessed = preprocess(canvas)
-    made = variant_inputs(canvas, preprocessed)
-    for each in made.values():
+    inputs = variant_inputs(canvas, preprocessed)
+    for each in inputs.values():
         assert (each.dtype, each.shape, each.max()) == (np.uint8, (28, 28), 255)
-    left, top, right, bottom = _box(made["not cropped"])
+    left, top, right, bottom = _box(inputs["not cropped"])
     assert max(right - left, bottom - top) <= 0.4 * 20 + 4
-    left, top, right, bottom = _box(made["shape not kept"])
+    left, top, right, bottom = _box(inputs["shape not kept"])
     assert (right - left, bottom - top) == (20, 20)
-    left, top, right, bottom = _box(made["no margin"])
+    left, top, right, bottom = _box(inputs["no margin"])
     assert bottom - top == 28
-    left, top, right, bottom = _box(made["box centred, not mass"])
+    left, top, right, bottom = _box(inputs["box centred, not mass"])
     assert abs(left - (28 - right)) <= 1
     assert abs(top - (28 - bottom)) <= 1
     assert np.array_equal(
-        np.sort(made["box centred, not mass"], axis=None), np.sort(preprocessed.model_input, axis=None)
+        np.sort(inputs["box centred, not mass"], axis=None), np.sort(preprocessed.model_input, axis=None)
     )
 
 
 def test_a_plain_resize_averages_blocks(canvas: NDArray[np.uint8]) -> None:
     blocks = (255 - canvas).reshape(28, 10, 28, 10).mean(axis=(1, 3))
-    made = variant_inputs(canvas, preprocess(canvas))["plain resize"]
-    np.testing.assert_allclose(made, blocks * (255 / blocks.max() if blocks.max() < 250 else 1), atol=1)
+    inputs = variant_inputs(canvas, preprocess(canvas))["plain resize"]
+    np.testing.assert_allclose(inputs, blocks * (255 / blocks.max() if blocks.max() < 250 else 1), atol=1)
 
 
 def test_dark_ink_stays_dark_where_it_is_not_made_out(canvas: NDArray[np.uint8]) -> None:
     """The whole canvas is then the digit: 20 by 20 pixels of white ground with a dark 7 on it."""
-    made = variant_inputs(canvas, preprocess(canvas))["colours as they are"]
-    assert _box(made)[2] - _box(made)[0] == 20
-    assert np.median(made[made > 0]) == 255
+    inputs = variant_inputs(canvas, preprocess(canvas))["colours as they are"]
+    assert _box(inputs)[2] - _box(inputs)[0] == 20
+    assert np.median(inputs[inputs > 0]) == 255
 
 
 def test_ink_that_is_opacity_alone(draw: Draw) -> None:
@@ -73,9 +73,9 @@ def test_odd_shapes(shape: tuple[int, int]) -> None:
 
 def test_the_answers_are_the_classifiers(canvas: NDArray[np.uint8]) -> None:
     classifier = digitcore.load_classifier("compact")
-    found = variants(classifier, canvas, preprocess(canvas))
-    assert [each.name for each in found] == list(variant_inputs(canvas, preprocess(canvas)))
-    for each in found:
+    answers = variants(classifier, canvas, preprocess(canvas))
+    assert [each.name for each in answers] == list(variant_inputs(canvas, preprocess(canvas)))
+    for each in answers:
         logits = classifier.logits(each.model_input[np.newaxis])[0].astype(np.float64)
         probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
         assert each.digit == logits.argmax()

@@ -46,9 +46,6 @@ def test_a_digit_is_most_like_itself() -> None:
     np.testing.assert_allclose(similarities, 1, atol=1e-5)
 
 
-# --- strokes ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def layers(strokes_of: Callable[..., list[Stroke]]) -> list[NDArray[np.uint8]]:
     """A 4: its hook and its bar."""
@@ -76,9 +73,6 @@ def test_nothing_left(layers: list[NDArray[np.uint8]]) -> None:
     found = leave_one_out(classifier, [layers[0], off_the_canvas])
     assert found[0] is None
     assert found[1] is not None
-
-
-# --- maps ------------------------------------------------------------------------------------------------------------
 
 
 def _logits(classifier: digitcore.DigitClassifier, ink: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -164,9 +158,6 @@ def test_the_shared_network_is_left_alone(validation_digits: DigitSet) -> None:
         assert kept == []
 
 
-# --- why not another digit -------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["compact", "mlp"])
 def test_a_small_change_makes_another_digit(validation_digits: DigitSet, name: str) -> None:
     classifier = digitcore.load_classifier(name)
@@ -198,9 +189,6 @@ def test_an_answer_is_no_other_digit(validation_digits: DigitSet) -> None:
     image = validation_digits.images[700]
     with pytest.raises(ValueError, match="target must be another digit"):
         counterfactual(classifier, image, target=int(classifier.logits(image[np.newaxis])[0].argmax()))
-
-
-# --- files without gradients -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -167,9 +167,6 @@ def test_two_strokes_of_one_digit_are_not_several(form: str, brush: int) -> None
     assert _refuse(_render(*TWO_STROKES[form], brush=brush)) is None
 
 
-# --- the network's part ----------------------------------------------------------------------------------------------
-
-
 def test_scores_are_what_they_are_called() -> None:
     logits = np.random.default_rng(0).normal(0, 5, (50, 10)).astype(np.float32)
     exponentials = np.exp(logits.astype(np.float64))
@@ -195,9 +192,6 @@ def test_torn_between_two_is_another_reason_than_like_none() -> None:
         refusal = refuse_answer(unlike, score="energy", threshold=99)
         assert refusal is not None
         assert refusal.reason == "no digit: it looks like none of the ten"
-
-
-# --- how many --------------------------------------------------------------------------------------------------------
 
 
 def test_ink_alone_refuses_hardly_a_validation_digit(validation_digits: DigitSet) -> None:

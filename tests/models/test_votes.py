@@ -18,11 +18,11 @@ def test_each_says_what_it_says_alone(
     paths = [save_random(tmp_path / f"{i}.safetensors", seed=i, temperature=0.5 + i) for i in range(3)]
     classifiers = [digitcore.load_classifier(name) for name in ("standard", *paths, "mlp")]
     drawing = draw(5)
-    said = collect_votes(classifiers, classifiers[0].predict(drawing).model_input)
+    answers = collect_votes(classifiers, classifiers[0].predict(drawing).model_input)
     alone = [classifier.predict(drawing) for classifier in classifiers]
-    assert [each.checkpoint for each in said] == ["standard", "0", "1", "2", "mlp"]
-    assert [each.digit for each in said] == [each.digit for each in alone]
-    np.testing.assert_allclose([each.confidence for each in said], [each.confidence for each in alone], atol=1e-6)
+    assert [each.checkpoint for each in answers] == ["standard", "0", "1", "2", "mlp"]
+    assert [each.digit for each in answers] == [each.digit for each in alone]
+    np.testing.assert_allclose([each.confidence for each in answers], [each.confidence for each in alone], atol=1e-6)
 
 
 @pytest.mark.parametrize(

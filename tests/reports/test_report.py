@@ -164,8 +164,8 @@ def test_the_four_outcomes(page: Element) -> None:
 
 
 def test_digit_by_digit(page: Element) -> None:
-    shown = _cells(page.find(".//table[@class='numbers']"))
-    for row, expected in zip(shown, compare_per_digit(EVALUATION_A, EVALUATION_B).itertuples(), strict=True):
+    cells = _cells(page.find(".//table[@class='numbers']"))
+    for row, expected in zip(cells, compare_per_digit(EVALUATION_A, EVALUATION_B).itertuples(), strict=True):
         numbers = [float(cell.replace("\N{MINUS SIGN}", "-").replace(",", "")) for cell in row]
         assert numbers[:4] == [expected.digit, expected.digits, expected.errors_a, expected.errors_b]
         in_points = [100 * expected.difference, 100 * expected.low, 100 * expected.high]
@@ -206,8 +206,8 @@ def test_galleries_hold_the_right_digits_in_order(page: Element) -> None:
     begins = ["Only first is right", "Only second-one is right", "Both are wrong"]
     assert headings == [f"{begin}: {len(ids)}" for begin, ids in zip(begins, expected, strict=True)]
     galleries = page.findall(".//ol[@class='tiles']")
-    shown = [[int(_text(tile)[1:]) for tile in gallery.findall("li/span[@class='id']")] for gallery in galleries]
-    assert shown == [ids[:MOST_TILES] for ids in expected]
+    cells = [[int(_text(tile)[1:]) for tile in gallery.findall("li/span[@class='id']")] for gallery in galleries]
+    assert cells == [ids[:MOST_TILES] for ids in expected]
     notes = [_text(note) for note in page.findall(".//p[@class='note']")]
     assert [f"the first {MOST_TILES} are shown" in note for note in notes[1:4]] == [False, True, False]
 
@@ -251,8 +251,8 @@ def _decode(style: str) -> NDArray[np.uint8]:
 def test_without_pictures_the_ids_are_listed(html_without_pictures: str) -> None:
     page = _parse(html_without_pictures)
     tables = page.findall(".//div[@class='ids']/table")
-    shown = [[int(row[0][1:]) for row in _cells(table)] for table in tables]
-    assert shown == [ids[:MOST_TILES] for ids in _expected_ids()]
+    cells = [[int(row[0][1:]) for row in _cells(table)] for table in tables]
+    assert cells == [ids[:MOST_TILES] for ids in _expected_ids()]
     assert sum("disputed" in row[1] for table in tables for row in _cells(table)) == len(DISPUTED)
     assert "data:image" not in html_without_pictures
     assert page.find(".//li") is None
