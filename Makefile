@@ -12,7 +12,7 @@ test: .venv/test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow" --ignore tests/browser --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -m "not slow" --ignore tests/browser --cov --cov-report term --numprocesses auto --maxprocesses 4 --dist loadfile
 	$(BIN)/pytest -m "not slow" tests/browser
 
 test-slow: .venv/test-ready
@@ -22,7 +22,7 @@ bench: .venv/ready
 	$(BIN)/python -m digitcore bench
 
 clean:
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3'; exit 1; }
