@@ -51,6 +51,7 @@ _KNOWN_DIGESTS = {  # DigitSet.digest
 _DISPUTED = {  # ids whose label was not confirmed by a majority of five judges
     "mnist-test": (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729),
 }
+_PEN_STROKES_DIGEST = "44b1cc09d85af5619a1a3c9fa5c5cfd3cc84ea64027e90d0603017c9157f60ae"
 _UCI_PIXELS_DIGEST = "3e494e7be7e4746d89e715effa12fc7cfd3bbffca88a05339865ff96a53bf5d5"  # 8x8, before preprocessing
 
 
@@ -212,21 +213,37 @@ def _load_uci_digits() -> DigitSet:
 
 
 def _load_pen_digits() -> DigitSet:
-    strokes = load_pen_digits()
-    ids = np.array([i for i, digit in enumerate(strokes) if digit.writer in JUDGING_WRITERS], dtype=np.int64)
-    labels = np.array([strokes[i].label for i in ids], dtype=np.int64)
+    ids, strokes = _judging_strokes()
+    labels = np.array([digit.label for digit in strokes], dtype=np.int64)
     cached_path = load_settings().cache_directory / "digits" / f"pen-digits--{PREPROCESSING}.npz"
     with suppress(OSError, ValueError, KeyError):  # drawing them takes seconds
         digits = DigitSet("pen-digits", ids, load_arrays(cached_path)["images"], labels)
         if digits.digest == _KNOWN_DIGESTS[digits.name]:
             return digits
-    images = _drawn_and_preprocessed([strokes[i] for i in ids])
+    images = _drawn_and_preprocessed(strokes)
     digits = _reproduced(DigitSet("pen-digits", ids, images, labels))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images)
     with suppress(OSError):  # a folder that cannot be written costs time, not the result
         write_atomically(cached_path, buffer.getvalue())
     return digits
+
+
+def _judging_strokes() -> tuple[NDArray[np.int64], list[PenDigit]]:
+    """Positions (N,) in the file, and the pen digits of the judging writers.
+
+    Raises:
+        DatasetMissingError: the file is not on this machine.
+        DatasetError: it cannot be read, or holds other strokes.
+    """
+    judging = [(i, digit) for i, digit in enumerate(load_pen_digits()) if digit.writer in JUDGING_WRITERS]
+    ids, digits = np.array([i for i, _ in judging], dtype=np.int64), [digit for _, digit in judging]
+    points = [stroke for digit in digits for stroke in digit.strokes]
+    lengths = np.array([len(stroke) for stroke in points], dtype=np.int64)
+    labels = np.array([digit.label for digit in digits], dtype=np.int64)
+    if not points or _digest(ids, np.concatenate(points), lengths, labels) != _PEN_STROKES_DIGEST:
+        raise DatasetError(f"{pen_digits_file()} holds other strokes than the known ones: copy it again.")
+    return ids, digits
 
 
 def _drawn_and_preprocessed(strokes: Sequence[PenDigit]) -> NDArray[np.uint8]:
@@ -254,8 +271,8 @@ def _reproduced(digits: DigitSet) -> DigitSet:
     if digits.digest != _KNOWN_DIGESTS[digits.name]:
         raise DatasetError(
             f"The {digits.name} made on this machine differ from the known ones, so no figure of theirs would hold: "
-            "install the versions of numpy, scipy and pillow that requirements.txt names, and, for pen-digits, copy "
-            f"{pen_digits_file()} again. If that does not help, report it with the name of the processor."
+            "install the versions of numpy, scipy and pillow that requirements.txt names. If that does not help, "
+            "report it with the name of the processor."
         )
     return digits
 
