@@ -135,5 +135,5 @@ def _zip(rows: pd.DataFrame, pictures: DigitSet) -> bytes:
     return buffer.getvalue()
 
 
-st.title("Misclassified digits", anchor=False)
+st.title("Browse digits", anchor=False)
 explore(*picked_evaluation(), picked_pictures())

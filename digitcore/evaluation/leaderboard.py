@@ -10,7 +10,7 @@ from digitcore.evaluation.evaluation import Summary, find_summaries
 from digitcore.models.library import CheckpointEntry, UsableCheckpoint
 from digitcore.models.timing import known_milliseconds
 
-__all__ = ["ELSEWHERE", "Standing", "efficient_frontier", "leaderboard"]
+__all__ = ["ELSEWHERE", "Standing", "efficient_frontier", "leaderboard", "ordinal", "strength"]
 
 ELSEWHERE = ("pen-digits", "uci-digits")
 """Datasets by other writers, whose accuracy is listed in addition where it is known."""
@@ -65,6 +65,53 @@ def efficient_frontier(costs: NDArray[np.float64], errors: NDArray[np.float64]) 
     better = (costs < costs[:, np.newaxis]) | (errors < errors[:, np.newaxis])
     dominated: NDArray[np.bool_] = np.any(no_worse & better, axis=1)
     return ~dominated
+
+
+def strength(name: str, *, drawn: Sequence[Standing], scanned: Sequence[Standing]) -> str:
+    """What a checkpoint is good for, in a few words; empty where there are no figures to compare.
+
+    drawn, scanned: the leaderboards on digits drawn on a screen and on scanned ones.
+    """
+    names, scanned_names = ([standing.entry.name for standing in _evaluated(board)] for board in (drawn, scanned))
+    if name not in names or len(names) < 2:
+        return ""
+    place = names.index(name) + 1
+    if place == 1:
+        return "best on real drawings"
+    if scanned_names[:1] == [name]:
+        return "best on scanned digits"
+    for standings, digits in ((drawn, "real drawings"), (scanned, "scanned digits")):
+        if name in _best_for_their_size(standings):
+            return f"best on {digits} for its size"
+    if place == len(names):
+        return "easily fooled: most errors on real drawings"
+    return f"{ordinal(place)} of {len(names)} on real drawings"
+
+
+def ordinal(number: int) -> str:
+    """A place in an order.
+
+    >>> [ordinal(number) for number in (1, 2, 3, 4, 11, 21, 112)]
+    ['1st', '2nd', '3rd', '4th', '11th', '21st', '112th']
+    """
+    suffix = "th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def _evaluated(standings: Sequence[Standing]) -> list[Standing]:
+    return [standing for standing in standings if standing.summary is not None]
+
+
+def _best_for_their_size(standings: Sequence[Standing]) -> set[str]:
+    """Names of those that none with as few parameters beats."""
+    figures = {
+        standing.entry.name: (standing.entry.parameters, standing.summary.errors)
+        for standing in standings
+        if standing.summary is not None
+    }
+    parameters, errors = np.array([*figures.values()], dtype=np.float64).reshape(-1, 2).T
+    best = efficient_frontier(parameters, errors)
+    return {name for name, is_best in zip(figures, best, strict=True) if is_best}
 
 
 def _rank(standing: Standing) -> tuple[float, float, str]:

@@ -6,28 +6,30 @@ import streamlit as st
 
 from digitcore.data.datasets import DigitSet, download_mnist
 from digitcore.evaluation.evaluation import Evaluation
+from digitcore.evaluation.leaderboard import strength
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint
 from digitcore.text import plain
-from pages.shared.evaluations import evaluation_of, known_summary
+from pages.shared.evaluations import evaluation_of, known_summary, standings
 from pages.shared.progress import report_on
 from pages.shared.resources import checkpoint_library, digits_if_available, named_classifier
 from pages.shared.state import CHECKPOINT, DATASET, forget_digit
-from pages.shared.words import input_convention
+from pages.shared.words import DATASETS, input_convention
 
-_DATASETS = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits")
+_REPLACED = "replaced-model"
 
 
-def checkpoint_picker() -> None:
-    """The picker of a checkpoint, with its figures; names the files that cannot be used."""
+def model_picker() -> None:
+    """The picker of a checkpoint, with what it is good for; names the files that cannot be used."""
     entries = checkpoint_library().entries()
     usable = {entry.name: entry for entry in entries if isinstance(entry, UsableCheckpoint)}
     if usable:
+        _note_unknown(list(usable))
         start = list(usable).index(checkpoint_library().default_name())
-        st.selectbox("Checkpoint", list(usable), index=start, key=CHECKPOINT, bind="query-params")
+        st.selectbox("Model", list(usable), index=start, key=CHECKPOINT, bind="query-params", on_change=_forget_unknown)
         _describe(usable[st.session_state[CHECKPOINT]])
     else:
-        st.warning(f"No usable checkpoint in {plain(str(checkpoint_library().directory))}.", icon=":material/warning:")
+        st.warning(f"No usable model in {plain(str(checkpoint_library().directory))}.", icon=":material/warning:")
     unusable = [entry for entry in entries if isinstance(entry, UnusableCheckpoint)]
     if unusable:
         with st.expander(f"{len(unusable)} unusable", icon=":material/warning:"):
@@ -35,9 +37,47 @@ def checkpoint_picker() -> None:
                 st.caption(f"**{plain(entry.path.name)}**: {plain(entry.problem)}")
 
 
-def dataset_picker() -> None:
-    """The picker of a set of digits."""
-    st.selectbox("Digits", _DATASETS, key=DATASET, bind="query-params", on_change=forget_digit)
+def _note_unknown(names: list[str]) -> None:
+    """Remembers a name in the address that no model has; the picker would replace it without a word."""
+    addressed = st.query_params.get(CHECKPOINT)
+    if addressed is not None and addressed not in names:
+        st.session_state[_REPLACED] = addressed
+
+
+def _forget_unknown() -> None:
+    st.session_state.pop(_REPLACED, None)
+
+
+def _describe(entry: UsableCheckpoint) -> None:
+    if _REPLACED in st.session_state:
+        st.warning(
+            f"There is no model {plain(st.session_state[_REPLACED])}: {plain(entry.name)} answers instead.",
+            icon=":material/warning:",
+        )
+    words = strength(entry.name, drawn=standings("pen-digits"), scanned=standings("mnist-test"))
+    size = f"{entry.parameters:,} parameters"
+    lines = [f"{words[0].upper()}{words[1:]}  \n{size}" if words else size]
+    if input_convention(entry.metadata):
+        lines.append(f"input: {input_convention(entry.metadata)}")
+    st.caption("  \n".join(lines))
+
+
+def set_picker() -> None:
+    """The picker of a set of digits, with what it holds."""
+    st.selectbox("Test digits", list(DATASETS), key=DATASET, bind="query-params", on_change=forget_digit)
+    st.caption(DATASETS[picked_dataset()])
+
+
+def picked_figures() -> None:
+    """How the picked model does on the picked digits, where that is known."""
+    name = st.session_state.get(CHECKPOINT)
+    summary = known_summary(name, picked_dataset()) if name else None
+    if name and summary:
+        low, high = summary.interval
+        st.caption(
+            f"**{plain(name)}** on {summary.dataset}: {summary.errors:,} errors in {summary.digits:,}, "
+            f"{summary.accuracy:.2%} right (95% interval {low:.2%} to {high:.2%})"
+        )
 
 
 def picked_dataset() -> str:
@@ -99,17 +139,3 @@ def warn_of_training(classifiers: Iterable[DigitClassifier]) -> None:
         st.warning(f"Trained on these digits: {plain(', '.join(seen))}. Figures on them say little.")
     if silent:
         st.caption(f":material/info: Not recorded which digits these were trained on: {plain(', '.join(silent))}.")
-
-
-def _describe(entry: UsableCheckpoint) -> None:
-    lines = [f"{entry.parameters:,} parameters"]
-    if input_convention(entry.metadata):
-        lines.append(f"input: {input_convention(entry.metadata)}")
-    summary = known_summary(entry.name, "mnist-test")
-    if summary is not None:
-        low, high = summary.interval
-        lines.append(
-            f"{summary.errors} errors in {summary.digits:,} MNIST test digits: {summary.accuracy:.2%} right "
-            f"(95% interval {low:.2%} to {high:.2%})"
-        )
-    st.caption("  \n".join(lines))

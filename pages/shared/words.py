@@ -14,6 +14,15 @@ def percent(share: float) -> str:
     return "<0.1%" if share < 0.0005 else f"{share:.1%}"
 
 
+DATASETS = {
+    "mnist-test": "10,000 scanned digits, to report with",
+    "mnist-validation": "5,000 scanned digits, to choose models with",
+    "uci-digits": "1,797 coarse scans by other writers",
+    "pen-digits": "2,498 digits that ten people drew",
+}
+"""The sets of digits that can be picked, and what they are."""
+
+
 def input_convention(metadata: CheckpointMetadata) -> str:
     """Which pixels an ONNX file expects, and how that is known; empty for checkpoints of our own networks."""
     convention = metadata.provenance.get("input")

@@ -152,7 +152,7 @@ class DrawPage:
 
     def pick_checkpoint(self, name: str) -> None:
         """Picks a checkpoint, and waits until it has answered for the drawing."""
-        self.page.get_by_role("combobox", name="Checkpoint").click()
+        self.page.get_by_role("combobox", name="Model").click()
         self.page.get_by_role("option", name=name, exact=True).click()
         expect(self.answer).to_have_attribute("data-checkpoint", name)
 

@@ -18,7 +18,7 @@ def test_the_sidebar_leads_to_the_card(page: Page, server: str, place: str) -> N
     evaluation = find_evaluation(digitcore.load_classifier("compact").checkpoint, "pen-digits")
     assert evaluation is not None
     page.goto(f"{server}/{place}?checkpoint=compact")
-    page.get_by_role("button", name="About this checkpoint").click()
+    page.get_by_role("button", name="About this model").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("row", name="pen-digits")).to_contain_text(f"{evaluation.errors} of {len(evaluation):,}")
     expect(dialog).to_contain_text("It has only seen MNIST")
@@ -27,13 +27,24 @@ def test_the_sidebar_leads_to_the_card(page: Page, server: str, place: str) -> N
     expect(dialog).to_be_visible()
 
 
+def test_each_page_has_a_title_of_its_own_under_one_logo(page: Page, server: str) -> None:
+    page.goto(server)
+    for name in ("Draw", "Accuracy", "Confusion matrix", "Browse digits", "Compare"):
+        page.get_by_role("link", name=name).click()
+        expect(page).to_have_title(f"{name} · Digit workbench")
+        logo = page.get_by_test_id("stSidebarLogo")
+        expect(logo).to_be_visible()
+        assert str(logo.get_attribute("src")).startswith("data:image/svg+xml")
+    expect(page).to_have_url(f"{server}/compare")
+
+
 def test_a_stranger_is_shown_as_it_is(page: Page, server: str, weights: Path) -> None:
     """A file dropped into the folder while the server runs, its name full of markup."""
     name = "a *b* <img src=x> [c](d) $e$ :red[f]"
     torch.save(build_network("mlp").state_dict(), weights / f"{name}.pt")
     page.goto(f"{server}/?checkpoint={quote(name)}")
-    expect(page.get_by_role("combobox", name="Checkpoint")).to_have_value(name)
-    page.get_by_role("button", name="About this checkpoint").click()
+    expect(page.get_by_role("combobox", name="Model")).to_have_value(name)
+    page.get_by_role("button", name="About this model").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text(f"{name}.pt: 101,770 parameters")
     expect(dialog).to_contain_text("does not say what it was trained on")

@@ -116,14 +116,14 @@ def test_the_headline_agrees_with_the_evaluation(page: Page, server: str, evalua
     expect(main).to_contain_text(f"{evaluation.errors} errors")
     expect(main).to_contain_text(f"{1 - evaluation.errors / len(evaluation):.2%}")
     page.get_by_role("button", name=f"See the {evaluation.errors} errors").click()
-    expect(page.get_by_role("heading", name="Misclassified digits")).to_be_visible()
+    expect(page.get_by_role("heading", name="Browse digits")).to_be_visible()
     expect(tiles(page)).to_have_count(evaluation.errors)
 
 
 def test_a_row_of_the_table_leads_to_its_errors(page: Page, server: str, evaluation: Evaluation) -> None:
     page.goto(f"{server}/accuracy?dataset={DATASET}")
     click_row(page, page.get_by_test_id("stDataFrame").first, 5)
-    expect(page.get_by_role("heading", name="Misclassified digits")).to_be_visible()
+    expect(page.get_by_role("heading", name="Browse digits")).to_be_visible()
     wrong = (evaluation.labels == 5) & (evaluation.predictions != 5)
     expect(tiles(page)).to_have_count(int(wrong.sum()))
 

@@ -147,7 +147,7 @@ def test_broken_checkpoints_are_named(browser: Browser, tmp_path: Path) -> None:
 def test_an_address_reopens_the_checkpoint(browser: Browser, server: str) -> None:
     context = new_context(browser, width=1280)
     page = DrawPage(context.new_page()).open(f"{server}/?checkpoint=baseline").page
-    expect(page.get_by_role("combobox", name="Checkpoint")).to_have_value("baseline")
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("baseline")
     context.close()
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from digitcore.data.datasets import DigitSet
 from digitcore.evaluation.evaluation import (
+    Summary,
     find_evaluation,
     find_summaries,
     load_or_evaluate,
@@ -15,9 +16,10 @@ from digitcore.evaluation.evaluation import (
     shipped_evaluations,
     summarize,
 )
-from digitcore.evaluation.leaderboard import efficient_frontier, leaderboard
+from digitcore.evaluation.leaderboard import Standing, efficient_frontier, leaderboard, strength
+from digitcore.models.checkpoints import CheckpointMetadata
 from digitcore.models.classifier import DigitClassifier
-from digitcore.models.library import CheckpointLibrary
+from digitcore.models.library import CheckpointLibrary, UsableCheckpoint
 from digitcore.models.timing import milliseconds_per_digit
 from digitcore.settings import load_settings
 
@@ -74,6 +76,50 @@ def test_summaries_are_found_without_reading_the_logits(library: CheckpointLibra
 def test_a_folder_without_checkpoints(weights_folder: Path) -> None:
     assert leaderboard(CheckpointLibrary(weights_folder).entries(), "mnist-validation") == []
     assert leaderboard(CheckpointLibrary(weights_folder / "nosuch").entries(), "mnist-validation") == []
+
+
+FIGURES = {  # parameters, errors on drawings, on scans
+    "large": (900, 10, 30),
+    "middle": (500, 20, 25),
+    "small": (100, 30, 50),
+    "neat": (100, 40, 40),
+    "heavy": (950, 50, 60),
+    "weak": (800, 90, 95),
+}
+
+
+def board(column: int) -> list[Standing]:
+    """A leaderboard of `FIGURES`, with one at its end that was not evaluated."""
+    standings = [
+        Standing(entry_of(name, figures[0]), summary_of(figures[column]), {}, None)
+        for name, figures in sorted(FIGURES.items(), key=lambda item: item[1][column])
+    ]
+    return [*standings, Standing(entry_of("new", 7), None, {}, None)]
+
+
+def summary_of(errors: int) -> Summary:
+    return Summary("", "", digits=100, errors=errors, accuracy=0.5, interval=(0.4, 0.6), nll=0.1, ece=0.1)
+
+
+def entry_of(name: str, parameters: int) -> UsableCheckpoint:
+    return UsableCheckpoint(name, Path(f"{name}.pt"), 1, CheckpointMetadata("compact"), parameters, digest=name)
+
+
+def test_what_a_checkpoint_is_good_for_follows_from_its_figures() -> None:
+    drawn, scanned = board(1), board(2)
+    expected = {
+        "large": "best on real drawings",
+        "middle": "best on scanned digits",
+        "small": "best on real drawings for its size",
+        "neat": "best on scanned digits for its size",
+        "heavy": "5th of 6 on real drawings",
+        "weak": "easily fooled: most errors on real drawings",
+        "new": "",
+        "nosuch": "",
+    }
+    assert {name: strength(name, drawn=drawn, scanned=scanned) for name in expected} == expected
+    alone = [standing for standing in drawn if standing.entry.name in ("large", "new")]
+    assert strength("large", drawn=alone, scanned=alone) == ""
 
 
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12)

@@ -21,7 +21,7 @@ PAGES = {
     "": "Draw a digit",
     "accuracy": "Accuracy",
     "confusion": "Confusion matrix",
-    "errors": "Misclassified digits",
+    "errors": "Browse digits",
     "compare": "Compare checkpoints",
 }
 """Files of `pages`, the first being named by nothing, and their titles."""

@@ -57,6 +57,26 @@ def test_the_picked_checkpoint_and_digits_are_judged(visit: Visit) -> None:
         assert f"**{summary.errors} errors**" in texts(app)
 
 
+def test_the_sidebar_says_what_is_picked_and_quotes_the_picked_digits(visit: Visit) -> None:
+    app = visit("confusion", dataset="uci-digits", checkpoint="world")
+    for checkpoint, words in {"world": "Best on real drawings", "mlp": "Easily fooled: most errors"}.items():
+        app.sidebar.selectbox(key="checkpoint").select(checkpoint).run()
+        captions = "\n".join(caption.value for caption in app.sidebar.caption)
+        assert words in captions
+        assert f"on uci-digits: {evaluation_of(checkpoint, 'uci-digits').errors} errors in 1,797" in captions
+        assert "1,797 coarse scans" in captions
+
+
+def test_a_model_of_an_address_that_is_not_here_is_named_until_another_is_picked(visit: Visit) -> None:
+    app = visit("confusion", checkpoint="*nosuch*", dataset=DATASET)
+    app.toggle(key="log").set_value(True).run()
+    words = [warning.value for warning in app.sidebar.warning]
+    assert words == [r"There is no model \*nosuch\*: world answers instead."]
+    assert app.sidebar.selectbox(key="checkpoint").value == "world"
+    app.sidebar.selectbox(key="checkpoint").select("compact").run()
+    assert not app.sidebar.warning
+
+
 def test_disputed_labels_are_set_aside(visit: Visit) -> None:
     without = summarize(evaluation_of("world", "mnist-test").without(disputed_ids("mnist-test")))
     (expander,) = visit("accuracy", dataset="mnist-test").expander
@@ -236,7 +256,7 @@ def test_without_a_weights_folder(visit: Visit, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("DIGITCORE_WEIGHTS", str(tmp_path / "nowhere"))
     app = visit(name)
     assert not app.exception
-    assert [warning.value for warning in app.sidebar.warning] == [f"No usable checkpoint in {tmp_path / 'nowhere'}."]
+    assert [warning.value for warning in app.sidebar.warning] == [f"No usable model in {tmp_path / 'nowhere'}."]
     advice = {"": "Draw a digit", "compare": "There is no checkpoint yet"}.get(name, "holds no usable checkpoint")
     assert advice in texts(app)
 
