@@ -64,7 +64,7 @@ def _count(rows: pd.DataFrame, pictures: DigitSet | None) -> str:
 def _tile(digit: int, true: int, predicted: int, confidence: float, *, disputed: bool) -> Tile:
     answer = str(true) if true == predicted else f"{true}→{predicted}"
     alt = f"digit {digit}: {true} read as {predicted}, {percent(confidence)} sure"
-    caption = f"{answer}  {int(100 * confidence)}%"  # rounded down: none is certain
+    caption = f"{answer} {int(100 * confidence)}%"  # rounded down: none is certain
     return Tile(digit, caption, alt + (", label disputed" if disputed else ""), disputed)
 
 

@@ -111,7 +111,6 @@ class Drawing:
         self._remember()
         self.show(sketch.objects)
         self.picture = np.asarray(Image.open(io.BytesIO(sketch.png)))
-        sketch.id = self._new_id()  # or a second click on it would be none: the gallery reports changes
 
     def keep_earlier(self) -> None:
         """Puts what is on the canvas, which is about to go, with the earlier drawings, unless it is there already."""
@@ -120,15 +119,13 @@ class Drawing:
         thumbnail = _thumbnail(self.picture)
         if any(np.array_equal(thumbnail, sketch.thumbnail) for sketch in self.earlier):
             return
-        sketch = Sketch(self._new_id(), self.objects, _png(self.picture), thumbnail, self.answer)
+        new_id = 1 + max((sketch.id for sketch in self.earlier), default=0)
+        sketch = Sketch(new_id, self.objects, _png(self.picture), thumbnail, self.answer)
         self.earlier = [sketch, *self.earlier][:_MOST_EARLIER]
         self.sheet = tile_sheet(np.stack([sketch.thumbnail for sketch in self.earlier]))
 
     def _remember(self) -> None:
         self.past = [*self.past, self.objects][-_UNDO_STEPS:]
-
-    def _new_id(self) -> int:
-        return 1 + max((sketch.id for sketch in self.earlier), default=0)
 
 
 def current_drawing() -> Drawing:

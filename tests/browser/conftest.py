@@ -244,8 +244,8 @@ def tiles(page: Page) -> Locator:
 
 def ids_shown(page: Page) -> list[int]:
     """Their ids, as the page shows them now."""
-    labels: list[str] = tiles(page).evaluate_all("tiles => tiles.map(tile => tile.getAttribute('aria-label'))")
-    return [int(label.removeprefix("digit ").split(":")[0]) for label in labels]
+    ids: list[int] = tiles(page).evaluate_all("tiles => tiles.map(tile => Number(tile.dataset.id))")
+    return ids
 
 
 @pytest.fixture

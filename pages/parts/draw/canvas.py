@@ -49,4 +49,7 @@ def earlier_drawings() -> None:
             Tile(sketch.id, sketch.answer, f"bring back this drawing, read as {sketch.answer}")
             for sketch in drawing.earlier
         ]
-        gallery(tiles, drawing.sheet, picked=None, picks=_EARLIER, key="earlier-drawings")
+        gallery(
+            tiles, drawing.sheet, picked=None, picks=_EARLIER, key="earlier-drawings", follow=False,
+            label="Earlier drawings",
+        )  # fmt: skip
