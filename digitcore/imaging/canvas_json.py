@@ -7,6 +7,7 @@ turned and stretched with the canvas's own tools.
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digitcore.errors import ImageError
+from digitcore.imaging.png import png_address
 from digitcore.imaging.preprocessing import read_image
-from digitcore.imaging.strokes import render_strokes, transform_points
+from digitcore.imaging.strokes import InkStroke, render_strokes, transform_points
 
-__all__ = ["compose", "cut_out", "is_stroke", "render_object"]
+__all__ = ["compose", "cut_out", "digit_object", "is_stroke", "layer_of", "object_of", "render_object"]
 
 _STEP = 8  # pixels between points on a curve
 _MOST_POINTS = 64  # on one curve
@@ -41,19 +43,57 @@ def render_object(canvas_object: Mapping[str, Any], *, side: int, pieces: int = 
     Raises:
         ImageError: the object is of another kind, or is damaged.
     """
-    try:
+    with _damage_reported():
         if is_stroke(canvas_object):
             return _render_path(canvas_object, side=side, pieces=pieces)
         if canvas_object.get("type") == "Image":
             return _render_image(canvas_object, side=side)[np.newaxis]
-    except (KeyError, TypeError, ValueError, IndexError, binascii.Error) as error:
-        raise ImageError(
-            f"The drawing has an object that cannot be read ({error}): clear it and draw again."
-        ) from error
     raise ImageError(
         f"The drawing has an object of kind {canvas_object.get('type')!r}, which is neither a stroke nor a picture: "
         "clear it and draw again."
     )
+
+
+def layer_of(canvas_object: Mapping[str, Any], *, side: int) -> InkStroke | NDArray[np.uint8]:
+    """An object of a square canvas as a stroke with points close together, or as a digit (28, 28) that covers it.
+
+    Raises:
+        ImageError: the object is of another kind, or is damaged.
+    """
+    if not is_stroke(canvas_object):
+        ink = render_object(canvas_object, side=side)[0]
+        return np.asarray(Image.fromarray(ink).resize((28, 28), Image.Resampling.BOX))
+    with _damage_reported():
+        points, width = _placed(canvas_object, side=side)
+    return InkStroke(points.astype(np.float32), width)
+
+
+def object_of(layer: InkStroke | NDArray[np.uint8], *, side: int) -> dict[str, Any]:
+    """The object that shows a stroke, straight from point to point, or a digit (28, 28), on a square canvas."""
+    if not isinstance(layer, InkStroke):
+        return digit_object(layer, side=side)
+    points = layer.points.astype(np.float64)
+    if len(points) == 1:  # as the canvas describes a dot
+        points = points + np.array([[-0.02, 0], [0.02, 0]])
+    left, top = (points.min(axis=0) + points.max(axis=0)) / 2
+    start, *others = points.round(2).tolist()
+    look = {"stroke": "#000000", "strokeWidth": layer.width, "strokeLineCap": "round", "strokeLineJoin": "round"}
+    place = {"left": left, "top": top, "originX": "center", "originY": "center"}
+    return {
+        "type": "Path",
+        "path": [["M", *start], *(["L", *point] for point in others)],
+        "fill": None,
+        **look,
+        **place,
+    }
+
+
+def digit_object(ink: NDArray[np.uint8], *, side: int) -> dict[str, Any]:
+    """The object that shows a digit (28, 28) on a square canvas, each of its pixels a square."""
+    enlarged = ink.repeat(side // 28, axis=0).repeat(side // 28, axis=1)  # (side, side)
+    black = np.zeros_like(enlarged)
+    source = png_address(np.dstack([black, black, black, enlarged]))
+    return {"type": "Image", "src": source, "left": 0, "top": 0, "originX": "left", "originY": "top"}
 
 
 def compose(layers: Sequence[NDArray[np.uint8]], *, shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -77,7 +117,24 @@ def cut_out(
     return [layer for layer in cropped if layer.sum(dtype=np.int64) >= _LEAST_SHARE * part.sum(dtype=np.int64)]
 
 
+@contextmanager
+def _damage_reported() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, binascii.Error) as error:
+        raise ImageError(
+            f"The drawing has an object that cannot be read ({error}): clear it and draw again."
+        ) from error
+
+
 def _render_path(canvas_object: Mapping[str, Any], *, side: int, pieces: int) -> NDArray[np.uint8]:
+    placed, brush = _placed(canvas_object, side=side)
+    parts = [part.astype(np.float32) for part in _split(placed, pieces)]
+    return np.stack([render_strokes([part], side=side, brush=brush) for part in parts])
+
+
+def _placed(canvas_object: Mapping[str, Any], *, side: int) -> tuple[_Points, float]:
+    """Points (P, 2) close together on a stroke where it lies on the canvas, and its width, both in pixels."""
     curves = list(_curves(canvas_object["path"]))
     matrix = _matrix(canvas_object)
     # Fabric places the middle of the bounding box of cubic curves that use each control point twice.
@@ -88,8 +145,7 @@ def _render_path(canvas_object: Mapping[str, Any], *, side: int, pieces: int) ->
     brush = float(canvas_object["strokeWidth"]) * float(np.sqrt(abs(_determinant(matrix))))
     if not (np.isfinite(placed).all() and 0 < brush < 10 * side and np.abs(placed).max() < 100 * side):
         raise ValueError("a stroke far off the canvas")
-    parts = [part.astype(np.float32) for part in _split(placed, pieces)]
-    return np.stack([render_strokes([part], side=side, brush=brush) for part in parts])
+    return placed, brush
 
 
 def _curves(path: Sequence[Sequence[Any]]) -> Iterator[_Points]:

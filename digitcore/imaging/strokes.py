@@ -4,6 +4,7 @@ A stroke is float32 (P, 2): x to the right, y downwards.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from PIL import Image, ImageDraw
 __all__ = [
     "BRUSHES",
     "CANVAS_SIDE",
+    "InkStroke",
     "Stroke",
     "draw_strokes_at_random",
     "place_strokes",
@@ -28,6 +30,14 @@ BRUSHES = (8, 16, 28)
 _EXTENTS = (0.35, 0.8)  # longer side of a drawing, as a share of the canvas
 
 _SUPERSAMPLING = 3  # rendered pixels per pixel on each axis
+
+
+@dataclass(frozen=True, eq=False)
+class InkStroke:
+    """A stroke in pixels of a canvas, and how wide the pen is."""
+
+    points: Stroke
+    width: float
 
 
 def place_strokes(
