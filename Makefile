@@ -3,16 +3,27 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
 
-.PHONY: run test test-slow bench clean
+.PHONY: run test test-style test-types test-package test-browser test-slow bench clean
 
 run: .venv/ready
 	$(BIN)/streamlit run dashboard.py --server.port $(PORT)
 
+# The browser leaves a core half idle, enough for the types.
 test: .venv/test-ready
+	@$(MAKE) --no-print-directory test-style test-package
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-types test-browser
+
+test-style: .venv/test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+test-types: .venv/test-ready
 	$(BIN)/mypy
+
+test-package: .venv/test-ready
 	$(BIN)/pytest -m "not slow" --ignore tests/browser --cov --cov-report term --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test-browser: .venv/test-ready
 	$(BIN)/pytest -m "not slow" tests/browser
 
 test-slow: .venv/test-ready

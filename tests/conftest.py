@@ -6,6 +6,7 @@
 
 import io
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,25 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("DIGITCORE_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def drawn_pen_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder, the same in all processes of a run, that holds the drawn pen digits if the strokes are there."""
+    run = tmp_path_factory.getbasetemp()
+    folder = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "pen-digits"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIGITCORE_CACHE", str(folder))
+        if is_available("pen-digits"):
+            load_digits("pen-digits")
+    return folder
+
+
+@pytest.fixture
+def cached_pen_digits(drawn_pen_digits: Path, cache_folder: Path) -> None:
+    """Puts the drawn pen digits into `cache_folder`."""
+    shutil.copytree(drawn_pen_digits, cache_folder, dirs_exist_ok=True)
 
 
 @pytest.fixture

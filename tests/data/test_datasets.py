@@ -47,6 +47,7 @@ COUNTS = {
 }
 
 
+@pytest.mark.usefixtures("cached_pen_digits")
 @pytest.mark.parametrize(
     "name",
     [
@@ -113,8 +114,9 @@ def test_uci_digits_are_preprocessed_like_any_other_picture() -> None:
 
 
 @pytest.mark.needs_pen_digits
+@pytest.mark.usefixtures("cached_pen_digits")
 def test_pen_digits_are_of_the_writers_nobody_trains_on_and_are_drawn_once(cache_folder: Path) -> None:
-    """The second time they come from the cache; a damaged cache is drawn anew."""
+    """Once drawn they come from the cache; a damaged cache is drawn anew."""
     strokes, digits = load_pen_digits(), load_digits("pen-digits")
     assert {strokes[i].writer for i in digits.ids} == set(range(21, 31))
     assert [strokes[i].label for i in digits.ids] == digits.labels.tolist()

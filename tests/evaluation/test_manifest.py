@@ -68,8 +68,8 @@ def test_every_shipped_evaluation_belongs_to_a_shipped_checkpoint(shipped: dict[
     assert {path.stem.rsplit("--", 1)[1] for path in (WEIGHTS / "evaluations").glob("*.npz")} == fingerprints
 
 
-STEPS = pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
-"""One digit in five, or all."""
+STEPS = pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.slow)])
+"""One digit in ten, or all."""
 
 
 def _assert_reproduced(shipped: dict[str, Any], dataset: str, *, step: int) -> None:
@@ -98,6 +98,7 @@ def test_answers_on_sets_that_are_always_there_are_reproduced(shipped: dict[str,
 
 @STEPS
 @pytest.mark.needs_pen_digits
+@pytest.mark.usefixtures("cached_pen_digits")
 def test_answers_on_drawn_digits_are_reproduced(shipped: dict[str, Any], step: int) -> None:
     _assert_reproduced(shipped, "pen-digits", step=step)
 
