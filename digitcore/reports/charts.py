@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from digitcore.evaluation.comparison import SIGNIFICANCE_LEVEL
+from digitcore.reports.labels import PLACES, label_places
 
 __all__ = [
     "ALL",
@@ -29,19 +30,25 @@ ALL = "all"
 """Name of the margins of a confusion heat map, for all classes together."""
 
 _BLUE, _ORANGE, _GREY = "#2f74c8", "#d9822b", "#8a8a8a"
-_ON_DARK, _ON_LIGHT = "#ffffff", "#222222"
+_TEXT = "currentColor"
+"""The page's own, whatever its ground."""
+_LIGHT_BLUE, _ON_COLOUR = "#5b9ae6", "#000000"
+"""Colour of cells, like `_ORANGE` as light as black numbers on it must have it, and those numbers."""
+_FAINT, _STRONG = 0.64, 0.76
+"""Opacities: a cell up to the first lets the page's text be read on it, one from the second on black text, on a light
+ground and on a dark one (4.5 : 1). Between them neither does, so that no cell is."""
 _SHARES = alt.Axis(format="%")
 _MOST_NAMES = 25  # that fit into one chart
 
 
 def specification(chart: Chart) -> dict[str, Any]:
-    """The Vega-Lite specification of a chart with its data, without Altair's theme: the page's theme applies.
+    """The Vega-Lite specification of a chart with its data, in the sizes of the page's theme rather than of Altair's.
 
     Building it takes far longer than drawing it, so it is worth caching.
     """
     vega_lite: dict[str, Any] = chart.to_dict()
-    vega_lite.pop("config", None)  # sizes and colours of Altair's theme
-    return vega_lite
+    colours = {"labelColor": _TEXT, "titleColor": _TEXT}  # the page's theme has them too pale to be read
+    return vega_lite | {"config": {"axis": colours, "legend": colours}}
 
 
 def reliability_diagram(table: pd.DataFrame) -> Chart:
@@ -73,7 +80,9 @@ def reliability_diagram(table: pd.DataFrame) -> Chart:
         tooltip=tooltip,
     )
     return alt.layer(diagonal, intervals, points).properties(
-        height=280, description="Reliability diagram: accuracy against confidence in each bin"
+        height=280,
+        description="Reliability diagram: accuracy against confidence in each bin, with 95% intervals, beside a "
+        "diagonal on which both agree.",
     )
 
 
@@ -100,9 +109,13 @@ def confidence_histogram(digits: pd.DataFrame) -> Chart:
             tooltip=["answer:N", alt.Tooltip("from:O", title="confidence from"), alt.Tooltip("digits:Q", format=",")],
         )
     )
-    numbers = bars.mark_text(dy=-6, fontSize=12).encode(text=alt.Text("digits:Q", format=","))
+    numbers = bars.mark_text(dy=-6, fontSize=12, color=_TEXT, aria=False).encode(
+        color=alt.value(_TEXT), text=alt.Text("digits:Q", format=",")
+    )
     return alt.layer(bars, numbers).properties(
-        height=280, description="Histogram of confidence, right and wrong answers side by side"
+        height=280,
+        description="Histogram of confidence: right and wrong answers side by side in steps of 10%, on a "
+        "logarithmic scale.",
     )
 
 
@@ -136,7 +149,9 @@ def coverage_chart(table: pd.DataFrame, *, coverage: float) -> Chart:
         .encode(x="coverage:Q")
     )
     return alt.layer(band, line, marker).properties(
-        height=280, description="Accuracy of the answered digits against the share that is answered"
+        height=280,
+        description="Curve of accuracy against coverage: how often the answered digits are right, with 95% "
+        f"interval, by the share that is answered, with a line at {coverage:.1%}.",
     )
 
 
@@ -159,34 +174,38 @@ def confusion_heatmap(
     Without the diagonal, the colour scale covers the errors only. The cell `selected` (true, predicted) is framed.
     """
     table = _cells(matrix, order=order, normalised=normalised, diagonal=diagonal, selected=selected)
+    table["opacity"] = _opacity(table["shade"].to_numpy(float), logarithmic=logarithmic)
+    table["spoken"] = [
+        f"{titles[1]}: {row.predicted}; {titles[0]}: {row.true}; digits: {row.count:,}; share: {row.tip}"
+        for row in table[["true", "predicted", "count", "tip"]].itertuples(name="Row")
+    ]
     names = [*(str(digit) for digit in order), ALL]
     x, y = _matrix_axes(names, titles)
-    shaded = table["shade"].max()
-    scale = alt.Scale(scheme="blues", type="symlog" if logarithmic else "linear", domain=[0, float(shaded) or 1.0])
     selection = alt.selection_point(name="cell", fields=["true", "predicted"], on="click", clear=False)
     base = alt.Chart(table).encode(x=x, y=y)
     cells = (
-        base.mark_rect(stroke=_GREY, strokeWidth=0.4)
+        base.mark_rect(fill=_LIGHT_BLUE, stroke=_GREY, strokeWidth=0.4)
         .encode(
-            color=alt.condition(
-                "datum.inside", alt.Color("shade:Q", scale=scale, legend=None), alt.value("transparent")
-            ),
+            fillOpacity=alt.FillOpacity("opacity:Q", scale=None, legend=None),
             tooltip=[
                 alt.Tooltip("true:N", title=titles[0]),
                 alt.Tooltip("predicted:N", title=titles[1]),
-                alt.Tooltip("count:Q", format=","),
+                alt.Tooltip("count:Q", title="digits", format=","),
                 alt.Tooltip("tip:N", title="share"),
             ],
+            description="spoken:N",
         )
         .add_params(selection)
     )
-    frame = base.transform_filter("datum.selected").mark_rect(fillOpacity=0, stroke=_ORANGE, strokeWidth=3)
-    numbers = [
-        base.transform_filter(alt.datum.ink == ink).mark_text(fontSize=12, color=ink).encode(text="text:N")
-        for ink in (_ON_DARK, _ON_LIGHT, _GREY)
-    ]
-    return alt.layer(cells, *numbers, frame).properties(
-        height=440, description=f"Matrix of digits: {titles[0]} in rows, {titles[1]} in columns"
+    layers = [cells, *_cell_numbers(base, table)]
+    if table["selected"].any():
+        chosen = base.transform_filter("datum.selected")
+        layers.append(chosen.mark_rect(fillOpacity=0, stroke=_ORANGE, strokeWidth=3, aria=False))
+    off = int(matrix.sum() - matrix.trace())
+    return alt.layer(*layers).properties(
+        height=440,
+        description=f"Matrix of digits, {titles[0]} in rows and {titles[1]} in columns: "
+        f"{off:,} of {int(matrix.sum()):,} lie off the diagonal.",
     )
 
 
@@ -207,15 +226,20 @@ def confusion_difference(a: NDArray[np.int64], b: NDArray[np.int64]) -> Chart:
         ]
     )
     table["text"] = [f"{change:+d}" if change else "" for change in table["change"]]
-    most = max(1, int(table["change"].abs().max()))
-    table["ink"] = np.where(table["change"].abs() > 0.55 * most, _ON_DARK, _ON_LIGHT)
+    table["spoken"] = [
+        f"predicted: {row.predicted}; true: {row.true}; count of A: {row.a:,}; count of B: {row.b:,}"
+        for row in table[["true", "predicted", "a", "b"]].itertuples(name="Row")
+    ]
+    table["opacity"] = _opacity(table["change"].abs().to_numpy(float), logarithmic=False)
+    table["colour"] = np.where(table["change"] < 0, _LIGHT_BLUE, _ORANGE)
     x, y = _matrix_axes([str(digit) for digit in range(len(a))], ("true", "predicted"))
     base = alt.Chart(table).encode(x=x, y=y)
-    scale = alt.Scale(domain=[-most, 0, most], range=[_BLUE, "#f4f4f4", _ORANGE])
     cells = (
         base.mark_rect(stroke=_GREY, strokeWidth=0.4)
         .encode(
-            color=alt.Color("change:Q", scale=scale, legend=None),
+            fill=alt.Fill("colour:N", scale=None, legend=None),
+            fillOpacity=alt.FillOpacity("opacity:Q", scale=None, legend=None),
+            description="spoken:N",
             tooltip=[
                 "true:N",
                 "predicted:N",
@@ -225,12 +249,11 @@ def confusion_difference(a: NDArray[np.int64], b: NDArray[np.int64]) -> Chart:
         )
         .add_params(alt.selection_point(name="cell", fields=["true", "predicted"], on="click", clear=False))
     )
-    numbers = [
-        base.transform_filter(alt.datum.ink == ink).mark_text(fontSize=12, color=ink).encode(text="text:N")
-        for ink in (_ON_DARK, _ON_LIGHT)
-    ]
-    return alt.layer(cells, *numbers).properties(
-        height=440, description="Errors that B makes more often (+) or less often (-) than A"
+    more, fewer = (int(table["change"].clip(lower=0).sum()), int(-table["change"].clip(upper=0).sum()))
+    return alt.layer(cells, *_cell_numbers(base, table)).properties(
+        height=440,
+        description="Matrix of errors, the true digit in rows and the answer in columns: "
+        f"B makes {more:,} that A does not and avoids {fewer:,}.",
     )
 
 
@@ -268,7 +291,9 @@ def per_digit_chart(table: pd.DataFrame) -> Chart:
         ],
     )
     return alt.layer(zero, rules, points).properties(
-        height=300, description="Difference in recall between B and A, digit by digit"
+        height=300,
+        description="Difference in recall between B and A for each digit, with 95% intervals: "
+        f"significant on {int((table['holm_p'] < SIGNIFICANCE_LEVEL).sum())} of {len(table)} digits.",
     )
 
 
@@ -315,11 +340,15 @@ def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | No
     )
     layers: list[Any] = [frontier, intervals, points]
     if len(rows) <= _MOST_NAMES:
-        layers.append(
-            base.mark_text(dx=9, dy=-8, align="left", color=_GREY).encode(
-                x=x, y=alt.Y("plotted_errors:Q", scale=y_scale), text="names:N"
+        rows["place"] = _name_places(rows, cost)
+        for i in sorted(rows["place"].unique()):
+            dx, dy, align = PLACES[i]
+            layers.append(
+                alt.Chart(rows)
+                .transform_filter(alt.datum.place == int(i))
+                .mark_text(dx=dx, dy=dy, align=align, baseline="middle", fontSize=12, color=_TEXT, aria=False)
+                .encode(x=x, y=alt.Y("plotted_errors:Q", scale=y_scale), text="names:N")
             )
-        )
     if selected is not None:
         ring = base.transform_filter(alt.datum.checkpoint == selected)
         layers.append(
@@ -327,7 +356,24 @@ def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | No
                 x=x, y=alt.Y("plotted_errors:Q", scale=y_scale)
             )
         )
-    return alt.layer(*layers).properties(height=340, description=f"Errors against {title}, both logarithmic")
+    return alt.layer(*layers).properties(
+        height=340,
+        description=f"Errors of {len(rows)} checkpoints against {title}, both logarithmic: no other is both better and "
+        f"cheaper than {int(rows['efficient'].sum())} of them.",
+    )
+
+
+def _name_places(rows: pd.DataFrame, cost: str) -> list[int]:
+    """Where the names stand in a narrow chart; in a wider one they lie further apart."""
+    width, height = 400.0, 260.0
+
+    def scaled(values: pd.Series, low: float, high: float, length: float, padding: float) -> NDArray[np.float64]:
+        share = np.log(values.to_numpy(float) / low) / max(np.log(high / low), 1e-9)
+        return np.asarray(padding + share * (length - 2 * padding))
+
+    x = scaled(rows[cost], rows[cost].min(), rows[cost].max(), width, 25)
+    y = height - scaled(rows["plotted_errors"], rows["low"].min(), rows["high"].max(), height, 15)
+    return label_places(x, y, rows["names"].tolist(), width=width, height=height)
 
 
 def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
@@ -345,6 +391,11 @@ def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
     table_of_cells["text"] = [
         f"{int(difference):+,d}" if difference else "0" for difference in table_of_cells["difference"]
     ]
+    table_of_cells["opacity"] = np.where(table_of_cells["verdict"] == "cannot tell", 0.0, 1.0)
+    table_of_cells["spoken"] = [
+        f"than this one: {row.column}; errors more (+) or fewer (-): {row.row}; {row.text}, {row.verdict}"
+        for row in table_of_cells[["row", "column", "text", "verdict"]].itertuples(name="Row")
+    ]
     x = alt.X(
         "column:N",
         sort=names,
@@ -355,11 +406,13 @@ def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
         "row:N", sort=names, title="errors more (+) or fewer (-)", axis=alt.Axis(labelLimit=120, labelOverlap=False)
     )
     base = alt.Chart(table_of_cells).encode(x=x, y=y)
-    verdicts = alt.Scale(domain=["better", "worse", "cannot tell"], range=[_BLUE, _ORANGE, "transparent"])
+    verdicts = alt.Scale(domain=["better", "worse", "cannot tell"], range=[_LIGHT_BLUE, _ORANGE, _GREY])
     cells = (
         base.mark_rect(stroke=_GREY, strokeWidth=0.4)
         .encode(
-            color=alt.Color("verdict:N", scale=verdicts, legend=None),
+            fill=alt.Fill("verdict:N", scale=verdicts, legend=None),
+            fillOpacity=alt.FillOpacity("opacity:Q", scale=None, legend=None),
+            description="spoken:N",
             tooltip=[
                 "row:N",
                 "column:N",
@@ -370,12 +423,11 @@ def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
         )
         .add_params(alt.selection_point(name="pair", fields=["row", "column"], on="click", clear=False))
     )
-    numbers = [
-        base.transform_filter(condition).mark_text(fontSize=12, color=ink).encode(text="text:N")
-        for condition, ink in (("datum.verdict != 'cannot tell'", _ON_DARK), ("datum.verdict == 'cannot tell'", _GREY))
-    ]
-    return alt.layer(cells, *numbers).properties(
-        height=90 + 36 * len(names), description="Pairs of checkpoints: difference in errors, filled where told apart"
+    apart = int((table["better"].notna()).sum())
+    return alt.layer(cells, *_cell_numbers(base, table_of_cells)).properties(
+        height=90 + 36 * len(names),
+        description="Matrix of pairs of checkpoints, with the errors of the row minus those of the column: "
+        f"{apart} of {len(table)} pairs can be told apart.",
     )
 
 
@@ -419,15 +471,45 @@ def _cells(
     rows += [_margin_cell(ALL, str(predicted), int(errors[:, predicted].sum())) for predicted in order]
     table = pd.DataFrame(rows)
     table["text"] = [_cell_text(row, normalised) for row in rows]
-    table["tip"] = [f"{row['value']:.2%}" if normalised and row["inside"] else "-" for row in rows]
-    is_dark = table["shade"] > 0.55 * max(float(table["shade"].max()), 1e-12)
-    table["ink"] = np.where(is_dark, _ON_DARK, np.where(table["inside"], _ON_LIGHT, _GREY))
+    table["tip"] = [_share_in_words(row, totals, normalised) for row in rows]
     table["selected"] = [(row["true"], row["predicted"]) == selected for row in rows]
     return table
 
 
 def _margin_cell(true: str, predicted: str, errors: int) -> dict[str, Any]:
     return {"true": true, "predicted": predicted, "count": errors, "value": 0.0, "shade": 0.0, "inside": False}
+
+
+def _share_in_words(row: dict[str, Any], totals: dict[str, NDArray[np.int64]], normalised: str | None) -> str:
+    """The share of a cell in its row, or in its column where shares are of columns, as they are in the lower margin."""
+    is_column = row["true"] == ALL or (normalised == "column" and row["predicted"] != ALL)
+    side, place = ("column", row["predicted"]) if is_column else ("row", row["true"])
+    total = int(totals[side].ravel()[int(place)])
+    return f"{row['count'] / total:.2%} of its {side}" if total else f"none: the {side} is empty"
+
+
+def _cell_numbers(base: alt.Chart, table: pd.DataFrame) -> list[alt.Chart]:
+    """The texts of the cells, in what can be read on their colour; none for a layer without a cell."""
+    layers = {_TEXT: f"datum.opacity <= {_FAINT}", _ON_COLOUR: f"datum.opacity > {_FAINT}"}
+    return [
+        base.transform_filter(condition).mark_text(fontSize=12, color=ink, aria=False).encode(text="text:N")
+        for ink, condition in layers.items()
+        if ((table["opacity"] > _FAINT) == (ink == _ON_COLOUR)).any()
+    ]
+
+
+def _opacity(shades: NDArray[np.float64], *, logarithmic: bool) -> NDArray[np.float64]:
+    """Opacities of cells by how much they hold, 0 for nothing and 1 for the most, without those between `_FAINT` and
+    `_STRONG`.
+    """
+    positive = shades[shades > 0]
+    if not positive.size:
+        return np.zeros_like(shades)
+    share = shades / positive.max()
+    if logarithmic:
+        share = np.log1p(shades / positive.min()) / np.log1p(positive.max() / positive.min())
+    opacity = np.where(share <= 0.5, 2 * _FAINT * share, _STRONG + 2 * (1 - _STRONG) * (share - 0.5))
+    return np.asarray(opacity.round(4))
 
 
 def _cell_text(row: dict[str, Any], normalised: str | None) -> str:

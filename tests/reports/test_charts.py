@@ -1,6 +1,9 @@
 """Charts: their specifications are valid, they can be drawn, and they show the numbers that went in."""
 
+import json
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,14 +94,16 @@ def test_the_matrix_of_pairs_is_its_own_negative() -> None:
 
 def test_a_specification_is_drawn_in_the_look_of_its_page(matrix: NDArray[np.int64]) -> None:
     specification = charts.specification(charts.confusion_difference(matrix, matrix.T))
-    assert "config" not in specification
+    assert specification["config"] == {
+        part: {"labelColor": "currentColor", "titleColor": "currentColor"} for part in ("axis", "legend")
+    }
     assert specification["datasets"]
 
 
 def test_each_is_drawn_with_titles_and_a_description(matrix: NDArray[np.int64]) -> None:
     for name, chart in all_charts(matrix).items():
         specification = chart.to_dict()
-        assert specification["description"], name
+        assert re.fullmatch(r"[A-Z].{20,200}\.", specification["description"]), name  # one sentence
         svg = vl_convert.vegalite_to_svg(specification)
         assert svg.count("<path") > 10, name
         assert "NaN" not in svg, name
@@ -126,3 +131,100 @@ def test_shares_add_up(matrix: NDArray[np.int64], normalised: str) -> None:
         assert sum(shares) == pytest.approx(1)
     texts = [row["text"] for row in rows if row["inside"] and row["count"]]
     assert all(re.fullmatch(r"\d+\.\d", text) for text in texts)
+
+
+def _marks(specification: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The marks of all layers, each with its type."""
+    for layer in specification["layer"]:
+        yield layer["mark"]
+
+
+def test_text_is_large_enough_and_can_be_read_on_any_ground(matrix: NDArray[np.int64]) -> None:
+    """At least 12 px; in the page's own colour, or in black on what is coloured for it."""
+    count = 0
+    for name, chart in all_charts(matrix).items():
+        texts = [mark for mark in _marks(charts.specification(chart)) if mark["type"] == "text"]
+        count += len(texts)
+        for mark in texts:
+            assert mark["fontSize"] >= 12, name
+            assert mark["color"] in ("currentColor", "#000000"), name
+            assert mark["aria"] is False, name  # the cell, bar or point itself has the number in its name
+        assert not re.search(
+            r'"(label|title)?[fF]ontSize": ?([0-9]|1[01])[,}]', json.dumps(chart.to_dict()["layer"])
+        ), name
+    assert count > 10
+
+
+@pytest.mark.parametrize(("ground", "text"), [("#ffffff", "#2f2d2b"), ("#171614", "#edebe8")])
+@pytest.mark.parametrize("colour", ["#5b9ae6", "#d9822b"])
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_numbers_can_be_read_on_their_cells(
+    matrix: NDArray[np.int64], ground: str, text: str, colour: str, logarithmic: bool
+) -> None:
+    """In both themes, on whatever a cell may hold: 4.5 : 1 at least."""
+    for most in (1, 2, 3, 7, 20, 400):
+        counts = np.zeros((10, 10), dtype=np.int64)
+        counts[0, 1:] = np.linspace(0, most, 9).round()
+        chart = charts.confusion_heatmap(counts, order=list(range(10)), logarithmic=logarithmic)
+        specification = chart.to_dict()
+        (rows,) = specification["datasets"].values()
+        assert max(row["opacity"] for row in rows) == 1
+        for row in rows:
+            ink = "#000000" if row["opacity"] > 0.64 else text
+            assert _contrast(ink, _mixed(colour, ground, row["opacity"])) >= 4.5, row
+            assert (row["opacity"] == 0) == (row["shade"] == 0), "an empty cell is the page's ground"
+
+
+def _mixed(colour: str, ground: str, opacity: float) -> str:
+    mixed = [
+        round(opacity * over + (1 - opacity) * under) for over, under in zip(_rgb(colour), _rgb(ground), strict=True)
+    ]
+    return "#" + "".join(f"{value:02x}" for value in mixed)
+
+
+def _contrast(one: str, other: str) -> float:
+    """Source: WCAG 2.2, "contrast ratio" and "relative luminance"."""
+    dark, light = sorted(map(_luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    shares = [value / 255 for value in _rgb(colour)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _rgb(colour: str) -> list[int]:
+    return list(bytes.fromhex(colour.removeprefix("#")))
+
+
+@pytest.mark.parametrize(
+    ("normalised", "cell", "share"),
+    [
+        (None, ("4", "9"), "30.00% of its row"),
+        ("row", ("4", "9"), "30.00% of its row"),
+        ("column", ("4", "9"), "100.00% of its column"),
+        (None, ("4", charts.ALL), "30.00% of its row"),
+        (None, (charts.ALL, "9"), "100.00% of its column"),
+        (None, ("5", "9"), "none: the row is empty"),
+        ("column", ("5", "0"), "none: the column is empty"),
+    ],
+)
+def test_a_tooltip_says_which_share_a_cell_is(normalised: str | None, cell: tuple[str, str], share: str) -> None:
+    counts = np.zeros((10, 10), dtype=np.int64)
+    counts[4, 4], counts[4, 9] = 7, 3
+    (rows,) = (
+        charts.confusion_heatmap(counts, order=list(range(10)), normalised=normalised).to_dict()["datasets"].values()
+    )
+    (row,) = [row for row in rows if (row["true"], row["predicted"]) == cell]
+    assert row["tip"] == share
+    assert row["spoken"] == f"predicted: {cell[1]}; true: {cell[0]}; digits: {row['count']}; share: {share}"
+
+
+def test_only_a_selected_cell_has_a_layer_for_its_frame(matrix: NDArray[np.int64]) -> None:
+    """An empty layer would be a picture without a name."""
+    bare, framed = (
+        charts.confusion_heatmap(matrix, order=list(range(10)), selected=selected).to_dict()["layer"]
+        for selected in (None, ("4", "9"))
+    )
+    assert len(framed) == len(bare) + 1
