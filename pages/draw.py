@@ -11,7 +11,7 @@ from digitcore.imaging.preprocessing import DigitImage, for_display, read_image
 from digitcore.models.numbers import PictureReading, read_picture
 from digitcore.text import plain
 from pages.parts.draw.answer import answer_panel, nothing_yet_panel, number_panel
-from pages.parts.draw.canvas import DEFAULT_BRUSH, drawing_canvas, earlier_drawings
+from pages.parts.draw.canvas import DEFAULT_BRUSH, drawing_canvas, drawing_tools, earlier_drawings
 from pages.parts.draw.details import details_panel
 from pages.parts.draw.explanations import sample_digits
 from pages.parts.draw.read import read_digits
@@ -36,14 +36,15 @@ _ONE_DIGIT = "one-digit"
 @st.fragment
 def draw_and_answer() -> None:
     """One fragment, so that a stroke reruns this and nothing else."""
-    left, right = st.columns([SIDE + 24, 440], gap="medium")
-    with left:
+    area = st.container(horizontal=True, gap="medium", key="draw-area")  # its two parts wrap: pages/styles/draw.css
+    drawing_part, answer_part = area.container(key="drawing-part"), area.container(key="answer-part")
+    with drawing_part:
         source = st.segmented_control(
             "Source", list(_SOURCES), default="Draw", required=True, format_func=lambda name: _SOURCES[name],
             key="source", label_visibility="collapsed", persist_state="session",
         )  # fmt: skip
         image = _drawn() if source == "Draw" else _pictured(source)
-    with right:
+    with answer_part:
         strokes = current_drawing().strokes_in_picture if source == "Draw" else None
         read = None if image is None else _answer(image, strokes=strokes)
         if image is None:
@@ -51,7 +52,7 @@ def draw_and_answer() -> None:
         if read is not None and source == "Draw":
             current_drawing().answer = "".join(str(digit.prediction.digit) for digit in read_digits(read))
     if source == "Draw":
-        _tools()
+        _samples()
         earlier_drawings()
     details_panel(read)
 
@@ -75,21 +76,18 @@ def _answer(image: DigitImage, *, strokes: int | None) -> PictureReading | None:
 
 
 def _drawn() -> NDArray[np.uint8] | None:
-    st.caption("Draw at any size, anywhere.")  # and room for the canvas's own toolbar, which appears above it
-    return drawing_canvas(brush=st.session_state.get("brush", DEFAULT_BRUSH))
+    picture = drawing_canvas(brush=st.session_state.get("brush", DEFAULT_BRUSH))
+    drawing_tools()
+    return picture
 
 
-def _tools() -> None:
-    """Brush and sample digits; on a phone below the answer, which should come first."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.slider(
-            "Brush width", 6, 48, DEFAULT_BRUSH, key="brush", format="%d px", width=SIDE - 160, persist_state="session"
-        )
-        with st.popover("Sample digits", icon=":material/apps:"):
-            st.caption("From MNIST's validation digits. Draw over one to see what changes the answer.")
-            with st.container(horizontal=True, gap="small", width=360):
-                for digit, ink in enumerate(sample_digits()):
-                    _sample(digit, ink)
+def _samples() -> None:
+    """Digits to put on the canvas; below the answer, which should come first on a phone."""
+    with st.popover("Sample digits", icon=":material/apps:"):
+        st.caption("From MNIST's validation digits. Draw over one to see what changes the answer.")
+        with st.container(horizontal=True, gap="small", width=360):
+            for digit, ink in enumerate(sample_digits()):
+                _sample(digit, ink)
 
 
 def _sample(digit: int, ink: NDArray[np.uint8]) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from pages.shared.gallery import tile_sheet
 
 SIDE = 336
-"""Of the canvas, in pixels: 12 to each of the 28, and no wider than the narrowest phone's page."""
+"""Of the canvas, in its own pixels: 12 to each of the 28, however large it is shown."""
 _UNDO_STEPS = 100
 _MOST_EARLIER = 12
 _THUMBNAIL_SIDE = 56
@@ -42,6 +42,8 @@ class Drawing:
     """The same as pixels (H, W, 4); None while nothing is on it."""
     past: list[list[dict[str, Any]]] = field(default_factory=list)
     """What was on it before each change, oldest first."""
+    future: list[list[dict[str, Any]]] = field(default_factory=list)
+    """What was on it before each undo, the last one at the end; empty after any other change."""
     placed: list[dict[str, Any]] = field(default_factory=list)
     """What the canvas was last told to show; strokes have come over it since."""
     revision: int = 0
@@ -85,7 +87,14 @@ class Drawing:
     def undo(self) -> None:
         """Shows what was on the canvas before the last change."""
         if self.past:
+            self.future.append(self.objects)
             self.show(self.past.pop())
+
+    def redo(self) -> None:
+        """Shows what was on the canvas before the last undo."""
+        if self.future:
+            self.past.append(self.objects)
+            self.show(self.future.pop())
 
     def clear(self) -> None:
         """Empties the canvas; what was on it is kept with the earlier drawings, and can be undone."""
@@ -126,6 +135,7 @@ class Drawing:
 
     def _remember(self) -> None:
         self.past = [*self.past, self.objects][-_UNDO_STEPS:]
+        self.future = []
 
 
 def current_drawing() -> Drawing:

@@ -123,14 +123,20 @@ class DrawPage:
 
     def stroke(self, points: Sequence[tuple[float, float]]) -> None:
         """Draws with the mouse; points in pixels of the canvas."""
+        start, *others = self.in_window(points)
+        mouse = self.page.mouse
+        mouse.move(*start)
+        mouse.down()
+        for point in others:
+            mouse.move(*point)
+        mouse.up()
+
+    def in_window(self, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        """Where in the window points of the canvas are now, which is shown larger or smaller than it is."""
         box = self.canvas.bounding_box()
         assert box is not None
-        mouse = self.page.mouse
-        mouse.move(box["x"] + points[0][0], box["y"] + points[0][1])
-        mouse.down()
-        for x, y in points[1:]:
-            mouse.move(box["x"] + x, box["y"] + y)
-        mouse.up()
+        scale = box["width"] / self.side()
+        return [(box["x"] + scale * x, box["y"] + scale * y) for x, y in points]
 
     def draw(self, *strokes: Sequence[tuple[float, float]]) -> None:
         """Draws strokes on what is there, and waits until each has been read."""
@@ -146,9 +152,8 @@ class DrawPage:
 
     def side(self) -> int:
         """Pixels to a side of the canvas."""
-        box = self.canvas.bounding_box()
-        assert box is not None
-        return round(box["width"])
+        side: int = self.canvas.evaluate("canvas => canvas.width")
+        return side
 
     def pick_checkpoint(self, name: str) -> None:
         """Picks a checkpoint, and waits until it has answered for the drawing."""

@@ -12,6 +12,7 @@ from typing import Literal
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
@@ -28,6 +29,11 @@ def canvas_png(draw_page: DrawPage) -> bytes:
     """What the canvas shows, as the browser encodes it."""
     url = draw_page.page.locator("canvas.dc-canvas.lower-canvas").evaluate("canvas => canvas.toDataURL('image/png')")
     return base64.b64decode(url.split(",", 1)[1])
+
+
+def canvas_ink(draw_page: DrawPage) -> NDArray[np.float64]:
+    """How dark each pixel of the canvas is (336, 336), from 0 to 1."""
+    return 1 - np.asarray(Image.open(io.BytesIO(canvas_png(draw_page))).convert("L")) / 255
 
 
 @pytest.mark.needs_pen_digits
@@ -228,11 +234,9 @@ def test_a_finger_draws(browser: Browser, server: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     context.set_default_timeout(1000 * PATIENCE)
     draw_page = DrawPage(context.new_page()).open(server)
-    box = draw_page.canvas.bounding_box()
-    assert box is not None
     session = context.new_cdp_session(draw_page.page)
-    for i, (x, y) in enumerate(SEVEN):
-        touch = {"x": box["x"] + x, "y": box["y"] + y}
+    for i, (x, y) in enumerate(draw_page.in_window(SEVEN)):
+        touch = {"x": x, "y": y}
         kind = "touchStart" if i == 0 else "touchMove"
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [touch]})
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})

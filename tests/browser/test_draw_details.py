@@ -241,13 +241,13 @@ def test_several_digits_are_a_number(page: Page, server: str) -> None:
     frames: list[list[float]] = page.get_by_test_id("found").evaluate(
         """frame => [...frame.querySelectorAll('i')].map(box => {
             const [inner, outer] = [box.getBoundingClientRect(), frame.getBoundingClientRect()];
-            return [inner.x - outer.x, inner.y - outer.y, inner.width, inner.height];
+            return [inner.x - outer.x, inner.y - outer.y, inner.width, inner.height].map(side => side / outer.width);
         })"""
     )
     assert len(frames) == len(reading.digits) == 2
     for frame, digit in zip(frames, reading.digits, strict=True):
-        left, top, right, bottom = (168 / image.width * side for side in digit.box)
-        np.testing.assert_allclose(frame, [left, top, right - left, bottom - top], atol=2)
+        left, top, right, bottom = (side / image.width for side in digit.box)
+        np.testing.assert_allclose(frame, [left, top, right - left, bottom - top], atol=0.012)
 
     look(draw_page, "All checkpoints")
     expect(page.locator(".opinions .digit").first).to_have_text("4")

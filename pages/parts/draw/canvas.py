@@ -1,10 +1,11 @@
-"""The drawing canvas: strokes that survive other pages, undo, clear, and the earlier drawings."""
+"""The drawing canvas: strokes that survive other pages, its tools, and the earlier drawings."""
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 from streamlit_drawable_canvas import st_canvas
 
+from pages.parts.draw.canvas_display import canvas_display
 from pages.shared.drawing import SIDE, current_drawing
 from pages.shared.gallery import Tile, gallery
 
@@ -15,7 +16,7 @@ _EARLIER = "earlier-drawing"
 
 
 def drawing_canvas(*, brush: int) -> NDArray[np.uint8] | None:
-    """The canvas with its buttons; returns its pixels (SIDE, SIDE, 4), or None while nothing is on it."""
+    """The canvas; returns its pixels (SIDE, SIDE, 4), or None while nothing is on it."""
     drawing = current_drawing()
     if _KEY not in st.session_state:  # a new canvas on the page: show it what the last one had
         drawing.keep_earlier()
@@ -35,10 +36,21 @@ def drawing_canvas(*, brush: int) -> NDArray[np.uint8] | None:
     )
     if result.image_bytes is not None and result.image_bytes != drawing.sent:
         drawing.receive(result.image_bytes, (result.json_data or {}).get("objects", []), result.image_data)
-    with st.container(horizontal=True, gap="small"):
-        st.button("Undo", icon=":material/undo:", on_click=drawing.undo, disabled=not drawing.past)
-        st.button("Clear", icon=":material/delete:", on_click=drawing.clear, disabled=not drawing.objects)
+    canvas_display(_KEY)
     return drawing.picture
+
+
+def drawing_tools() -> None:
+    """One row: undo, redo, clear, and the width of the brush."""
+    drawing = current_drawing()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="drawing-tools"):
+        st.button("Undo", icon=":material/undo:", key="undo", on_click=drawing.undo, disabled=not drawing.past)
+        st.button("Redo", icon=":material/redo:", key="redo", on_click=drawing.redo, disabled=not drawing.future)
+        st.button("Clear", icon=":material/delete:", key="clear", on_click=drawing.clear, disabled=not drawing.objects)
+        st.slider(
+            "Brush width", 6, 48, DEFAULT_BRUSH, key="brush", format="%d px", label_visibility="collapsed",
+            persist_state="session",
+        )  # fmt: skip
 
 
 def earlier_drawings() -> None:
