@@ -1,4 +1,4 @@
-"""How often a checkpoint is right, how far that figure can be trusted, and whether it knows when it is not sure."""
+"""How often a model is right, how far that figure can be trusted, and whether it knows when it is not sure."""
 
 import pandas as pd
 import streamlit as st
@@ -11,6 +11,7 @@ from digitcore.text import plain
 from pages.parts.accuracy.figures import (
     cached_class_table,
     cached_milliseconds,
+    class_columns,
     confidence_specification,
     coverage_specification,
     reliability_specification,
@@ -33,16 +34,20 @@ def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
         f"{evaluation.dataset} (95% Wilson interval {low:.2%} to {high:.2%}): **{summary.errors} errors**."
     )
     figures = {
-        "Log loss": (f"{summary.nll:.4f}", "Minus the logarithm of the true digit's probability, "
-                     "averaged, in nats: 0 is perfect."),
-        "Brier score": (f"{brier_loss(evaluation.labels, evaluation.logits):.4f}", "Squared error of the ten "
-                        "probabilities, summed, averaged over digits: 0 is perfect, 2 the worst."),
-        "Calibration error": (f"{summary.ece:.2%}", "Expected distance between confidence and accuracy, over 15 "
-                              "equally wide bins of confidence."),
-        "Parameters": (f"{checkpoint.parameters:,}", "Trainable values."),
-        "File": (f"{checkpoint.path.stat().st_size / 1000:.0f} kB" if checkpoint.path else "-", "Size on disk."),
-        "Time": (f"{cached_milliseconds(classifier):.2f} ms", "One digit through the "
-                 "network on one core of this machine, median of 21 runs."),
+        "Log loss": (f"{summary.nll:.4f}", "How little probability it gives to the true digit: 0 is perfect. "
+                     "Minus the logarithm of that probability, averaged, in nats."),
+        "Brier score": (f"{brier_loss(evaluation.labels, evaluation.logits):.4f}", "How far its ten "
+                        "probabilities are from the truth: 0 is perfect, 2 the worst. Their squared errors, summed, "
+                        "averaged over the digits."),
+        "Calibration error": (f"{summary.ece:.2%}", "How far its confidence is from the truth: at 0%, of the answers "
+                              "given with 90% confidence 90% are right. Mean distance between confidence and accuracy "
+                              "over 15 equally wide bins of confidence."),
+        "Parameters": (f"{checkpoint.parameters:,}", "How large the network is: the number of values that "
+                       "it has learned."),
+        "File": (f"{checkpoint.path.stat().st_size / 1000:.0f} kB" if checkpoint.path else "-", "Its size "
+                 "on disk."),
+        "Time": (f"{cached_milliseconds(classifier):.2f} ms", "How long one answer "
+                 "takes on one core of this machine. The network alone, median of 21 runs."),
     }  # fmt: skip
     metric_row(figures)
     if st.button(f"See the {summary.errors} errors", icon=":material/image_search:"):
@@ -56,11 +61,12 @@ def disputed(evaluation: Evaluation) -> None:
         return
     without = summarize(evaluation.without(ids))
     low, high = without.interval
-    with st.expander(f"Without the {len(ids)} disputed labels: {without.accuracy:.2%}", icon=":material/gavel:"):
+    with st.expander(f"Without the {len(ids)} disputed digits: {without.accuracy:.2%}", icon=":material/gavel:"):
         st.markdown(
-            f"Of 100 suspicious test digits, each judged by five people, {len(ids)} have no majority for the given "
-            f"label. Without them: {without.errors} errors in {without.digits:,}, {without.accuracy:.2%} right "
-            f"(95% interval {low:.2%} to {high:.2%}). Their ids: {', '.join(map(str, sorted(ids)))}."
+            f"Five people judged each of 100 suspicious test digits. For {len(ids)} of them no majority confirmed the "
+            f"true digit as it is recorded. Without them: {without.errors} errors in {without.digits:,}, "
+            f"{without.accuracy:.2%} right (95% interval {low:.2%} to {high:.2%}). "
+            f"Their ids: {', '.join(map(str, sorted(ids)))}."
         )
         st.caption("Source: Northcutt, Athalye and Mueller 2021, cleanlab/label-errors.")
         if st.button("See them", key="see-disputed"):
@@ -68,9 +74,9 @@ def disputed(evaluation: Evaluation) -> None:
 
 
 def per_digit(evaluation: Evaluation) -> None:
-    """A row for each digit; a ticked row leads to its errors."""
+    """A row for each true digit; a ticked row leads to its errors."""
     st.subheader("Digit by digit", anchor=False)
-    st.caption("In percent, with 95% Wilson intervals. Click a column header to sort; tick a row to see its errors.")
+    st.caption("In percent, with 95% intervals. Click a column header to sort; tick a row to see its errors.")
     table = cached_class_table(evaluation)
     percentages = table[["digit", "support", "errors"]].copy()
     for name in ("precision", "recall", "f1"):
@@ -78,10 +84,8 @@ def per_digit(evaluation: Evaluation) -> None:
         percentages[f"{name} interval"] = [
             _interval(low, high) for low, high in table[[f"{name}_low", f"{name}_high"]].to_numpy()
         ]
-    percent = {name: st.column_config.NumberColumn(format="%.2f") for name in ("precision", "recall", "f1")}
-    narrow = {f"{name} interval": st.column_config.TextColumn("95%") for name in ("precision", "recall", "f1")}
     picked = st.dataframe(
-        percentages, hide_index=True, column_config=percent | narrow, on_select="rerun", selection_mode="single-row",
+        percentages, hide_index=True, column_config=class_columns(), on_select="rerun", selection_mode="single-row",
         key=f"classes-{evaluation.fingerprint}",
     )  # fmt: skip
     if picked.selection.rows:
@@ -94,10 +98,13 @@ def _interval(low: float, high: float) -> str:
 
 def calibration(evaluation: Evaluation) -> None:
     """Calibration: whether its confidence matches its accuracy."""
-    st.subheader("Is it as sure as it should be?", anchor=False)
+    st.subheader("Can its confidence be trusted?", anchor=False)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.caption("Accuracy against confidence in 15 bins of equal width; on the dashed line both agree.")
+        st.caption(
+            "On the dashed line it is right as often as it claims; below the line it is too sure. "
+            "15 bins of equal width."
+        )
         st.vega_lite_chart(reliability_specification(evaluation))
     with right:
         st.caption("Right and wrong answers by confidence.")
@@ -109,7 +116,7 @@ def coverage(evaluation: Evaluation) -> None:
     """What refusing the least certain answers would gain."""
     st.subheader("When it may say “I do not know”", anchor=False)
     threshold = st.select_slider(
-        "Refuse answers less sure than", _THRESHOLDS, 0.9, format_func=lambda share: f"{share:.2%}".replace(".00", ""),
+        "Minimum confidence", _THRESHOLDS, 0.9, format_func=lambda share: f"{share:.2%}".replace(".00", ""),
         key="threshold", bind="query-params",
     )  # fmt: skip
     outcomes = outcomes_at(evaluation.labels, evaluation.logits, threshold=threshold)

@@ -1,4 +1,4 @@
-"""Which checkpoint is better, on which digits, and how certain that is."""
+"""Which model is better, on which digits, and how certain that is."""
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ from pages.shared.state import LEADERBOARD, PAIR, SEVERAL, VIEW
 
 _VIEWS = {LEADERBOARD: leaderboard_view, PAIR: pair_view, SEVERAL: several_view}
 
-st.title("Compare checkpoints", anchor=False)
+st.title("Compare models", anchor=False)
 view = st.segmented_control(
     "View", list(_VIEWS), default=LEADERBOARD, required=True, key=VIEW, bind="query-params",
     label_visibility="collapsed",

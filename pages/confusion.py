@@ -17,7 +17,7 @@ from pages.shared.state import ANY, DIGIT, PREDICTED, TRUE
 
 _DIGITS = [str(digit) for digit in range(10)]
 _CHART = "confusion-chart"
-_NUMBERS = {"counts": "Counts", "row": "% of true", "column": "% of predicted"}
+_NUMBERS = {"counts": "Counts", "row": "% of true digit", "column": "% of answer"}
 
 
 @st.fragment
@@ -36,7 +36,7 @@ def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: Digit
 
 
 def _chart(evaluation: Evaluation) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         normalised = st.segmented_control(
             "Numbers", list(_NUMBERS), default="counts", required=True, key="numbers", bind="query-params",
             label_visibility="collapsed", format_func=_NUMBERS.__getitem__,
@@ -71,8 +71,8 @@ def _take_selection() -> None:
 
 def _cell_pickers() -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        st.selectbox("True", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=90)
-        st.selectbox("Predicted", [ANY, *_DIGITS], key=PREDICTED, bind="query-params", width=100)
+        st.selectbox("True digit", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=90)
+        st.selectbox("Answer", [ANY, *_DIGITS], key=PREDICTED, bind="query-params", width=90)
         st.number_input(
             "Digit", min_value=0, value=None, step=1, key=DIGIT, bind="query-params", width=118, placeholder="its id"
         )
@@ -95,13 +95,17 @@ def _exports(matrix: np.ndarray, pairs: pd.DataFrame) -> None:
     with st.expander("Most confused pairs", icon=":material/format_list_numbered:"):
         percentages = pairs.assign(**{name: 100 * pairs[name] for name in ("share", "low", "high")})
         per_cent = {
+            "true": st.column_config.NumberColumn("true digit"),
+            "predicted": st.column_config.NumberColumn("answer"),
+        }
+        per_cent |= {
             name: st.column_config.NumberColumn(label, format="%.2f")
-            for name, label in {"share": "% of true", "low": "from", "high": "to"}.items()
+            for name, label in {"share": "% of true digit", "low": "from", "high": "to"}.items()
         }
         st.dataframe(percentages, hide_index=True, column_config=per_cent, height=260)
         st.caption("from, to: the 95% Wilson interval of the share.")
     with st.container(horizontal=True, gap="small"):
-        table = pd.DataFrame(matrix, index=pd.Index(_DIGITS, name="true \\ predicted"), columns=_DIGITS)
+        table = pd.DataFrame(matrix, index=pd.Index(_DIGITS, name="true digit \\ answer"), columns=_DIGITS)
         st.download_button("Matrix", table.to_csv(), "confusion-matrix.csv", icon=":material/download:")
         st.download_button("Pairs", pairs.to_csv(index=False), "confused-pairs.csv", icon=":material/download:")
 

@@ -1,4 +1,4 @@
-"""The digits that a checkpoint gets wrong: filter them, look at one, star it and take notes."""
+"""The digits of a set, first those that the model gets wrong: filter them, look at one, star it and take notes."""
 
 import io
 import zipfile
@@ -46,9 +46,9 @@ def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: Digit
 def _filtered(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         show = st.selectbox("Show", ["errors", "all digits", "starred"], key="show", bind="query-params", width=130)
-        true = st.selectbox("True", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=90)
-        predicted = st.selectbox("Predicted", [ANY, *_DIGITS], key=PREDICTED, bind="query-params", width=90)
-        labels = st.selectbox("Labels", [ANY, "disputed", "undisputed"], key="labels", bind="query-params", width=130)
+        true = st.selectbox("True digit", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=90)
+        predicted = st.selectbox("Answer", [ANY, *_DIGITS], key=PREDICTED, bind="query-params", width=90)
+        labels = st.selectbox("Disputed", [ANY, "disputed", "undisputed"], key="labels", bind="query-params", width=130)
         st.selectbox("Order", list(_SORTS), key="sort", bind="query-params", width=190)
         low, high = st.slider(
             "Confidence", 0.0, 1.0, (0.0, 1.0), 0.0005, format="percent", key="confidence", bind="query-params",
@@ -131,9 +131,10 @@ def _zip(rows: pd.DataFrame, pictures: DigitSet) -> bytes:
         for position, (digit, true, predicted) in zip(positions, answers, strict=True):
             png = io.BytesIO()
             Image.fromarray(pictures.images[position]).save(png, format="PNG")
-            archive.writestr(f"{digit:05d}-true-{true}-read-{predicted}.png", png.getvalue())
+            archive.writestr(f"{digit:05d}-true-{true}-answer-{predicted}.png", png.getvalue())
     return buffer.getvalue()
 
 
 st.title("Browse digits", anchor=False)
+st.caption("The errors of the picked model first. Click a digit to see why, to star it or to take notes.")
 explore(*picked_evaluation(), picked_pictures())

@@ -70,7 +70,7 @@ class Comparison:
     mid_p: float
     """See `mcnemar_mid_p`."""
     verdict: str
-    """Which one is better, in words, or that these digits cannot tell."""
+    """Which one is better, in words, or that there is no clear winner."""
 
     @property
     def errors_a(self) -> int:
@@ -84,7 +84,7 @@ class Comparison:
 
     @property
     def better(self) -> str | None:
-        """Name of the better checkpoint; None where these digits cannot tell."""
+        """Name of the better checkpoint; None where there is no clear winner."""
         if self.mid_p >= SIGNIFICANCE_LEVEL:
             return None
         return self.a if self.only_a > self.only_b else self.b
@@ -340,26 +340,26 @@ def frequency(p: float) -> str:
     """How often an event of probability p happens, in words.
 
     >>> frequency(0.0005)
-    'about once in 2,000'
+    'about 1 time in 2,000'
     """
     if p > 0.5:
         return "more often than not"
     if p < 1e-6:
-        return "less often than once in 1,000,000"
+        return "less than 1 time in 1,000,000"
     once_in = 1 / p
     digits = int(np.floor(np.log10(once_in)))
-    return f"about once in {round(once_in, min(0, 1 - digits)):,.0f}"
+    return f"about 1 time in {round(once_in, min(0, 1 - digits)):,.0f}"
 
 
 def _verdict(a: str, b: str, paired: _Paired, *, p: float) -> str:
     """The result in words; p is `mid_p`, corrected where there are several pairs."""
     differing = paired.only_a + paired.only_b
     if differing == 0:
-        return f"Cannot tell: both are wrong on the same digits, {paired.errors_a:,} of {paired.digits:,}"
-    chance = f"chance alone would do as much {frequency(p)}"
+        return f"No clear winner: both are wrong on the same digits, {paired.errors_a:,} of {paired.digits:,}"
+    chance = f"a gap this large happens by chance {frequency(p)}"
     if p >= SIGNIFICANCE_LEVEL:
         errors = f"{a} makes {paired.errors_a:,} and {b} {paired.errors_b:,} errors in {paired.digits:,}"
-        return f"Cannot tell: {errors}, {differing:,} digits differ; {chance}"
+        return f"No clear winner: {errors}; {chance}"
     better = a if paired.only_a > paired.only_b else b
     fewer = abs(paired.only_a - paired.only_b)
     return f"{better} is better: {fewer:,} fewer errors in {paired.digits:,}; {chance}"

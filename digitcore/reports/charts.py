@@ -38,6 +38,8 @@ _FAINT, _STRONG = 0.64, 0.76
 """Opacities: a cell up to the first lets the page's text be read on it, one from the second on black text, on a light
 ground and on a dark one (4.5 : 1). Between them neither does, so that no cell is."""
 _SHARES = alt.Axis(format="%")
+_BEST = {"parameters": "best for its size", "milliseconds": "best for its speed"}  # by cost
+_UNDECIDED = "no clear winner"
 _MOST_NAMES = 25  # that fit into one chart
 
 
@@ -56,7 +58,7 @@ def reliability_diagram(table: pd.DataFrame) -> Chart:
 
     table: of `metrics.reliability_table`.
     """
-    x = alt.X("confidence:Q", title="mean confidence of the bin", axis=_SHARES, scale=alt.Scale(domain=[0, 1]))
+    x = alt.X("confidence:Q", title="confidence, mean of each bin", axis=_SHARES, scale=alt.Scale(domain=[0, 1]))
     tooltip = [
         alt.Tooltip("confidence:Q", format=".2%"),
         alt.Tooltip("accuracy:Q", format=".2%"),
@@ -127,7 +129,7 @@ def coverage_chart(table: pd.DataFrame, *, coverage: float) -> Chart:
     """
     start = min(0.8, float(np.floor(coverage * 10) / 10))
     visible = table[table["coverage"] >= start]
-    x = alt.X("coverage:Q", title="digits answered", axis=_SHARES, scale=alt.Scale(domain=[start, 1]))
+    x = alt.X("coverage:Q", title="share of digits answered", axis=_SHARES, scale=alt.Scale(domain=[start, 1]))
     y_scale = alt.Scale(domain=[float(visible["low"].min()), 1], nice=True)
     base = alt.Chart(visible)
     band = base.mark_area(color=_BLUE, opacity=0.2, clip=True).encode(
@@ -135,12 +137,12 @@ def coverage_chart(table: pd.DataFrame, *, coverage: float) -> Chart:
     )
     line = base.mark_line(color=_BLUE, clip=True).encode(
         x=x,
-        y=alt.Y("accuracy:Q", scale=y_scale, title="accuracy of those, with 95% interval"),
+        y=alt.Y("accuracy:Q", scale=y_scale, title="their accuracy, with 95% interval"),
         tooltip=[
-            alt.Tooltip("threshold:Q", format=".4f"),
+            alt.Tooltip("threshold:Q", title="minimum confidence", format=".2%"),
             alt.Tooltip("answered:Q", format=","),
             alt.Tooltip("errors:Q", format=","),
-            alt.Tooltip("accuracy:Q", format=".3%"),
+            alt.Tooltip("accuracy:Q", format=".2%"),
         ],
     )
     marker = (
@@ -150,8 +152,8 @@ def coverage_chart(table: pd.DataFrame, *, coverage: float) -> Chart:
     )
     return alt.layer(band, line, marker).properties(
         height=280,
-        description="Curve of accuracy against coverage: how often the answered digits are right, with 95% "
-        f"interval, by the share that is answered, with a line at {coverage:.1%}.",
+        description="Curve of accuracy against the share of digits answered: how often those are right, with 95% "
+        f"interval, with a line at {coverage:.1%}.",
     )
 
 
@@ -163,7 +165,7 @@ def confusion_heatmap(
     logarithmic: bool = False,
     diagonal: bool = False,
     selected: tuple[str, str] | None = None,
-    titles: tuple[str, str] = ("true", "predicted"),
+    titles: tuple[str, str] = ("true digit", "answer"),
 ) -> Chart:
     """A confusion matrix (true classes in rows) that can be clicked; the selection has the name "cell".
 
@@ -227,12 +229,12 @@ def confusion_difference(a: NDArray[np.int64], b: NDArray[np.int64]) -> Chart:
     )
     table["text"] = [f"{change:+d}" if change else "" for change in table["change"]]
     table["spoken"] = [
-        f"predicted: {row.predicted}; true: {row.true}; count of A: {row.a:,}; count of B: {row.b:,}"
+        f"answer: {row.predicted}; true digit: {row.true}; digits, A: {row.a:,}; digits, B: {row.b:,}"
         for row in table[["true", "predicted", "a", "b"]].itertuples(name="Row")
     ]
     table["opacity"] = _opacity(table["change"].abs().to_numpy(float), logarithmic=False)
     table["colour"] = np.where(table["change"] < 0, _LIGHT_BLUE, _ORANGE)
-    x, y = _matrix_axes([str(digit) for digit in range(len(a))], ("true", "predicted"))
+    x, y = _matrix_axes([str(digit) for digit in range(len(a))], ("true digit", "answer"))
     base = alt.Chart(table).encode(x=x, y=y)
     cells = (
         base.mark_rect(stroke=_GREY, strokeWidth=0.4)
@@ -241,10 +243,10 @@ def confusion_difference(a: NDArray[np.int64], b: NDArray[np.int64]) -> Chart:
             fillOpacity=alt.FillOpacity("opacity:Q", scale=None, legend=None),
             description="spoken:N",
             tooltip=[
-                "true:N",
-                "predicted:N",
-                alt.Tooltip("a:Q", title="count of A"),
-                alt.Tooltip("b:Q", title="count of B"),
+                alt.Tooltip("true:N", title="true digit"),
+                alt.Tooltip("predicted:N", title="answer"),
+                alt.Tooltip("a:Q", title="digits, A"),
+                alt.Tooltip("b:Q", title="digits, B"),
             ],
         )
         .add_params(alt.selection_point(name="cell", fields=["true", "predicted"], on="click", clear=False))
@@ -262,9 +264,9 @@ def per_digit_chart(table: pd.DataFrame) -> Chart:
 
     table: of `comparison.compare_per_digit`.
     """
-    rows = table.assign(better=np.where(table["holm_p"] < SIGNIFICANCE_LEVEL, "told apart", "cannot tell"))
+    rows = table.assign(better=np.where(table["holm_p"] < SIGNIFICANCE_LEVEL, "real", "may be chance"))
     base = alt.Chart(rows)
-    y = alt.Y("digit:O", title="digit")
+    y = alt.Y("digit:O", title="true digit")
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=_GREY, strokeDash=[4, 4]).encode(x="zero:Q")
     rules = base.mark_rule(color=_BLUE, strokeWidth=2).encode(
         x=alt.X(
@@ -277,23 +279,23 @@ def per_digit_chart(table: pd.DataFrame) -> Chart:
         x="difference:Q",
         y=y,
         color=alt.Color(
-            "better:N", scale=alt.Scale(domain=["cannot tell", "told apart"], range=[_BLUE, _ORANGE]), legend=None
+            "better:N", scale=alt.Scale(domain=["may be chance", "real"], range=[_BLUE, _ORANGE]), legend=None
         ),
         shape=alt.Shape(
-            "better:N", scale=alt.Scale(domain=["cannot tell", "told apart"], range=["circle", "diamond"]), legend=None
+            "better:N", scale=alt.Scale(domain=["may be chance", "real"], range=["circle", "diamond"]), legend=None
         ),
         tooltip=[
-            "digit:O",
+            alt.Tooltip("digit:O", title="true digit"),
             alt.Tooltip("errors_a:Q", title="errors of A"),
             alt.Tooltip("errors_b:Q", title="errors of B"),
-            alt.Tooltip("difference:Q", format="+.2%"),
+            alt.Tooltip("difference:Q", title="recall, B minus A", format="+.2%"),
             alt.Tooltip("holm_p:Q", title="p, corrected for ten digits", format=".2g"),
         ],
     )
     return alt.layer(zero, rules, points).properties(
         height=300,
         description="Difference in recall between B and A for each digit, with 95% intervals: "
-        f"significant on {int((table['holm_p'] < SIGNIFICANCE_LEVEL).sum())} of {len(table)} digits.",
+        f"a real one on {int((table['holm_p'] < SIGNIFICANCE_LEVEL).sum())} of {len(table)} digits.",
     )
 
 
@@ -303,10 +305,11 @@ def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | No
     table: `checkpoint`, `errors` with `low` and `high`, `efficient` and the column that `cost` names. A checkpoint
     without errors is drawn at half an error.
     """
+    kinds = [_BEST.get(cost, "best for its cost"), "others"]
     rows = table.assign(
         plotted_errors=table["errors"].clip(lower=0.5),
         low=table["low"].clip(lower=0.3),
-        kind=np.where(table["efficient"], "no other is better and cheaper", "dominated"),
+        kind=np.where(table["efficient"], *kinds),
     )
     coinciding = rows.groupby([cost, "errors"])["checkpoint"]
     rows["names"] = np.where(coinciding.cumcount() == 0, coinciding.transform(", ".join), "")
@@ -314,7 +317,6 @@ def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | No
     x = alt.X(f"{cost}:Q", title=title, scale=log)
     y_scale = alt.Scale(type="log", nice=False, padding=15)
     base = alt.Chart(rows)
-    kinds = ["no other is better and cheaper", "dominated"]
     frontier = (
         base.transform_filter("datum.efficient")
         .mark_line(color=_ORANGE, strokeDash=[5, 3], interpolate="step-after")
@@ -334,7 +336,11 @@ def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | No
                 legend=alt.Legend(orient="top", title=None, labelLimit=300),
             ),
             shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["diamond", "circle"])),
-            tooltip=["checkpoint:N", alt.Tooltip("errors:Q", format=","), alt.Tooltip(f"{cost}:Q", format=",.4~g")],
+            tooltip=[
+                alt.Tooltip("checkpoint:N", title="model"),
+                alt.Tooltip("errors:Q", format=","),
+                alt.Tooltip(f"{cost}:Q", format=",.4~g"),
+            ],
         )
         .add_params(alt.selection_point(name="checkpoint", fields=["checkpoint"], on="click", clear=False))
     )
@@ -358,7 +364,7 @@ def cost_chart(table: pd.DataFrame, *, cost: str, title: str, selected: str | No
         )
     return alt.layer(*layers).properties(
         height=340,
-        description=f"Errors of {len(rows)} checkpoints against {title}, both logarithmic: no other is both better and "
+        description=f"Errors of {len(rows)} models against {title}, both logarithmic: no other is both better and "
         f"cheaper than {int(rows['efficient'].sum())} of them.",
     )
 
@@ -387,11 +393,11 @@ def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
     table_of_cells = pd.DataFrame({"row": both["a"], "column": both["b"], "holm_p": both["holm_p"]})
     table_of_cells["difference"] = both["errors_a"] - both["errors_b"]
     table_of_cells["verdict"] = np.where(both["better"] == both["a"], "better", "worse")
-    table_of_cells.loc[both["better"].isna(), "verdict"] = "cannot tell"
+    table_of_cells.loc[both["better"].isna(), "verdict"] = _UNDECIDED
     table_of_cells["text"] = [
         f"{int(difference):+,d}" if difference else "0" for difference in table_of_cells["difference"]
     ]
-    table_of_cells["opacity"] = np.where(table_of_cells["verdict"] == "cannot tell", 0.0, 1.0)
+    table_of_cells["opacity"] = np.where(table_of_cells["verdict"] == _UNDECIDED, 0.0, 1.0)
     table_of_cells["spoken"] = [
         f"than this one: {row.column}; errors more (+) or fewer (-): {row.row}; {row.text}, {row.verdict}"
         for row in table_of_cells[["row", "column", "text", "verdict"]].itertuples(name="Row")
@@ -406,7 +412,7 @@ def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
         "row:N", sort=names, title="errors more (+) or fewer (-)", axis=alt.Axis(labelLimit=120, labelOverlap=False)
     )
     base = alt.Chart(table_of_cells).encode(x=x, y=y)
-    verdicts = alt.Scale(domain=["better", "worse", "cannot tell"], range=[_LIGHT_BLUE, _ORANGE, _GREY])
+    verdicts = alt.Scale(domain=["better", "worse", _UNDECIDED], range=[_LIGHT_BLUE, _ORANGE, _GREY])
     cells = (
         base.mark_rect(stroke=_GREY, strokeWidth=0.4)
         .encode(
@@ -414,9 +420,9 @@ def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
             fillOpacity=alt.FillOpacity("opacity:Q", scale=None, legend=None),
             description="spoken:N",
             tooltip=[
-                "row:N",
-                "column:N",
-                "text:N",
+                alt.Tooltip("row:N", title="model"),
+                alt.Tooltip("column:N", title="compared with"),
+                alt.Tooltip("text:N", title="errors more or fewer"),
                 "verdict:N",
                 alt.Tooltip("holm_p:Q", title="p, Holm", format=".2g"),
             ],
@@ -426,8 +432,8 @@ def pair_matrix(table: pd.DataFrame, names: list[str]) -> Chart:
     apart = int((table["better"].notna()).sum())
     return alt.layer(cells, *_cell_numbers(base, table_of_cells)).properties(
         height=90 + 36 * len(names),
-        description="Matrix of pairs of checkpoints, with the errors of the row minus those of the column: "
-        f"{apart} of {len(table)} pairs can be told apart.",
+        description="Matrix of pairs of models, with the errors of the row minus those of the column: "
+        f"{apart} of {len(table)} differences are real.",
     )
 
 

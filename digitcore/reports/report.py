@@ -159,7 +159,7 @@ def _minute(timestamp: object) -> str:
 
 
 def _charts(a: Evaluation, b: Evaluation, per_digit: pd.DataFrame) -> dict[str, Markup]:
-    titles = (f"{a.checkpoint} says", f"{b.checkpoint} says")
+    titles = (f"answer of {a.checkpoint}", f"answer of {b.checkpoint}")
     answers = confusion_heatmap(answer_matrix(a, b), order=list(range(10)), titles=titles)
     difference = confusion_difference(confusion_matrix(a.labels, a.logits), confusion_matrix(b.labels, b.logits))
     return {

@@ -41,12 +41,12 @@ def show_answer(
 
 def evaluated_panel(answer: Answer, *, checkpoint: str, label: int, image: NDArray[np.uint8] | None) -> None:
     """The answer for a digit whose label is known, with its picture (28, 28) where that is on this machine."""
-    verdict = "right" if answer.digit == label else f"wrong: it is a {label}"
-    picture = None if image is None else input_picture(image, caption=f"labelled {label}")
+    verdict = "right" if answer.digit == label else f"wrong: the true digit is {label}"
+    picture = None if image is None else input_picture(image, caption=f"true digit {label}")
     words = f"{verdict}, {percent(answer.confidence)} sure"
     show_answer(answer, checkpoint=checkpoint, words=words, picture=picture)
 
 
 def input_picture(image: NDArray[np.uint8], *, caption: str) -> InlinePicture:
     """A model input (28, 28) as it stands beside an answer."""
-    return inline_picture(image, longest=PICTURE_SIDE, caption=caption, alt=f"28 by 28 pixels, {caption}")
+    return inline_picture(image, longest=PICTURE_SIDE, caption=caption, alt=f"28 × 28 pixels, {caption}")

@@ -11,6 +11,9 @@ from pages.shared.gallery import MOST_TILES, Tile, gallery, tile_sheet
 from pages.shared.state import DIGIT
 from pages.shared.words import percent
 
+_HEADS = {"true": "true digit", "predicted": "answer", "a": "answer of A", "b": "answer of B"}
+"""Of the columns of the table."""
+
 
 def digit_gallery(rows: pd.DataFrame, evaluation: Evaluation, pictures: DigitSet | None, *, key: str) -> None:
     """At most `MOST_TILES` of these rows, in their order; a click picks the digit. Without pictures, a table."""
@@ -41,7 +44,7 @@ def _tiles_or_table(
         return
     first = rows.iloc[:MOST_TILES]
     if pictures is None:
-        st.dataframe(first[columns], hide_index=True, height=260)
+        st.dataframe(first[columns], hide_index=True, height=260, column_config=_HEADS)
         return
     disputed = disputed_ids(dataset)
     values = zip(*(first[column].tolist() for column in columns), strict=True)
@@ -57,19 +60,19 @@ def _count(rows: pd.DataFrame, pictures: DigitSet | None) -> str:
     if len(rows) > MOST_TILES:
         words += f", the first {MOST_TILES} shown"
     return words + (
-        "." if pictures is None else ". Arrow keys move from one to the next; dashed frame: disputed label."
+        "." if pictures is None else ". Arrow keys move from one to the next; dashed frame: disputed digit."
     )
 
 
 def _tile(digit: int, true: int, predicted: int, confidence: float, *, disputed: bool) -> Tile:
     answer = str(true) if true == predicted else f"{true}→{predicted}"
-    alt = f"digit {digit}: {true} read as {predicted}, {percent(confidence)} sure"
+    alt = f"digit {digit}: true digit {true}, answer {predicted}, {percent(confidence)} sure"
     caption = f"{answer} {int(100 * confidence)}%"  # rounded down: none is certain
-    return Tile(digit, caption, alt + (", label disputed" if disputed else ""), disputed)
+    return Tile(digit, caption, alt + (", disputed" if disputed else ""), disputed)
 
 
 def _answers_tile(digit: int, true: int, *answers: int, disputed: bool) -> Tile:
     words = [str(answer) for answer in answers]
     caption = f"{true}→{'|'.join(words) if len(set(words)) > 1 else words[0]}"
-    alt = f"digit {digit}: {true} read as {', '.join(words)}" + (", label disputed" if disputed else "")
+    alt = f"digit {digit}: true digit {true}, answers {', '.join(words)}" + (", disputed" if disputed else "")
     return Tile(digit, caption, alt, disputed)

@@ -28,7 +28,7 @@ def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: D
     if len(rows) == 0:
         digit = st.session_state.get(DIGIT)
         st.caption(
-            "Pick a digit to see how the network reads it."
+            "Pick a digit to see the answer, and why."
             if digit is None
             else f"There is no digit {digit} in {evaluation.dataset}."
         )
@@ -38,8 +38,8 @@ def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: D
     (answer,) = answers_from(evaluation.logits[[row]])
     disputed = int(evaluation.ids[row]) in disputed_ids(evaluation.dataset)
     st.markdown(
-        f"**Digit {evaluation.ids[row]}** of {evaluation.dataset}, read by {plain(classifier.checkpoint.name)}"
-        + (" :orange-badge[disputed label]" if disputed else "")
+        f"**Digit {evaluation.ids[row]}** of {evaluation.dataset}, answered by {plain(classifier.checkpoint.name)}"
+        + (" :orange-badge[disputed digit]" if disputed else "")
     )
     evaluated_panel(
         answer,
@@ -66,7 +66,7 @@ def _other_checkpoints(classifier: DigitClassifier, pictures: DigitSet, row: int
         return
     votes = collect_votes(map(named_classifier, others), pictures.images[row])
     lines = [f"{plain(vote.checkpoint)}: **{vote.digit}**, {percent(vote.confidence)} sure" for vote in votes]
-    st.caption("Answers of other checkpoints")
+    st.caption("Answers of other models")
     st.markdown("  \n".join(lines))
 
 

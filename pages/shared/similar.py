@@ -17,7 +17,7 @@ _REFERENCE_DIGITS = 10_000
 def similar_row(
     classifier: DigitClassifier, image: NDArray[np.uint8], *, count: int, exclude: tuple[str, int] | None = None
 ) -> None:
-    """The training digits that look most like a model input (28, 28) to a network, with their labels.
+    """The training digits that look most like a model input (28, 28) to a network, with their true digits.
 
     `exclude` is the set and the id of a digit to leave out: the one that the picture is, which is most like itself.
     """
@@ -26,7 +26,9 @@ def similar_row(
     rows, _ = nearest_rows(classifier, image, reference_features=features, count=count + 1)
     if exclude is not None and exclude[0] == reference.name:
         rows = rows[reference.ids[rows] != exclude[1]]
-    st.caption(f"Most similar to this network, among {len(reference):,} digits of {reference.name}, with their labels")
+    st.caption(
+        f"Most similar to this model, among {len(reference):,} digits of {reference.name}, with their true digits"
+    )
     pictures_row((reference.images[row], str(reference.labels[row])) for row in rows[:count])
 
 

@@ -37,7 +37,7 @@ def evaluation() -> Evaluation:
 
 
 def cell(page: Page, true: object, predicted: object) -> Locator:
-    prefix = f"predicted: {predicted}; true: {true};"
+    prefix = f"answer: {predicted}; true digit: {true};"
     return page.locator(f".st-key-confusion-chart path[aria-label^='{prefix}']").first
 
 
@@ -60,15 +60,15 @@ def test_from_a_cell_to_its_digit_to_the_canvas(page: Page, server: str, evaluat
     true, predicted = most_confused(evaluation)[0]
     page.goto(f"{server}/confusion?dataset={DATASET}")
     cell(page, true, predicted).click()
-    expect(tiles(page).first).to_have_attribute("aria-label", re.compile(f"{true} read as {predicted}"))
+    expect(tiles(page).first).to_have_attribute("aria-label", re.compile(f"true digit {true}, answer {predicted}"))
     eventually(lambda: set(ids_shown(page)), in_cell(evaluation, true, predicted))
     tiles(page).first.click()
     digit = ids_shown(page)[0]
     expect(page.get_by_text(f"Digit {digit} of {DATASET}")).to_be_visible()
     expect(page.get_by_test_id("answer")).to_have_text(str(predicted))
-    expect(page.get_by_test_id("confidence")).to_contain_text(f"it is a {true}")
-    expect(page.get_by_text("Most similar to this network")).to_be_visible()
-    expect(page.get_by_text("Answers of other checkpoints")).to_be_visible()
+    expect(page.get_by_test_id("confidence")).to_contain_text(f"the true digit is {true}")
+    expect(page.get_by_text("Most similar to this model")).to_be_visible()
+    expect(page.get_by_text("Answers of other models")).to_be_visible()
     page.wait_for_url(re.compile(f"digit={digit}"))
 
     other = page.context.new_page()
@@ -105,7 +105,7 @@ def test_a_cell_answers_quickly(page: Page, server: str, evaluation: Evaluation)
         idle(page)
         started = time.perf_counter()
         cell(page, true, predicted).click()
-        expect(tiles(page).first).to_have_attribute("aria-label", re.compile(f"{true} read as {predicted}"))
+        expect(tiles(page).first).to_have_attribute("aria-label", re.compile(f"true digit {true}, answer {predicted}"))
         times.append(time.perf_counter() - started)
     print(f"\nconfusion cell clicked to its digits shown: median {statistics.median(times):.2f} s of {len(times)}")
 

@@ -91,7 +91,7 @@ def test_the_verdict_and_its_tiles_lead_to_their_digits(
     page.wait_for_url(re.compile("outcome=neither"))
     tiles(page).first.click()
     expect(page.get_by_text(re.compile(r"Digit \d+ of"))).to_be_visible()
-    expect(page.get_by_text("Answers of other checkpoints")).to_be_visible()
+    expect(page.get_by_text("Answers of other models")).to_be_visible()
 
 
 def test_a_cell_of_the_answers_shows_its_digits_and_has_an_address(
@@ -101,7 +101,7 @@ def test_a_cell_of_the_answers_shows_its_digits_and_has_an_address(
     cells = np.bincount((a * 10 + b)[a != b], minlength=100)
     says_a, says_b = divmod(int(cells.argmax()), 10)
     page.goto(f"{address}/{PAIR}")
-    prefix = f"{B} says: {says_b}; {A} says: {says_a};"
+    prefix = f"answer of {B}: {says_b}; answer of {A}: {says_a};"
     page.locator(f"path[aria-label^='{prefix}']").first.click()
     inside = set(evaluations[A].ids[(a == says_a) & (b == says_b)].tolist())
     eventually(lambda: set(ids_shown(page)), inside)
@@ -158,7 +158,7 @@ def test_ticked_rows_are_compared(page: Page, address: str) -> None:
     click_row(page, board, 1)
     expect(pair).to_be_enabled()
     page.get_by_role("button", name="Together").click()
-    expect(page.get_by_role("heading", name="Which can be told apart?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Which differences are real?")).to_be_visible()
     page.wait_for_url(re.compile("view=Several"))
 
 
@@ -185,8 +185,8 @@ def test_an_address_means_the_same_pair_whatever_is_picked_elsewhere(page: Page,
     page.wait_for_url(re.compile(f"a={A}"))
     page.wait_for_url(re.compile(f"b={B}"))
     page.goto(f"{address}/compare?view=A+against+B&a=nosuch&b={B}")
-    expect(page.get_by_text("There is no checkpoint nosuch")).to_be_visible()
-    expect(page.get_by_text("Pick two different checkpoints")).to_be_visible()
+    expect(page.get_by_text("There is no model nosuch")).to_be_visible()
+    expect(page.get_by_text("Pick two different models")).to_be_visible()
 
 
 def test_names_are_shown_as_they_are(page: Page, address: str, folder: Path) -> None:
@@ -211,7 +211,8 @@ def test_an_uploaded_checkpoint_stands_in_the_leaderboard(
     page.get_by_text("Add your own").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "uploaded.safetensors")
     page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.get_by_text("uploaded is now in the leaderboard")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"uploaded: [\d,]+ errors, \d+(st|nd|rd|th) of \d+\."))).to_be_visible()
+    expect(page.get_by_role("button", name="Compare with world")).to_be_visible()
     assert (folder / "uploaded.safetensors").is_file()
     page.get_by_role("textbox", name="Filter").fill("uploa")
     page.get_by_role("textbox", name="Filter").press("Enter")
@@ -248,7 +249,7 @@ def test_each_view_opens_and_fits(
     context = new_context(browser, width=width, scheme=scheme)
     page = context.new_page()
     page.goto(f"{address}/compare?view={view}&dataset=uci-digits")
-    expect(page.get_by_role("heading", name="Compare checkpoints")).to_be_visible()
+    expect(page.get_by_role("heading", name="Compare models")).to_be_visible()
     expect_width(page, width)
     context.close()
 

@@ -198,20 +198,20 @@ def test_false_alarms_between_simulated_checkpoints() -> None:
         (
             (9_920, 14, 45, 21),
             "B",
-            "B is better: 31 fewer errors in 10,000; chance alone would do as much about once in",
+            "B is better: 31 fewer errors in 10,000; a gap this large happens by chance about 1 time in",
         ),
         (
             (9_940, 10, 20, 30),
             None,
-            "Cannot tell: A makes 50 and B 40 errors in 10,000, 30 digits differ; chance alone",
+            "No clear winner: A makes 50 and B 40 errors in 10,000; a gap this large happens by chance about 1 time in",
         ),
         (
             (90, 10, 0, 0),
             "A",
-            "A is better: 10 fewer errors in 100; chance alone would do as much about once in 1,000",
+            "A is better: 10 fewer errors in 100; a gap this large happens by chance about 1 time in 1,000",
         ),
-        ((95, 0, 0, 5), None, "Cannot tell: both are wrong on the same digits, 5 of 100"),
-        ((0, 0, 0, 7), None, "Cannot tell: both are wrong on the same digits, 7 of 7"),
+        ((95, 0, 0, 5), None, "No clear winner: both are wrong on the same digits, 5 of 100"),
+        ((0, 0, 0, 7), None, "No clear winner: both are wrong on the same digits, 7 of 7"),
     ],
 )
 def test_the_verdict_in_words(counts: tuple[int, int, int, int], better: str | None, words: str) -> None:
@@ -229,14 +229,14 @@ def test_the_verdict_in_words(counts: tuple[int, int, int, int], better: str | N
     [
         (1.0, "more often than not"),
         (0.51, "more often than not"),
-        (0.5, "about once in 2"),
-        (0.3, "about once in 3"),
-        (0.11, "about once in 9"),
-        (0.059, "about once in 17"),
-        (0.049, "about once in 20"),
-        (0.0005, "about once in 2,000"),
-        (1 / 2_140, "about once in 2,100"),
-        (1e-9, "less often than once in 1,000,000"),
+        (0.5, "about 1 time in 2"),
+        (0.3, "about 1 time in 3"),
+        (0.11, "about 1 time in 9"),
+        (0.059, "about 1 time in 17"),
+        (0.049, "about 1 time in 20"),
+        (0.0005, "about 1 time in 2,000"),
+        (1 / 2_140, "about 1 time in 2,100"),
+        (1e-9, "less than 1 time in 1,000,000"),
     ],
 )
 def test_frequency_in_words(p: float, words: str) -> None:
@@ -277,7 +277,7 @@ def test_pairs_with_holms_correction() -> None:
         assert (row.only_a, row.only_b, row.mid_p) == (pair.only_a, pair.only_b, pair.mid_p)
         assert (row.low, row.high) == pair.interval
         if row.holm_p >= SIGNIFICANCE_LEVEL:
-            assert row.verdict.startswith("Cannot tell")
+            assert row.verdict.startswith("No clear winner")
         if row.better is not None:
             assert row.verdict.startswith(f"{row.better} is better")
             assert row.better == (row.a if row.errors_a < row.errors_b else row.b)

@@ -22,7 +22,7 @@ PAGES = {
     "accuracy": "Accuracy",
     "confusion": "Confusion matrix",
     "errors": "Browse digits",
-    "compare": "Compare checkpoints",
+    "compare": "Compare models",
 }
 """Files of `pages`, the first being named by nothing, and their titles."""
 

@@ -19,10 +19,14 @@ from digitcore.evaluation.evaluation import Evaluation, load_or_evaluate, summar
 from digitcore.evaluation.metrics import outcomes_at
 from digitcore.imaging.preprocessing import extract_ink
 from digitcore.imaging.segmentation import find_lines
+from digitcore.settings import load_settings
 from pages.shared.drawing import Drawing
 from tests.pages.conftest import PAGES, Visit, is_fine, texts, tiles
 
 DATASET = "mnist-validation"  # its pictures are always there
+
+
+Save = Callable[..., Path]
 
 
 def evaluation_of(checkpoint: str, dataset: str = DATASET) -> Evaluation:
@@ -80,7 +84,7 @@ def test_a_model_of_an_address_that_is_not_here_is_named_until_another_is_picked
 def test_disputed_labels_are_set_aside(visit: Visit) -> None:
     without = summarize(evaluation_of("world", "mnist-test").without(disputed_ids("mnist-test")))
     (expander,) = visit("accuracy", dataset="mnist-test").expander
-    assert expander.label == f"Without the 15 disputed labels: {without.accuracy:.2%}"
+    assert expander.label == f"Without the 15 disputed digits: {without.accuracy:.2%}"
     assert not visit("accuracy", dataset="uci-digits").expander
 
 
@@ -152,8 +156,8 @@ def test_a_picked_digit_is_looked_at_and_starred(visit: Visit) -> None:
     app = visit("errors", dataset=DATASET, checkpoint="baseline", sort="by id", digit=str(first))
     row = int(np.flatnonzero(evaluation.ids == first)[0])
     assert is_fine(app), (app.exception, app.error)
-    assert f"**Digit {first}** of {DATASET}, read by baseline" in texts(app)
-    assert f"wrong: it is a {evaluation.labels[row]}" in texts(app)
+    assert f"**Digit {first}** of {DATASET}, answered by baseline" in texts(app)
+    assert f"wrong: the true digit is {evaluation.labels[row]}" in texts(app)
     app.toggle(key=f"star-{DATASET}-{first}").set_value(True).run()
     next(button for button in app.button if button.label == "Next").click().run()
     assert f"**Digit {second}** of" in texts(app)
@@ -170,7 +174,22 @@ def test_the_leaderboard_is_in_the_order_of_errors(visit: Visit) -> None:
     app.text_input(key="filter").input("mlp").run()
     assert app.dataframe[0].value["checkpoint"].tolist() == ["mlp"]
     app.text_input(key="filter").input("no such name").run()
-    assert [info.value for info in app.info] == ["No checkpoint has such a name, recipe or architecture."]
+    assert [info.value for info in app.info] == ["No model has such a name, recipe or architecture."]
+
+
+def test_the_leaderboard_offers_what_is_missing(visit: Visit, weights_folder: Path, save_random: Save) -> None:
+    """Figures first, then speed, which takes no digits; then there is nothing to offer."""
+    save_random(weights_folder / "mine.safetensors")
+    app = visit("compare", dataset="mnist-validation")
+    for offer, words in {"Evaluate": "mine not evaluated yet.", "Measure": "Speed not measured here yet."}.items():
+        assert words in texts(app)
+        (button,) = [button for button in app.button if button.label == offer]
+        button.click().run()
+        for timing in (load_settings().cache_directory / "timings").iterdir() if offer == "Evaluate" else ():
+            timing.unlink()
+        app.run()
+    assert "yet." not in texts(app)
+    assert app.dataframe[0].value["milliseconds"].notna().all()
 
 
 def test_a_pair_is_compared(visit: Visit) -> None:
@@ -204,15 +223,15 @@ def test_several_are_compared(visit: Visit) -> None:
     app.segmented_control(key="common").set_value("some wrong").run()
     assert set(ids(tiles(app))) == set.union(*map(wrong_ids, evaluations))
     app.multiselect(key="chosen").set_value(["mlp"]).run()
-    assert [info.value for info in app.info] == ["Pick two checkpoints or more."]
+    assert [info.value for info in app.info] == ["Pick two models or more."]
 
 
 def test_names_in_the_address_that_nobody_has(visit: Visit) -> None:
     pair = visit("compare", view="A against B", a="nosuch", b="compact", dataset=DATASET)
-    assert [warning.value for warning in pair.warning] == ["There is no checkpoint nosuch."]
-    assert [info.value for info in pair.info] == ["Pick two different checkpoints."]
+    assert [warning.value for warning in pair.warning] == ["There is no model nosuch."]
+    assert [info.value for info in pair.info] == ["Pick two different models."]
     several = visit("compare", view="Several", chosen=["nosuch", "compact"], dataset=DATASET)
-    assert [warning.value for warning in several.warning] == ["There is no checkpoint nosuch."]
+    assert [warning.value for warning in several.warning] == ["There is no model nosuch."]
     elsewhere = visit("accuracy", checkpoint="nosuch", dataset="nosuch")
     assert is_fine(elsewhere)
     assert elsewhere.sidebar.selectbox(key="checkpoint").value == "world"
@@ -220,7 +239,7 @@ def test_names_in_the_address_that_nobody_has(visit: Visit) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_name_that_would_be_markup_is_shown_literally(
-    visit: Visit, weights_folder: Path, save_random: Callable[..., Path], name: str
+    visit: Visit, weights_folder: Path, save_random: Save, name: str
 ) -> None:
     markup = "x *y* <img src=q> [c](d) $e$"
     save_random(weights_folder / "plain-name.safetensors", seed=1)
@@ -257,7 +276,7 @@ def test_without_a_weights_folder(visit: Visit, tmp_path: Path, monkeypatch: pyt
     app = visit(name)
     assert not app.exception
     assert [warning.value for warning in app.sidebar.warning] == [f"No usable model in {tmp_path / 'nowhere'}."]
-    advice = {"": "Draw a digit", "compare": "There is no checkpoint yet"}.get(name, "holds no usable checkpoint")
+    advice = {"": "Draw a digit", "compare": "There is no model yet"}.get(name, "holds no usable checkpoint")
     assert advice in texts(app)
 
 

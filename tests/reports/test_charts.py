@@ -82,7 +82,7 @@ def test_the_matrix_of_pairs_is_its_own_negative() -> None:
     (rows,) = charts.pair_matrix(table, ["c0", "c1", "c2"]).to_dict()["datasets"].values()
     differences = {(row["row"], row["column"]): row["difference"] for row in rows}
     verdicts = {(row["row"], row["column"]): row["verdict"] for row in rows}
-    opposite = {"better": "worse", "worse": "better", "cannot tell": "cannot tell"}
+    opposite = {"better": "worse", "worse": "better", "no clear winner": "no clear winner"}
     assert len(differences) == 6
     for one, other in differences:
         errors = evaluations[int(one[1])].errors - evaluations[int(other[1])].errors
@@ -218,7 +218,7 @@ def test_a_tooltip_says_which_share_a_cell_is(normalised: str | None, cell: tupl
     )
     (row,) = [row for row in rows if (row["true"], row["predicted"]) == cell]
     assert row["tip"] == share
-    assert row["spoken"] == f"predicted: {cell[1]}; true: {cell[0]}; digits: {row['count']}; share: {share}"
+    assert row["spoken"] == f"answer: {cell[1]}; true digit: {cell[0]}; digits: {row['count']}; share: {share}"
 
 
 def test_only_a_selected_cell_has_a_layer_for_its_frame(matrix: NDArray[np.int64]) -> None:

@@ -176,7 +176,7 @@ def test_digit_by_digit(page: Element) -> None:
 def test_the_charts_show_the_names_and_the_matrices(page: Element) -> None:
     _, answers, difference = page.findall(".//div[@class='chart']")
     texts = [text.text for text in answers.iter("text")]
-    assert {"first says", "second-one says"} <= set(texts)
+    assert {"answer of first", "answer of second-one"} <= set(texts)
     same = (EVALUATION_A.predictions == 4) & (EVALUATION_B.predictions == 4)
     assert str(int(same.sum())) in texts
     numbers = [int(text.text or "") for text in difference.iter("text") if re.match(r"[+-]", text.text or "")]
@@ -280,7 +280,8 @@ def test_an_evaluation_kept_under_an_old_name_goes_by_the_new_one() -> None:
 def test_identical_checkpoints_of_one_name(pictures: DigitSet) -> None:
     page = _parse(comparison_report(A, A, EVALUATION_A, EVALUATION_A, pictures=pictures))
     assert _text(page.find(".//h1")) == "first (A) against first (B) on mnist-test"
-    assert _text(page.find(".//p[@class='verdict']")).startswith("Cannot tell: both are wrong on the same digits, 200")
+    verdict = _text(page.find(".//p[@class='verdict']"))
+    assert verdict.startswith("No clear winner: both are wrong on the same digits, 200")
     facts = [_text(fact) for fact in page.findall(".//dl/div/dd")]
     assert facts[:3] == ["+0.00 points", "95% interval \N{MINUS SIGN}0.10 to +0.10", "1"]
     assert facts[-2:] == ["100.00%", "to 4,000 digits"]
@@ -308,7 +309,7 @@ def test_what_a_checkpoint_says_of_itself_is_only_text(pictures: DigitSet) -> No
     assert rows["Finished"] == [HOSTILE, "unknown"]
     assert rows["Seed"] == ["3", HOSTILE]
     charts = page.findall(".//div[@class='chart']")
-    assert any((text.text or "").startswith("<img src=x") for text in charts[1].iter("text"))
+    assert any("<img src=x" in (text.text or "") for text in charts[1].iter("text"))
     for svg in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL):
         ElementTree.fromstring(svg)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.evaluation.metrics import class_table, coverage_table, reliability_table
@@ -18,6 +19,22 @@ from pages.shared.evaluations import cached_digit_table
 def cached_class_table(evaluation: Evaluation) -> pd.DataFrame:
     """`class_table` of an evaluation."""
     return class_table(evaluation.labels, evaluation.logits)
+
+
+def class_columns() -> dict[str, ColumnConfig]:
+    """How the columns of `cached_class_table` are headed and explained, in percent."""
+    helps = {
+        "precision": (
+            "precision",
+            "How far its answer can be trusted: of the digits answered so, the share that is so.",
+        ),
+        "recall": ("recall", "How much of it is recognised: of these true digits, the share that is answered right."),
+        "f1": ("F1", "Precision and recall in one figure: their harmonic mean."),
+    }
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    columns: dict[str, ColumnConfig] = {"digit": number("true digit"), "support": number("digits")}
+    columns |= {name: number(label, format="%.2f", help=meaning) for name, (label, meaning) in helps.items()}
+    return columns | {f"{name} interval": text("95%", help="95% Wilson interval.") for name in helps}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)

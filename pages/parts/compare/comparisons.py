@@ -63,7 +63,7 @@ def cached_answers(pair: Pair) -> pd.DataFrame:
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def answers_specification(pair: Pair, selected: tuple[str, str]) -> dict[str, Any]:
     """A's answers against B's, clickable."""
-    titles = (f"{pair.a.checkpoint} says", f"{pair.b.checkpoint} says")
+    titles = (f"answer of {pair.a.checkpoint}", f"answer of {pair.b.checkpoint}")
     chart = charts.confusion_heatmap(answer_matrix(*pair), order=list(range(10)), selected=selected, titles=titles)
     return charts.specification(chart)
 

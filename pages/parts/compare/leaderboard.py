@@ -1,4 +1,4 @@
-"""The leaderboard: all checkpoints in order, what they cost, and how to add your own."""
+"""The leaderboard: all models in order, what they cost, and how to add your own."""
 
 import base64
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from digitcore.data.datasets import is_available
 from digitcore.errors import DigitcoreError
 from digitcore.evaluation.evaluation import Summary, load_or_evaluate
-from digitcore.evaluation.leaderboard import ELSEWHERE, Standing, efficient_frontier
+from digitcore.evaluation.leaderboard import ELSEWHERE, Standing, efficient_frontier, ordinal
 from digitcore.models.checkpoints import SUFFIXES
 from digitcore.models.library import UnusableCheckpoint
 from digitcore.models.onnx import INKS, SCALES
@@ -44,12 +44,12 @@ def leaderboard_view() -> None:
     """The leaderboard on the picked digits."""
     dataset = picked_dataset()
     if dataset == "mnist-test":
-        st.caption("The test set is for reporting: to choose between checkpoints, pick mnist-validation.")
+        st.caption("The test set is for reporting: to choose between models, pick mnist-validation.")
     everybody = standings(dataset)
     if not everybody:
-        st.info("There is no checkpoint yet: train one (`python -m digitcore train quick`), or add one below.")
-    _show_news()
-    _evaluate_missing(everybody, dataset)
+        st.info("There is no model yet: train one (`python -m digitcore train quick`), or add one below.")
+    _show_news(everybody)
+    _offer_missing(everybody, dataset)
     words = st.text_input(
         "Filter", placeholder="Filter by name, recipe or architecture", key="filter", bind="query-params",
         label_visibility="collapsed", icon=":material/search:",
@@ -67,20 +67,20 @@ def _words(standing: Standing) -> str:
     return f"{standing.entry.name} {metadata.recipe.get('name', '')} {metadata.architecture}".lower()
 
 
-def _evaluate_missing(standings: list[Standing], dataset: str) -> None:
+def _offer_missing(standings: list[Standing], dataset: str) -> None:
+    """Offers to evaluate and to measure what has no figures here yet."""
     missing = [
         (standing.entry.name, name)
         for standing in standings
         for name in dict.fromkeys((dataset, *ELSEWHERE))
-        if is_available(name) and not _is_known(standing, name, dataset)
+        if not _is_known(standing, name, dataset) and _can_be_known(standing, name, dataset)
     ]
     if not missing:
         return
-    checkpoints = len({checkpoint for checkpoint, _ in missing})
-    words = f"{checkpoints} checkpoints have" if checkpoints > 1 else f"{plain(missing[0][0])} has"
+    waiting = [standing.entry.name for standing in standings if _awaits_evaluation(standing, dataset)]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"{words} figures missing.", width="content")
-        begin = st.button("Evaluate", icon=":material/play_arrow:")
+        st.caption(_missing_in_words(waiting), width="content")
+        begin = st.button("Evaluate" if waiting else "Measure", icon=":material/play_arrow:")
         if begin:
             st.button("Stop", icon=":material/stop:", help="Finished evaluations are kept.")
     if not begin:
@@ -90,6 +90,25 @@ def _evaluate_missing(standings: list[Standing], dataset: str) -> None:
         words = f"{checkpoint} on {name}: {i + 1} of {len(missing)}"
         _evaluate(checkpoint, name, report_on(bar, words, start=i / len(missing), end=(i + 1) / len(missing)))
     st.rerun()
+
+
+def _missing_in_words(waiting: list[str]) -> str:
+    """waiting: those that have not been evaluated on all digits; of all others the speed is missing."""
+    if not waiting:
+        return "Speed not measured here yet."
+    return (
+        f"{len(waiting)} models not evaluated yet." if len(waiting) > 1 else f"{plain(waiting[0])} not evaluated yet."
+    )
+
+
+def _awaits_evaluation(standing: Standing, dataset: str) -> bool:
+    known = standing.elsewhere.keys() | ({dataset} if standing.summary is not None else set())
+    return any(is_available(name) for name in {dataset, *ELSEWHERE} - known)
+
+
+def _can_be_known(standing: Standing, name: str, dataset: str) -> bool:
+    """Whether the digits are here; to measure the speed takes none."""
+    return is_available(name) or (name == dataset and standing.summary is not None)
 
 
 def _is_known(standing: Standing, name: str, dataset: str) -> bool:
@@ -111,18 +130,37 @@ def _evaluate(checkpoint: str, dataset: str, progress: Callable[[float], None]) 
     return True
 
 
-def _show_news() -> None:
+def _show_news(standings: list[Standing]) -> None:
     for failure in st.session_state.pop(_FAILURES, []):
         st.error(plain(failure), icon=":material/error:")
     added = st.session_state.pop(_ADDED, None)
-    if added is not None:
-        st.success(f"{plain(added)} is now in the leaderboard.", icon=":material/check:")
+    ranks = [standing for standing in standings if standing.summary is not None]
+    for place, standing in enumerate(ranks, start=1):
+        if standing.entry.name == added:
+            _welcome(standing, place=place, count=len(ranks))
+
+
+def _welcome(standing: Standing, *, place: int, count: int) -> None:
+    """How a model that was just added does, and its comparison with the one that the dashboard starts with."""
+    name = standing.entry.name
+    errors = standing.summary.errors if standing.summary else 0
+    rivals = [
+        rival for rival in (checkpoint_library().default_name(), *checkpoint_library().usable_names()) if rival != name
+    ]
+    words = f"{plain(name)}: {errors:,} {'error' if errors == 1 else 'errors'}, {ordinal(place)} of {count}."
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.success(words, icon=":material/check:", width=360)
+        for rival in rivals[:1]:
+            st.button(
+                f"Compare with {plain(rival)}", icon=":material/compare_arrows:", on_click=compare_two,
+                args=(rival, name),
+            )  # fmt: skip
 
 
 def _table(standings: list[Standing], dataset: str) -> None:
     if not standings:
         if st.session_state["filter"]:
-            st.info("No checkpoint has such a name, recipe or architecture.")
+            st.info("No model has such a name, recipe or architecture.")
         return
     figures = _figures(standings)
     table = figures.copy()
@@ -141,14 +179,14 @@ def _table(standings: list[Standing], dataset: str) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
             "A against B", icon=":material/compare_arrows:", disabled=len(names) != 2, on_click=compare_two,
-            args=tuple(names[:2]) if len(names) == 2 else None, help="Tick two checkpoints.",
+            args=tuple(names[:2]) if len(names) == 2 else None, help="Tick two models.",
         )  # fmt: skip
         st.button(
             "Together", icon=":material/stacks:", disabled=len(names) < 2, on_click=compare_several, args=(names,),
             help="Tick two or more: pairs, common errors, and their average.",
         )  # fmt: skip
         if st.button(
-            "Errors", icon=":material/image_search:", disabled=len(names) != 1, help="Tick one checkpoint.",
+            "Errors", icon=":material/image_search:", disabled=len(names) != 1, help="Tick one model.",
             on_click=_pick, args=(*names[:1],),
         ):  # fmt: skip
             show_errors()
@@ -195,24 +233,31 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
 def _columns() -> dict[str, ColumnConfig]:
     number = st.column_config.NumberColumn
     return {
-        "checkpoint": st.column_config.TextColumn(pinned=True),
+        "checkpoint": st.column_config.TextColumn("model", pinned=True),
         "errors": number(format="%,d", width="small"),
         "bar": st.column_config.ImageColumn(
             "95% interval",
-            help="Interval of the accuracy, on a logarithmic scale of the share of errors: further right is better.",
+            help="Further right is better. The interval of the accuracy, on a logarithmic scale of the errors.",
             width=150,
         ),
         "accuracy": number("accuracy, %", format="%.2f"),
         "low": number("accuracy from", format="%.2f", width="small"),
         "high": number("to", format="%.2f", width="small"),
         "log loss": number(format="%.4f"),
-        "calibration error": number("calibration error, %", format="%.2f", help="Over 15 equally wide bins."),
+        "calibration error": number(
+            "calibration error, %",
+            format="%.2f",
+            help="How far its confidence is from the truth, over 15 equally wide bins.",
+        ),
         "pen-digits": number("pen digits, %", format="%.2f", help="2,498 digits drawn by ten people."),
         "uci-digits": number("UCI digits, %", format="%.2f", help="1,797 digits of other writers, 8 × 8 pixels."),
         "parameters": number(format="%,d"),
         "kB": number(format="%,.0f", width="small"),
         "milliseconds": number(
-            "ms", format="%.2f", width="small", help="Milliseconds for one digit on one core of this machine."
+            "ms",
+            format="%.2f",
+            width="small",
+            help="How long one digit takes, in milliseconds, on one core of this machine.",
         ),
     }
 
@@ -266,7 +311,7 @@ def _cost(standings: list[Standing]) -> None:
     )  # fmt: skip
     table = pd.DataFrame(rows).dropna(subset=[cost])
     if table.empty:
-        st.caption("No times are known yet: press Evaluate.")
+        st.caption("Speed not measured here yet.")
         return
     table["efficient"] = efficient_frontier(table[cost].to_numpy(float), table["errors"].to_numpy(float))
     st.vega_lite_chart(
@@ -274,7 +319,7 @@ def _cost(standings: list[Standing]) -> None:
         key="cost-chart", on_select=_take_selection
     )  # fmt: skip
     st.caption(
-        "Click a point to pick that checkpoint on every page. Dashed line: no other one is both better and cheaper."
+        "Click a point to pick that model on every page. On the dashed line: no other one is both better and cheaper."
     )
 
 
@@ -306,7 +351,7 @@ def _add(dataset: str) -> None:
         )
         count = st.session_state.setdefault(_UPLOADS, 0)
         uploaded = st.file_uploader(
-            "A checkpoint file", type=list(SUFFIXES), label_visibility="collapsed", key=f"upload-{count}",
+            "A model file", type=list(SUFFIXES), label_visibility="collapsed", key=f"upload-{count}",
             max_upload_size=max(1, load_settings().max_checkpoint_bytes // 1_000_000),
         )  # fmt: skip
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):

@@ -1,4 +1,4 @@
-"""Checkpoint A against checkpoint B: who is better, and on which digits they differ."""
+"""Model A against model B: which is better, and on which digits they differ."""
 
 import pandas as pd
 import streamlit as st
@@ -48,7 +48,7 @@ def pair_view() -> None:
         return
     a, b = _pick_two(names)
     if a is None or b is None or a == b:
-        st.info("Pick two different checkpoints.")
+        st.info("Pick two different models.")
         return
     classifiers = named_classifier(a), named_classifier(b)
     warn_of_training(classifiers)
@@ -64,7 +64,7 @@ def _pick_two(names: list[str]) -> tuple[str | None, str | None]:
     addressed = [name for name in (st.query_params.get(A), st.query_params.get(B)) if name is not None]
     unknown = [name for name in addressed if name not in names]
     if unknown:
-        st.warning(f"There is no checkpoint {plain(', '.join(unknown))}.", icon=":material/warning:")
+        st.warning(f"There is no model {plain(', '.join(unknown))}.", icon=":material/warning:")
     for key in (A, B):
         if st.session_state.get(key) not in names:
             st.session_state[key] = st.query_params.get(key) if st.query_params.get(key) in names else None
@@ -116,15 +116,15 @@ def _headline(comparison: Comparison) -> None:
     st.subheader(plain(comparison.verdict) + ".", anchor=False)
     low, high = comparison.interval
     figures = {
-        plain(comparison.a): (f"{comparison.errors_a:,} errors", "Checkpoint A."),
-        plain(comparison.b): (f"{comparison.errors_b:,} errors", "Checkpoint B."),
+        plain(comparison.a): (f"{comparison.errors_a:,} errors", "Errors of model A."),
+        plain(comparison.b): (f"{comparison.errors_b:,} errors", "Errors of model B."),
         "Difference in accuracy": (
             f"{100 * comparison.difference:+.2f} points ({100 * low:+.2f} to {100 * high:+.2f})",
-            "B less A, in percentage points, with Tango's 95% score interval for paired shares. "
-            "The test decides; at the edge the interval may say otherwise.",
+            "How much more often B is right than A, in percentage points, with Tango's 95% score interval for paired "
+            "shares. The test decides; at the edge the interval may say otherwise.",
         ),
-        "Chance alone": (f"p = {comparison.mid_p:.2g}", "Exact McNemar test, two-sided mid-p: how often two equally "
-                         "good checkpoints would differ this much on these digits. Below 0.05, one is called better."),
+        "Chance alone": (f"p = {comparison.mid_p:.2g}", "How often two equally good models would differ this much on "
+                         "these digits; below 0.05, one is called better. Exact McNemar test, two-sided mid-p."),
         "Same answer": (f"{comparison.agreement / comparison.digits:.2%}", "Share of digits that both answer alike."),
     }  # fmt: skip
     metric_row(figures)
@@ -154,7 +154,7 @@ def _show(outcome: str) -> None:
 def _filtered(table: pd.DataFrame) -> pd.DataFrame:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         show = st.selectbox("Show", _SHOW, index=_SHOW.index(_DIFFER), key=OUTCOME, bind="query-params", width=125)
-        pickers = {TRUE: "True", SAYS_A: "A says", SAYS_B: "B says", EITHER: "Either says"}
+        pickers = {TRUE: "True digit", SAYS_A: "Answer of A", SAYS_B: "Answer of B", EITHER: "Of either"}
         answers = {
             key: st.selectbox(label, [ANY, *_DIGITS], key=key, bind="query-params", width=88)
             for key, label in pickers.items()
@@ -195,21 +195,22 @@ def _charts(pair: Pair) -> None:
         st.caption("Errors that B makes more often (+, orange) or less often (-, blue) than A.")
     else:
         st.vega_lite_chart(per_digit_specification(pair))
-        st.caption("Diamond: a significant difference on this digit, after Holm's correction for ten digits.")
+        st.caption("Diamond: a real difference on this digit (p below 0.05, after Holm's correction for ten digits).")
         _per_digit_table(cached_per_digit(pair))
 
 
 def _per_digit_table(table: pd.DataFrame) -> None:
     percent = {name: 100 * table[name] for name in ("difference", "low", "high")}
-    shown = table[["digit", "digits", "errors_a", "errors_b", "difference", "low", "high", "holm_p"]].assign(**percent)
+    rows = table[["digit", "digits", "errors_a", "errors_b", "difference", "low", "high", "holm_p"]].assign(**percent)
     number = st.column_config.NumberColumn
     st.dataframe(
-        shown, hide_index=True, on_select=_take_digit, selection_mode="single-row", key="pair-digits",
+        rows, hide_index=True, on_select=_take_digit, selection_mode="single-row", key="pair-digits",
         column_config={
-            "errors_a": number("errors of A"), "errors_b": number("errors of B"),
-            "difference": number("recall, B less A, %", format="%+.2f"), "low": number("from", format="%+.2f"),
+            "digit": number("true digit"), "errors_a": number("errors of A"), "errors_b": number("errors of B"),
+            "difference": number("recall, B minus A, %", format="%+.2f"), "low": number("from", format="%+.2f"),
             "high": number("to", format="%+.2f"),
-            "holm_p": number("p", format="%.2g", help="McNemar's mid-p, corrected after Holm for ten digits."),
+            "holm_p": number("p", format="%.2g", help="How often chance alone makes such a gap: McNemar's mid-p, "
+                             "after Holm's correction for ten digits."),
         },
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Several checkpoints: which differ significantly, which digits all get wrong, and how their average does."""
+"""Several models: which differences are real, which digits all get wrong, and how their average does."""
 
 from collections.abc import Sequence
 
@@ -30,13 +30,13 @@ def several_view() -> None:
         return
     unknown = [name for name in st.query_params.get_all(CHOSEN) if name not in names]
     if unknown:
-        st.warning(f"There is no checkpoint {plain(', '.join(unknown))}.", icon=":material/warning:")
+        st.warning(f"There is no model {plain(', '.join(unknown))}.", icon=":material/warning:")
     chosen = st.multiselect(
-        "Checkpoints", sorted(names), default=sorted(names[:_START]), key=CHOSEN, bind="query-params",
+        "Models", sorted(names), default=sorted(names[:_START]), key=CHOSEN, bind="query-params",
         max_selections=_MOST, placeholder="Pick two or more",
     )  # fmt: skip
     if len(chosen) < 2:
-        st.info("Pick two checkpoints or more.")
+        st.info("Pick two models or more.")
         return
     classifiers = [named_classifier(name) for name in chosen]
     warn_of_training(classifiers)
@@ -50,15 +50,15 @@ def several_view() -> None:
 
 
 def _pairs(evaluations: Sequence[Evaluation]) -> None:
-    st.subheader("Which can be told apart?", anchor=False)
+    st.subheader("Which differences are real?", anchor=False)
     overall = cochran_q(evaluations)
     words = "They are not all equally good" if overall.p < SIGNIFICANCE_LEVEL else "They may all be equally good"
-    words += f": chance alone would do as much {frequency(overall.p)}"
+    words += f": differences this large happen by chance {frequency(overall.p)}"
     st.markdown(f"{words} (Cochran's Q = {overall.statistic:.1f}, {overall.degrees_of_freedom} degrees of freedom).")
     table = cached_pairs(evaluations)
     st.vega_lite_chart(pairs_specification(evaluations), key="pairs", on_select=_open_pair)
     st.caption(
-        "Filled: told apart (exact McNemar test, mid-p below 0.05 after Holm's correction for "
+        "Filled: a real difference (exact McNemar test, mid-p below 0.05 after Holm's correction for "
         f"{len(table)} {'pairs' if len(table) > 1 else 'pair'}). Click a cell for the two alone, without correction."
     )
     with st.expander("All pairs", icon=":material/table:"):
@@ -67,7 +67,7 @@ def _pairs(evaluations: Sequence[Evaluation]) -> None:
         st.dataframe(
             table.drop(columns="digits").assign(**percent), hide_index=True,
             column_config={
-                "difference": number("accuracy, B less A, %", format="%+.2f"), "low": number("from", format="%+.2f"),
+                "difference": number("accuracy, B minus A, %", format="%+.2f"), "low": number("from", format="%+.2f"),
                 "high": number("to", format="%+.2f"), "mid_p": number("p", format="%.2g"),
                 "holm_p": number("p, Holm", format="%.2g"),
             },
@@ -98,7 +98,7 @@ def _average(evaluations: Sequence[Evaluation]) -> None:
                 100 * summary.ece,
             )
         )
-    table = pd.DataFrame(rows, columns=["checkpoint", "errors", "accuracy (95%)", "log loss", "calibration error, %"])
+    table = pd.DataFrame(rows, columns=["model", "errors", "accuracy (95%)", "log loss", "calibration error, %"])
     st.dataframe(
         table, hide_index=True,
         column_config={
@@ -130,14 +130,14 @@ def _common_errors(evaluations: Sequence[Evaluation]) -> None:
     st.caption(" · ".join(f"{name}: {int(inside.sum()):,}" for name, inside in groups.items()))
     rows = pd.DataFrame({"id": evaluations[0].ids, "true": evaluations[0].labels})
     names = []
-    for i, evaluation in enumerate(evaluations):
+    for i, evaluation in enumerate(evaluations, start=1):
         rows[f"answer {i}"] = evaluation.predictions
         names.append(f"answer {i}")
     pictures = picked_pictures()
     left, side = st.columns([11, 10], gap="large")
     with left:
         answers_gallery(rows[groups[group]], names, evaluations[0].dataset, pictures, key="common-gallery")
-        st.caption("Answers are in the order of the checkpoints above.")
+        st.caption("Answers are in the order of the models above.")
     with side:
         digit_panel(named_classifier(evaluations[0].checkpoint), evaluations[0], pictures)
 
