@@ -14,6 +14,7 @@ from pages.parts.draw.answer import answer_panel, nothing_yet_panel, number_pane
 from pages.parts.draw.canvas import DEFAULT_BRUSH, drawing_canvas, drawing_tools, earlier_drawings
 from pages.parts.draw.details import details_panel
 from pages.parts.draw.explanations import sample_digits
+from pages.parts.draw.follow import publish_reading
 from pages.parts.draw.read import read_digits
 from pages.shared.drawing import SIDE, current_drawing, put_on_canvas
 from pages.shared.error_box import error_box
@@ -54,7 +55,7 @@ def draw_and_answer() -> None:
     if source == "Draw":
         _samples()
         earlier_drawings()
-    details_panel(read)
+    publish_reading(read)
 
 
 def _answer(image: DigitImage, *, strokes: int | None) -> PictureReading | None:
@@ -121,3 +122,4 @@ def _shown(last: Picture) -> Image.Image | None:
 
 st.title("Draw a digit", anchor=False)
 draw_and_answer()
+details_panel()

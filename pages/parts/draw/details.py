@@ -1,16 +1,18 @@
-"""A closer look at one answer; only the detail that is picked is computed with each stroke."""
+"""A closer look at one answer; only the detail that is picked is computed, when the pen rests."""
 
 from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from digitcore.models.numbers import PictureReading
+from pages.parts.draw.follow import follow_readings, published_reading
 from pages.parts.draw.read import ReadDigit, read_digits
 from pages.parts.draw.reproduce import reproduce_number_panel, reproduce_panel
 from pages.parts.draw.similar import similar_panel
 from pages.parts.draw.stages import xray_panel
 from pages.parts.draw.votes import opinions_panel
 from pages.parts.draw.why import why_panel
+from pages.shared.background import nothing_pending
 from pages.shared.error_box import error_box
 
 _WHICH = "which-digit"
@@ -26,11 +28,18 @@ _DETAILS: dict[str, Callable[[ReadDigit], None]] = {
 }
 
 
-def details_panel(read: PictureReading | None) -> None:
+@st.fragment
+def details_panel() -> None:
     """The picked detail of one digit of those that were read in a picture; how to read a number again, of all.
 
     The choice is there before any picture: a widget that is not shown would lose what the address says.
     """
+    nothing_pending()
+    _details(published_reading())
+    follow_readings()
+
+
+def _details(read: PictureReading | None) -> None:
     st.subheader("Look closer", anchor=False)
     picked = st.segmented_control(
         "Look closer", list(_DETAILS), default="X-ray", required=True, key="look", bind="query-params",

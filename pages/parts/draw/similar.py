@@ -4,9 +4,10 @@ import streamlit as st
 
 from digitcore.models.classifier import DigitClassifier
 from pages.parts.draw.read import ReadDigit
+from pages.shared.background import placeholder, result_if_ready
 from pages.shared.evaluations import cached_confusion, known_evaluation
 from pages.shared.pickers import picked_classifier, picked_dataset
-from pages.shared.similar import similar_row
+from pages.shared.similar import LOOKING, reference_dataset, reference_job, show_similar
 from pages.shared.state import show_cell
 from pages.shared.words import percent
 
@@ -16,7 +17,11 @@ _MOST = 12
 def similar_panel(digit: ReadDigit) -> None:
     """The digits most like the network's input, and the cell that a drawing meant as another digit falls into."""
     classifier = picked_classifier()
-    similar_row(classifier, digit.prediction.model_input, count=_MOST)
+    reference = result_if_ready("similar", reference_job, classifier, reference_dataset())
+    if reference is None:
+        placeholder(LOOKING)
+    else:
+        show_similar(classifier, digit.prediction.model_input, reference, count=_MOST)
     meant = st.pills("I drew a", range(10), key="meant", persist_state="session")
     if meant is not None:
         _cell(classifier, meant, digit.prediction.digit)

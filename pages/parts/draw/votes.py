@@ -1,11 +1,18 @@
 """What every checkpoint answers for one picture, a row for each; those that disagree stand out."""
 
+from concurrent.futures import Future
+
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from digitcore.evaluation.leaderboard import Standing
+from digitcore.models.library import UsableCheckpoint
 from digitcore.models.votes import Vote, collect_votes, majority
 from digitcore.text import plain
 from pages.parts.draw.read import ReadDigit
+from pages.shared.background import in_background, placeholder, result_if_ready
+from pages.shared.cache_keys import HASH_FUNCS
 from pages.shared.evaluations import standings
 from pages.shared.pickers import picked_classifier, picked_dataset
 from pages.shared.resources import named_classifier
@@ -21,7 +28,21 @@ def opinions_panel(digit: ReadDigit) -> None:
     rows = everybody
     if len(everybody) > _MOST and not st.session_state.get("all-checkpoints"):
         rows = [standing for i, standing in enumerate(everybody) if i < _MOST or standing.entry.name == picked]
-    votes = collect_votes([named_classifier(standing.entry.name) for standing in rows], digit.prediction.model_input)
+    with st.container():
+        _votes(rows, digit, picked)
+    if len(everybody) > _MOST:
+        st.toggle(
+            f"All {len(everybody)}",
+            key="all-checkpoints",
+            help="With hundreds of checkpoints this takes a moment.",
+        )
+
+
+def _votes(rows: list[Standing], digit: ReadDigit, picked: str) -> None:
+    votes = result_if_ready("votes", _votes_job, [standing.entry for standing in rows], digit.prediction.model_input)
+    if votes is None:
+        placeholder("Asking them all ...")
+        return
     most = majority(votes)
     st.markdown(_in_words(votes, most))
     show_template(
@@ -32,12 +53,16 @@ def opinions_panel(digit: ReadDigit) -> None:
         ],
     )
     st.caption(f"Fewest errors on {picked_dataset()} first.")
-    if len(everybody) > _MOST:
-        st.toggle(
-            f"All {len(everybody)}",
-            key="all-checkpoints",
-            help="With hundreds of checkpoints each stroke takes a moment.",
-        )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _votes_job(entries: list[UsableCheckpoint], model_input: NDArray[np.uint8]) -> Future[list[Vote]]:
+    """`collect_votes` of these checkpoints, which may have to be read first."""
+    return in_background(_collect, [entry.name for entry in entries], model_input)
+
+
+def _collect(names: list[str], model_input: NDArray[np.uint8]) -> list[Vote]:
+    return collect_votes(map(named_classifier, names), model_input)
 
 
 def _in_words(votes: list[Vote], most: int) -> str:

@@ -1,26 +1,21 @@
 """Why: what each stroke contributes, where the network looked, and what would make it another digit."""
 
-import json
-from typing import Any
-
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore.imaging.canvas_json import cut_out, is_stroke
 from digitcore.imaging.png import overlay
 from digitcore.models.classifier import DigitClassifier, Prediction
-from digitcore.models.explanation import has_gradients, leave_one_out
+from digitcore.models.explanation import has_gradients
 from pages.parts.draw.answer import other_answer
-from pages.parts.draw.explanations import attribution_maps, change_towards, rendered_layers
-from pages.parts.draw.read import MARGIN, ReadDigit
-from pages.shared.drawing import SIDE, current_drawing
+from pages.parts.draw.explanations import MOST_STROKES, Part, change_job, maps_job, strokes_job
+from pages.parts.draw.read import ReadDigit
+from pages.shared.background import placeholder, result_if_ready
+from pages.shared.drawing import current_drawing
 from pages.shared.pickers import picked_classifier
 from pages.shared.pictures import pictures_row
 
-_PIECES = 4  # of the only stroke of a drawing
 _MOST_OBJECTS = 60  # on the canvas
-_MOST_STROKES = 12  # of one digit
 _SHOWN = 84  # pixels, the longer side of their pictures
 
 
@@ -36,39 +31,28 @@ def why_panel(digit: ReadDigit) -> None:
 
 def _strokes(classifier: DigitClassifier, digit: ReadDigit) -> None:
     objects = current_drawing().objects
-    layers = _layers(digit, objects[:_MOST_OBJECTS], pieces=1)
-    if len(objects) > _MOST_OBJECTS or len(layers) > _MOST_STROKES:
-        st.caption(f"More than {_MOST_STROKES} strokes: what each contributes is not shown.")
-        return
-    alone = len(layers) == 1
-    if alone:
-        layers = _layers(digit, [stroke for stroke in objects if is_stroke(stroke)], pieces=_PIECES)
-    if len(layers) < 2:
-        return
-    without = leave_one_out(classifier, layers)
-    st.caption(
-        f"What each {'part of the stroke' if alone else 'stroke'} contributes: the answer without the orange part"
-    )
-    pictures_row(
-        ((_left_out(layers, i), _answer_without(answer, digit.prediction)) for i, answer in enumerate(without)),
-        longest=_SHOWN,
-        name="strokes",
-    )
-
-
-def _layers(digit: ReadDigit, objects: list[dict[str, Any]], *, pieces: int) -> list[NDArray[np.uint8]]:
-    """The ink (H, W) of each stroke of a digit, or of each piece of it."""
-    layers = [
-        layer
-        for canvas_object in objects
-        for layer in rendered_layers(
-            json.dumps(canvas_object), side=SIDE, pieces=pieces if is_stroke(canvas_object) else 1
+    left = result_if_ready("strokes", strokes_job, classifier, objects[:_MOST_OBJECTS], _part(digit))
+    if left is None:
+        placeholder("Leaving out each stroke ...")
+    elif len(objects) > _MOST_OBJECTS or len(left.layers) > MOST_STROKES:
+        st.caption(f"More than {MOST_STROKES} strokes: what each contributes is not shown.")
+    elif left.answers:
+        st.caption(
+            f"What each {'part of the stroke' if left.alone else 'stroke'} contributes: the answer without the orange "
+            "part"
         )
-    ]
+        pictures_row(
+            ((_left_out(left.layers, i), _answer_without(one, digit.prediction)) for i, one in enumerate(left.answers)),
+            longest=_SHOWN,
+            name="strokes",
+        )
+
+
+def _part(digit: ReadDigit) -> Part | None:
     if digit.found is None:
-        return layers
+        return None
     left, top, _, _ = digit.found.box
-    return [np.pad(layer, MARGIN) for layer in cut_out(layers, digit.found.ink, left=left, top=top)]
+    return Part(digit.found.ink, left, top)
 
 
 def _left_out(layers: list[NDArray[np.uint8]], i: int) -> NDArray[np.uint8]:
@@ -84,7 +68,10 @@ def _answer_without(without: Prediction | None, prediction: Prediction) -> str:
 
 def _attributions(classifier: DigitClassifier, prediction: Prediction) -> None:
     digit = prediction.digit
-    maps = attribution_maps(classifier, prediction.model_input, digit)
+    maps = result_if_ready("maps", maps_job, classifier, prediction.model_input, digit)
+    if maps is None:
+        placeholder("Looking where the network looked ...")
+        return
     st.caption(f"Where the network looked: blue speaks for {digit}, orange against it")
     pictures_row(
         ((overlay(prediction.model_input, values), words) for words, values in maps.items()), longest=112, name="maps"
@@ -99,10 +86,14 @@ def _why_not(classifier: DigitClassifier, prediction: Prediction) -> None:
     runner_up = max(others, key=lambda other: prediction.probabilities[other])
     picked = st.pills("Why not a", others, key=f"why-not-{digit}")
     towards = runner_up if picked is None else picked
-    change = change_towards(classifier, prediction.model_input, towards)
-    if change is None:
+    changes = result_if_ready("change", change_job, classifier, prediction.model_input, towards)
+    if changes is None:
+        placeholder("Looking for a small change ...")
+        return
+    if not changes:
         st.markdown(f"No small change was found that makes it a **{towards}**.")
         return
+    (change,) = changes
     amounts = [
         f"{share:.0%} {words}"
         for share, words in ((change.added, "more ink (blue)"), (change.removed, "less (orange)"))
