@@ -15,7 +15,7 @@ from pages.shared.cache_keys import HASH_FUNCS
 from pages.shared.pictures import pictures_row
 
 _REFERENCE_DIGITS = 10_000
-LOOKING = f"Looking at {_REFERENCE_DIGITS:,} digits ..."
+LOOKING = "Looking at thousands of digits ..."
 """What a page says until they have been looked at: once for each checkpoint, which takes seconds."""
 
 Reference = tuple[DigitSet, NDArray[np.float32]]

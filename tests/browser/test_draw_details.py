@@ -22,7 +22,7 @@ from digitcore.data.datasets import is_available, load_digits
 from digitcore.imaging.preprocessing import extract_ink
 from digitcore.models.explanation import nearest_rows
 from digitcore.models.library import CheckpointLibrary
-from tests.browser.conftest import DrawPage, download, eventually, idle
+from tests.browser.conftest import DrawPage, download, eventually, idle, running_dashboard
 from tests.browser.test_draw import BAR, SEVEN, canvas_png
 from tests.paths import ROOT
 
@@ -295,3 +295,51 @@ def test_two_digits_that_touch_are_a_number(page: Page, server: str) -> None:
     expect(draw_page.answer).to_have_text(str(digitcore.load_classifier("world").predict(image).digit))
     page.get_by_text("Read as one digit").click()
     expect(draw_page.answer).to_have_text("23")
+
+
+_GATE = """
+import time
+from pathlib import Path
+
+from digitcore.models.classifier import DigitClassifier
+
+_features = DigitClassifier.features
+
+
+def features(self, images):
+    while len(images) > 1 and not Path({gate!r}).exists():
+        time.sleep(0.02)
+    return _features(self, images)
+
+
+DigitClassifier.features = features
+"""
+
+
+def test_nothing_waits_for_similar_digits(page: Page, tmp_path: Path) -> None:
+    """Clear and strokes act while the network looks at the digits of the data, however long that takes."""
+    gate = tmp_path / "gate"
+    (tmp_path / "sitecustomize.py").write_text(_GATE.format(gate=str(gate)))
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    with running_dashboard(tmp_path, PYTHONPATH=path) as address:
+        draw_page = DrawPage(page).open(f"{address}/?checkpoint=compact&look=Similar+digits")
+        drawn(draw_page, SEVEN)
+        waiting, pictures = (
+            page.get_by_text("Looking at thousands of digits"),
+            page.locator(".digit-stages.small figure"),
+        )
+        expect(draw_page.answer).to_have_text("7")
+        expect(waiting).to_be_visible()
+        draw_page.clear()
+        expect(draw_page.invitation).to_be_visible()
+        expect(waiting).to_have_count(0)
+        drawn(draw_page, ONE)
+        expect(draw_page.answer).to_have_text("1")
+        expect(waiting).to_be_visible()
+        look(draw_page, "X-ray")
+        expect(page.get_by_test_id("gauges")).to_be_visible()
+        look(draw_page, "Similar digits")
+        expect(waiting).to_be_visible()
+        gate.touch()
+        expect(pictures).to_have_count(12)
+        expect(waiting).to_have_count(0)
