@@ -120,6 +120,8 @@ def _shown(last: Picture) -> Image.Image | None:
     return image
 
 
-st.title("Draw a digit", anchor=False)
+with st.container(horizontal=True, vertical_alignment="center", key="draw-title"):
+    st.title("Draw a digit", anchor=False)
+    st.toggle("Presentation", key="presentation", bind="query-params")  # takes effect in pages/styles/presentation.css
 draw_and_answer()
 details_panel()

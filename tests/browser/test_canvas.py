@@ -1,10 +1,19 @@
-"""The canvas in windows of every size: whole, and drawn on where the pointer is."""
+"""The canvas in windows of every size, light and dark, and its tools. Its pixels are the same everywhere."""
 
+import io
+import re
+
+import numpy as np
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
-from tests.browser.conftest import DrawPage, eventually
-from tests.browser.test_draw import canvas_ink
+import digitcore
+from digitcore.data.pen_digits import JUDGING_WRITERS, load_pen_digits
+from digitcore.imaging.strokes import place_strokes
+from tests.browser.conftest import PATIENCE, DrawPage, eventually, eventually_true, idle
+from tests.browser.test_draw import BAR, SEVEN, canvas_ink, canvas_png
 
 WIDTHS = [320, 344, 360, 390, 641, 768, 820, 900, 1024, 1100, 1240, 1366, 1920, 2560]
 DRAWER = 640
@@ -64,3 +73,144 @@ def test_the_canvas_is_whole_in_every_window(draw_page: DrawPage) -> None:
     assert widths[320] >= 224
     assert widths[320] < widths[390] < widths[1100] < widths[1920]
     assert widths[1920] >= 600
+
+
+def test_the_canvas_is_whole_at_twice_the_size(browser: Browser, server: str) -> None:
+    """A window of 1280 by 800 pixels, enlarged to 200%."""
+    context = browser.new_context(viewport={"width": 640, "height": 400}, device_scale_factor=2)
+    context.set_default_timeout(1000 * PATIENCE)
+    draw_page = DrawPage(context.new_page()).open(server)
+    eventually(lambda: visible_share(draw_page), 1.0)
+    dot(draw_page, 20, 316)
+    assert draw_page.page.evaluate("document.documentElement.scrollWidth") == 640
+    context.close()
+
+
+def test_strokes_are_undone_and_redone(draw_page: DrawPage) -> None:
+    """With buttons and with keys, except where text is typed; after a new stroke nothing can be redone."""
+    page = draw_page.page
+    redo = page.get_by_role("button", name="Redo")
+    expect(page.get_by_role("button", name=re.compile("Undo|Redo|Clear"))).to_have_count(3)  # and no second toolbar
+    expect(page.get_by_role("img", name=re.compile("^Drawing canvas"))).to_be_visible()
+    expect(redo).to_be_disabled()
+    draw_page.draw(SEVEN)
+    one = canvas_png(draw_page)
+    draw_page.draw(BAR)
+    two = canvas_png(draw_page)
+    draw_page.press("Undo")
+    draw_page.wait_for_strokes(1)
+    eventually(lambda: canvas_png(draw_page), one)
+    draw_page.press("Redo")
+    draw_page.wait_for_strokes(2)
+    eventually(lambda: canvas_png(draw_page), two)
+    for keys, count in (("z", 1), ("Shift+Z", 2), ("z", 1), ("y", 2), ("z", 1)):
+        page.keyboard.press(f"Control+{keys}")
+        draw_page.wait_for_strokes(count)
+    page.get_by_role("combobox").first.focus()
+    page.keyboard.press("Control+z")
+    idle(page)
+    draw_page.wait_for_strokes(1)
+    expect(redo).to_be_enabled()
+    draw_page.draw(BAR)
+    expect(redo).to_be_disabled()
+    eventually(lambda: canvas_png(draw_page), two)
+
+
+def shades(element: Locator) -> tuple[int, int]:
+    """The darkest and the lightest grey of what the page shows there."""
+    grey = np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("L"))
+    return int(grey.min()), int(grey.max())
+
+
+def ground(draw_page: DrawPage) -> int:
+    """The grey of the middle of the canvas as the page shows it."""
+    grey = np.asarray(Image.open(io.BytesIO(draw_page.canvas.screenshot())).convert("L"))
+    return int(grey[len(grey) // 2, len(grey) // 2])
+
+
+def test_the_canvas_follows_the_theme(draw_page: DrawPage) -> None:
+    """Or the choice that the address keeps; what is drawn is the same to the pixel, and so is the answer."""
+    page = draw_page.page
+    draw_page.draw(SEVEN)
+    light, probabilities = canvas_png(draw_page), draw_page.probabilities()
+    assert ground(draw_page) == 255
+    page.emulate_media(color_scheme="dark")
+    eventually_true(lambda: ground(draw_page) < 40)
+    assert shades(draw_page.canvas)[1] > 220
+    assert canvas_png(draw_page) == light
+    draw_page.clear()
+    earlier = page.locator(".gallery .picture")
+    expect(earlier).to_have_count(1)
+    eventually_true(lambda: shades(earlier)[0] < 40)
+    draw_page.draw(SEVEN)
+    assert canvas_png(draw_page) == light
+    assert draw_page.probabilities() == probabilities
+
+    page.get_by_role("button", name="Canvas").click()
+    page.get_by_role("radio", name="Light").click()
+    eventually(lambda: ground(draw_page), 255)
+    expect(page).to_have_url(re.compile("ink=Light"))
+    draw_page.open(page.url)
+    eventually(lambda: ground(draw_page), 255)
+    page.get_by_role("button", name="Canvas").click()
+    page.get_by_role("radio", name="As the page").click()
+    eventually_true(lambda: ground(draw_page) < 40)
+    expect(page).not_to_have_url(re.compile("ink="))
+
+
+@pytest.mark.slow
+@pytest.mark.needs_pen_digits
+def test_five_hundred_drawings_are_the_same_on_a_dark_canvas(draw_page: DrawPage) -> None:
+    """Of people who were never trained on; prints how many have the same pixels, and how many the same answer."""
+    digits = [digit for digit in load_pen_digits() if digit.writer in JUDGING_WRITERS][:500]
+    assert len(digits) == 500
+    drawings: dict[str, list[NDArray[np.float64]]] = {}
+    for scheme in ("light", "dark"):
+        draw_page.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        eventually(lambda: ground(draw_page) < 40, scheme == "dark")
+        drawings[scheme] = []
+        for digit in digits:
+            for stroke in place_strokes(digit.strokes, side=336, extent=0.7, position=(0.5, 0.5), brush=24):
+                draw_page.stroke([(float(x), float(y)) for x, y in stroke])
+            drawings[scheme].append(canvas_ink(draw_page))
+            draw_page.canvas.evaluate(  # the component's own button, which needs no answer of the server
+                "canvas => canvas.getRootNode().querySelector('.dc-toolbar [aria-label^=Reset]').click()"
+            )
+            eventually(lambda: float(canvas_ink(draw_page).max()), 0.0)
+    classifier = digitcore.load_classifier("world")
+    pairs = list(zip(drawings["light"], drawings["dark"], strict=True))
+    same_pixels = sum(np.array_equal(*pair) for pair in pairs)
+    answers = [[classifier.predict(np.uint8(255 * (1 - ink))).digit for ink in pair] for pair in pairs]
+    same_answer = sum(light == dark for light, dark in answers)
+    print(f"\nof 500 drawings, {same_pixels} have the same pixels and {same_answer} the same answer")
+    assert same_answer >= 499
+
+
+def test_a_presentation_is_large_and_has_a_way_back(draw_page: DrawPage) -> None:
+    """With the keyboard: the sidebar makes room, the answer is larger, and the switch is always in sight."""
+    page = draw_page.page
+    page.set_viewport_size(ViewportSize(width=1920, height=1080))
+    draw_page.draw(SEVEN)
+    expect(draw_page.answer).to_have_text("7")
+
+    def font_sizes() -> tuple[float, float]:
+        answer, bar = (
+            node.evaluate("node => parseFloat(getComputedStyle(node).fontSize)")
+            for node in (draw_page.answer, page.locator(".digit-bars"))
+        )
+        return answer, bar
+
+    before, sidebar = font_sizes(), page.get_by_test_id("stSidebar")
+    page.get_by_role("switch", name="Presentation").or_(page.get_by_role("checkbox", name="Presentation")).focus()
+    page.keyboard.press("Space")
+    expect(sidebar).to_be_hidden()
+    expect(page).to_have_url(re.compile("presentation=true"))
+    answer, bar = font_sizes()
+    assert answer > 1.4 * before[0]
+    assert bar > 1.4 * before[1]
+    eventually(lambda: visible_share(draw_page), 1.0)
+    page.locator(".digit-stages").last.scroll_into_view_if_needed()
+    expect(page.locator(".st-key-presentation")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("Space")
+    expect(sidebar).to_be_visible()
+    eventually(font_sizes, before)

@@ -19,7 +19,15 @@ from playwright.sync_api import Browser, expect
 import digitcore
 from digitcore.data.pen_digits import JUDGING_WRITERS, load_pen_digits
 from digitcore.imaging.strokes import place_strokes
-from tests.browser.conftest import PATIENCE, DrawPage, eventually, expect_width, new_context, running_dashboard
+from tests.browser.conftest import (
+    PATIENCE,
+    DrawPage,
+    eventually,
+    eventually_true,
+    expect_width,
+    new_context,
+    running_dashboard,
+)
 
 SEVEN = [(70.0, 70.0), (130.0, 68.0), (220.0, 66.0), (190.0, 140.0), (150.0, 270.0)]
 BAR = [(120.0, 170.0), (160.0, 170.0), (210.0, 168.0)]
@@ -229,16 +237,30 @@ def test_nothing_jumps_or_overflows(
     context.close()
 
 
-def test_a_finger_draws(browser: Browser, server: str) -> None:
-    """Touch events, as a phone sends them."""
+def test_a_finger_draws_and_scrolls(browser: Browser, server: str) -> None:
+    """On the canvas it draws, and the page stays; beside it, it scrolls the page."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     context.set_default_timeout(1000 * PATIENCE)
     draw_page = DrawPage(context.new_page()).open(server)
     session = context.new_cdp_session(draw_page.page)
-    for i, (x, y) in enumerate(draw_page.in_window(SEVEN)):
-        touch = {"x": x, "y": y}
-        kind = "touchStart" if i == 0 else "touchMove"
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [touch]})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    def touch(*points: tuple[float, float]) -> None:
+        for i, (x, y) in enumerate(points):
+            kind = "touchStart" if i == 0 else "touchMove"
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    def scrolled() -> float:
+        top: float = draw_page.page.get_by_test_id("stMain").evaluate("main => main.scrollTop")
+        return top
+
+    touch(*draw_page.in_window(SEVEN))
     expect(draw_page.answer).to_have_text("7")
+    upwards = draw_page.in_window([(300.0, 300.0 - 20 * i) for i in range(10)])
+    touch(*upwards)
+    draw_page.wait_for_strokes(2)
+    assert scrolled() == 0
+    ((edge, _),) = draw_page.in_window([(336.0, 0.0)])
+    touch(*(((edge + 390) / 2, y) for _, y in upwards))
+    eventually_true(lambda: scrolled() > 50)
     context.close()

@@ -5,7 +5,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit_drawable_canvas import st_canvas
 
-from pages.parts.draw.canvas_display import canvas_display
+from pages.parts.draw.canvas_display import INKS, canvas_display
 from pages.shared.drawing import SIDE, current_drawing
 from pages.shared.gallery import Tile, gallery
 
@@ -36,14 +36,13 @@ def drawing_canvas(*, brush: int) -> NDArray[np.uint8] | None:
     )
     if result.image_bytes is not None and result.image_bytes != drawing.sent:
         drawing.receive(result.image_bytes, (result.json_data or {}).get("objects", []), result.image_data)
-    canvas_display(_KEY)
     return drawing.picture
 
 
 def drawing_tools() -> None:
-    """One row: undo, redo, clear, and the width of the brush."""
+    """One row: undo, redo, clear, the width of the brush, and how drawings are shown."""
     drawing = current_drawing()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="drawing-tools"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="drawing-tools"):
         st.button("Undo", icon=":material/undo:", key="undo", on_click=drawing.undo, disabled=not drawing.past)
         st.button("Redo", icon=":material/redo:", key="redo", on_click=drawing.redo, disabled=not drawing.future)
         st.button("Clear", icon=":material/delete:", key="clear", on_click=drawing.clear, disabled=not drawing.objects)
@@ -51,6 +50,12 @@ def drawing_tools() -> None:
             "Brush width", 6, 48, DEFAULT_BRUSH, key="brush", format="%d px", label_visibility="collapsed",
             persist_state="session",
         )  # fmt: skip
+        with st.popover("Canvas", icon=":material/contrast:", key="canvas-look"):
+            ink = st.segmented_control(
+                "Canvas", list(INKS), default="theme", required=True, format_func=INKS.__getitem__, key="ink",
+                bind="query-params", persist_state="session",
+            )  # fmt: skip
+    canvas_display(_KEY, ink=ink or "theme")
 
 
 def earlier_drawings() -> None:

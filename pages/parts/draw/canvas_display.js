@@ -1,36 +1,51 @@
-// Shows the drawing canvas in our style. It is an element of another component, in a shadow root of this document;
-// whenever that is made anew, a sheet of ours is put into it.
+// Shows the drawing canvas in our style, light or dark, and gives it a name and keys. It is an element of another
+// component, in a shadow root of this document; whenever that is made anew, our sheet is put into it. The page calls
+// this after every run and at every change of theme, but ends it only once: so there is one of everything here.
 const sheet = new CSSStyleSheet();
+const observer = new MutationObserver(dress);
+const TYPED_IN = 'input:not([type=range], [type=radio], [type=checkbox]), textarea, select, [contenteditable=true]';
+let shown = null; // what the page says of the canvas
+let owner = null;
 
-export default function ({ data }) {
+export default function ({ data, parentElement }) {
+  [shown, owner] = [data, parentElement];
   sheet.replaceSync(data.sheet);
-  const observer = new MutationObserver(dress);
-  const observed = new WeakSet();
-  watch(document.body);
+  const isDark = data.ink === 'theme' ? getComputedStyle(parentElement).colorScheme === 'dark' : data.ink === 'dark';
+  // Of the whole document: pictures of drawings are shown in the same way, in other shadow roots and in popovers.
+  document.documentElement.style.setProperty('--ink-filter', isDark ? data.dark : 'none');
+  observer.observe(document.body, { childList: true, subtree: true });
+  document.addEventListener('keydown', press);
   dress();
-  return () => observer.disconnect();
+  return () => {
+    if (owner !== parentElement) return;
+    observer.disconnect();
+    document.removeEventListener('keydown', press);
+  };
+}
 
-  function watch(node) {
-    if (observed.has(node)) return;
-    observed.add(node);
-    observer.observe(node, { childList: true, subtree: true });
-  }
-
-  function dress() {
-    for (const host of document.querySelectorAll(`.st-key-${data.canvas} [data-testid=stBidiComponentIsolated]`)) {
-      const root = host.shadowRoot;
-      if (!root) continue;
-      watch(root);
-      if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets.push(sheet);
-      const canvas = root.querySelector('.upper-canvas');
-      canvas?.setAttribute('role', 'img');
-      canvas?.setAttribute('aria-label', data.name);
-      host.onmousedown = keepSidebar;
-    }
-  }
+function dress() {
+  const host = document.querySelector(`.st-key-${shown.canvas} [data-testid=stBidiComponentIsolated]`);
+  const root = host?.shadowRoot;
+  if (!root) return;
+  observer.observe(root, { childList: true, subtree: true });
+  if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets.push(sheet);
+  host.onmousedown = keepSidebar;
+  const canvas = root.querySelector('.upper-canvas');
+  canvas?.setAttribute('role', 'img');
+  canvas?.setAttribute('aria-label', shown.name);
 }
 
 // On a narrow page Streamlit closes the open sidebar at a click beside it, and the canvas would move under the pen.
 function keepSidebar(event) {
   if (document.querySelector('.stSidebar[data-collapsed=false]')) event.stopPropagation();
+}
+
+// Ctrl+Z, and Ctrl+Shift+Z or Ctrl+Y; on a Mac with Cmd. Where text is typed, they belong to the text.
+function press(event) {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || event.composedPath()[0].matches?.(TYPED_IN)) return;
+  const key = event.key.toLowerCase();
+  const tool = key === 'y' || (key === 'z' && event.shiftKey) ? 'redo' : key === 'z' ? 'undo' : null;
+  if (!tool) return;
+  event.preventDefault();
+  document.querySelector(`.st-key-${tool} button`)?.click();
 }
