@@ -6,17 +6,16 @@ normalisation is folded into the weights on loading. An ONNX file works where th
 """
 
 import hashlib
-import io
 import json
+import logging
 import math
-import pickle
-import struct
-import warnings
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -24,21 +23,23 @@ from torch import Tensor
 
 from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
-from digitcore.imaging.preprocessing import PREPROCESSING
+from digitcore.imaging.preprocessing import PREPROCESSING, normalize
 from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network, has_batch_norm
 from digitcore.models.onnx import OnnxNetwork, load_onnx
 from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore
+from digitcore.models.state_dict import StateDictError, read_state_dict
 from digitcore.settings import load_settings
+from digitcore.text import printable
 
 __all__ = [
     "SUFFIXES",
-    "UNPICKLING_ERRORS",
     "Checkpoint",
     "CheckpointMetadata",
     "read_checkpoint",
     "save_checkpoint",
 ]
 
+_LOGGER = logging.getLogger(__name__)
 SUFFIXES = (".safetensors", ".pt", ".pth", ".onnx")
 _FORMAT_VERSION = 1
 _FIRST_SCORE: RefusalScore = "confidence"  # of files that name none
@@ -84,20 +85,12 @@ class Checkpoint:
 
 _OUR_KEYS = {*CheckpointMetadata.__dataclass_fields__, "format_version", "weights_sha256", "metadata_sha256"}
 _LEAST_TEMPERATURE = 0.01
-UNPICKLING_ERRORS = (  # RuntimeError covers RecursionError
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    OverflowError,
-    OSError,
-    struct.error,
-)
-"""What `torch.load` may raise for a damaged file; its documentation has no list."""
+_MOST_HEADER_BYTES = 1 << 20  # of a safetensors file
+_MOST_TENSORS = 10_000
+_MOST_DATASETS = 100
+_MOST_NAME = 200  # characters
+_MOST_RECORD = 100_000  # characters of a recipe or a provenance
+_MOST_DEPTH = 8  # of lists and objects in one
 
 
 def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetadata) -> None:
@@ -129,13 +122,21 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: it is missing or damaged, or does not fit a known architecture.
     """
     data = _read_file(path)
-    if path.suffix == ".safetensors":
-        network, metadata = _parse_safetensors(data, file=str(path))
-    elif path.suffix == ".onnx":
-        network, metadata = _parse_onnx(data, path)
-    else:
-        network, metadata = _parse_state_dict(data, file=str(path))
-    network.eval().requires_grad_(False)
+    file = printable(str(path))
+    try:
+        if path.suffix == ".safetensors":
+            network, metadata = _parse_safetensors(data, file=file)
+        elif path.suffix == ".onnx":
+            network, metadata = _parse_onnx(data, path)
+        else:
+            network, metadata = _parse_state_dict(data, file=file)
+        network.eval().requires_grad_(False)
+        _check_answers(network, file=file)
+    except CheckpointError:
+        raise
+    except Exception as error:  # of the parsers of these formats, whose errors no document lists
+        _LOGGER.exception("%s cannot be read", file)
+        raise CheckpointError(f"{file} cannot be read ({type(error).__name__}): copy or train it again.") from error
     weights = network.digest if isinstance(network, OnnxNetwork) else _digest_tensors(network.state_dict())
     digest = hashlib.sha256(f"{weights} {_answer_fields(metadata)}".encode()).hexdigest()
     return Checkpoint(path.stem, path, metadata, network, digest)
@@ -163,13 +164,12 @@ def _read_file(path: Path) -> bytes:
 
 def _parse_safetensors(data: bytes, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
     try:
+        fields = _read_header(data)
         tensors = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError, RecursionError) as error:
         raise CheckpointError(
-            f"{file} cannot be read as a safetensors file ({error}): copy or train it again."
+            f"{file} cannot be read as a safetensors file ({printable(str(error))[:300]}): copy or train it again."
         ) from error
-    fields = header.get("__metadata__", {})
     if not _OUR_KEYS & {name.lower() for name in fields}:
         return _network_from_tensors(tensors, file=file)
     if fields.get("format_version") != str(_FORMAT_VERSION):
@@ -188,6 +188,31 @@ def _parse_safetensors(data: bytes, *, file: str) -> tuple[DigitNetwork, Checkpo
     return network, metadata
 
 
+def _read_header(data: bytes) -> Mapping[str, str]:
+    """The metadata of a safetensors file, whose header must be of a bounded size and name nothing twice.
+
+    Raises:
+        ValueError: it is not.
+    """
+    size = int.from_bytes(data[:8], "little")
+    if size > _MOST_HEADER_BYTES:
+        raise ValueError(f"its header has {size:,} bytes; {_MOST_HEADER_BYTES:,} are the most")
+    header = json.loads(data[8 : 8 + size], object_pairs_hook=_without_repetition)
+    if not isinstance(header, dict) or len(header) > _MOST_TENSORS:
+        raise ValueError(f"its header is not a list of at most {_MOST_TENSORS:,} tensors")
+    fields = header.get("__metadata__", {})
+    if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
+        raise ValueError("its metadata are not text")
+    return fields
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("its header names something twice")
+    return values
+
+
 def _parse_onnx(data: bytes, path: Path) -> tuple[DigitNetwork, CheckpointMetadata]:
     network, provenance, declared = load_onnx(data, path)
     defaults = CheckpointMetadata("onnx", provenance=provenance)
@@ -199,22 +224,20 @@ def _parse_metadata(fields: Mapping[str, str], *, file: str, architectures: Coll
     try:
         fields = {"refusal_score": json.dumps(_FIRST_SCORE), **fields}
         values = {name: json.loads(fields[name]) for name in CheckpointMetadata.__dataclass_fields__}
+        _check_types(values)
         values |= {name: tuple(values[name]) for name in ("class_names", "trained_on")}
         metadata = CheckpointMetadata(**values)
-        if not all(isinstance(value, dict) for value in (metadata.recipe, metadata.provenance)):
-            raise TypeError("recipe and provenance must be objects")
-        if not all(isinstance(name, str) for name in metadata.trained_on):
-            raise TypeError("trained_on must hold names")
-        usable = (
-            metadata.architecture in architectures
-            and metadata.preprocessing == PREPROCESSING
-            and metadata.class_names == CLASS_NAMES
-            and _LEAST_TEMPERATURE <= float(metadata.temperature) <= 1 / _LEAST_TEMPERATURE
-            and metadata.refusal_score in REFUSAL_SCORES
-            and _is_threshold(float(metadata.refusal_threshold), metadata.refusal_score)
-        )
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise CheckpointError(f"{file} has metadata that cannot be read ({error}): train it again.") from error
+        reason = printable(str(error))[:300]
+        raise CheckpointError(f"{file} has metadata that cannot be read ({reason}): train it again.") from error
+    usable = (
+        metadata.architecture in architectures
+        and metadata.preprocessing == PREPROCESSING
+        and metadata.class_names == CLASS_NAMES
+        and _LEAST_TEMPERATURE <= metadata.temperature <= 1 / _LEAST_TEMPERATURE
+        and metadata.refusal_score in REFUSAL_SCORES
+        and _is_threshold(metadata.refusal_threshold, metadata.refusal_score)
+    )
     if not usable:
         raise CheckpointError(
             f"{file} needs what this program does not have: architecture {metadata.architecture!r}, preprocessing "
@@ -225,41 +248,84 @@ def _parse_metadata(fields: Mapping[str, str], *, file: str, architectures: Coll
     return metadata
 
 
+def _check_types(values: Mapping[str, Any]) -> None:
+    """Raises a ValueError for a field of another kind, too long, or with characters that cannot be shown."""
+    rules: dict[str, Callable[[Any], bool]] = {
+        **dict.fromkeys(("architecture", "preprocessing", "refusal_score"), _is_name),
+        **dict.fromkeys(("class_names", "trained_on"), _are_names),
+        **dict.fromkeys(("temperature", "refusal_threshold"), _is_number),
+        **dict.fromkeys(("recipe", "provenance"), _is_record),
+        "seed": lambda value: value is None or (isinstance(value, int) and abs(value) < 1 << 64),
+    }
+    for name, fits in rules.items():
+        if not fits(values[name]):
+            raise ValueError(f"{name} is not what it should be: {json.dumps(values[name])[:80]}")
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _MOST_NAME and value.isprintable()
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and len(value) <= _MOST_DATASETS and all(map(_is_name, value))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_record(value: object) -> bool:
+    """Whether a value is an object that is small, not deep, and whose text can be shown."""
+    return isinstance(value, dict) and len(json.dumps(value, allow_nan=False)) <= _MOST_RECORD and _is_shown(value)
+
+
+def _is_shown(value: object, *, depth: int = 0) -> bool:
+    match value:
+        case str():
+            return value.isprintable()
+        case dict() | list() if depth == _MOST_DEPTH:
+            return False
+        case dict():
+            return all(_is_shown(part, depth=depth + 1) for pair in value.items() for part in pair)
+        case list():
+            return all(_is_shown(part, depth=depth + 1) for part in value)
+    return True
+
+
 def _is_threshold(value: float, score: RefusalScore) -> bool:
     return 0 <= value <= 1 if score == "confidence" else math.isfinite(value)
 
 
 def _parse_state_dict(data: bytes, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
     try:
-        with warnings.catch_warnings(action="ignore"):  # about the pickle protocol
-            contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except UNPICKLING_ERRORS as error:
+        tensors = read_state_dict(data)
+    except StateDictError as error:
         raise CheckpointError(
-            f"{file} cannot be loaded safely as a state dict: "
+            f"{file} cannot be read as a state dict ({error}): "
             "save it with `torch.save(model.state_dict(), ...)`, not the whole model."
         ) from error
-    if isinstance(contents, dict):  # some trainers wrap it
-        contents = contents.get("state_dict", contents.get("model_state_dict", contents))
-    if not isinstance(contents, dict) or not all(isinstance(value, Tensor) for value in contents.values()):
-        raise CheckpointError(
-            f"{file} does not contain a state dict: save it with `torch.save(model.state_dict(), ...)`."
-        )
-    return _network_from_tensors({str(name): value for name, value in contents.items()}, file=file)
+    return _network_from_tensors(tensors, file=file)
 
 
 def _network_from_tensors(tensors: dict[str, Tensor], *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
-    """The known network that tensors fit: by keys and shapes, else by the order of their shapes alone."""
+    """The known network that tensors fit: by keys and shapes, else by the order of their shapes alone.
+
+    What all names begin with, such as `module.`, is left out; numbers of 16 bits become float32 without loss.
+    """
     tensors = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
+    tensors = {name: _widened(value) for name, value in tensors.items()}
+    prefix = _common_prefix(tensors)
+    shortened = {name.removeprefix(prefix): value for name, value in tensors.items()}
     candidates = [
         (architecture, _new_network(architecture, batch_norm=batch_norm))
         for architecture in architecture_names()
         for batch_norm in ((False, True) if has_batch_norm(architecture) else (False,))
     ]
-    for by_keys in (True, False):
+    for named, by_keys in ((tensors, True), (shortened, True), (tensors, False)):
         for architecture, network in candidates:
             expected = _expected_tensors(network)
-            if _shapes(tensors, by_keys=by_keys) == _shapes(expected, by_keys=by_keys):
-                renamed = dict(zip(expected, tensors.values(), strict=True)) if not by_keys else tensors
+            if _shapes(named, by_keys=by_keys) == _shapes(expected, by_keys=by_keys):
+                renamed = dict(zip(expected, named.values(), strict=True)) if not by_keys else named
                 _check_tensors(renamed, expected, file=file)
                 network.load_state_dict(renamed, strict=False)  # only num_batches_tracked can be missing
                 folded = network.folded()
@@ -269,6 +335,20 @@ def _network_from_tensors(tensors: dict[str, Tensor], *, file: str) -> tuple[Dig
         f"{file} fits none of the known networks ({', '.join(architecture_names())}): "
         f"it has {len(tensors)} tensors, {_summary(tensors)}."
     )
+
+
+def _common_prefix(names: Collection[str]) -> str:
+    """The part up to a dot that all names begin with.
+
+    >>> _common_prefix(["_orig_mod.module.head.weight", "_orig_mod.module.features.bias"])
+    '_orig_mod.module.'
+    """
+    prefix = os.path.commonprefix(list(names))  # noqa: RUF071 - by character, and then back to the last dot
+    return prefix[: prefix.rfind(".") + 1]
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) and tensor.is_floating_point() else tensor
 
 
 def _expected_tensors(network: DigitNetwork) -> dict[str, Tensor]:
@@ -282,7 +362,7 @@ def _shapes(tensors: Mapping[str, Tensor], *, by_keys: bool) -> object:
 
 
 def _summary(tensors: Mapping[str, Tensor]) -> str:
-    shapes = [f"{name} {tuple(value.shape)}" for name, value in list(tensors.items())[:3]]
+    shapes = [f"{printable(name)[:80]} {tuple(value.shape)}" for name, value in list(tensors.items())[:3]]
     return ", ".join(shapes) + (", ..." if len(tensors) > 3 else "") if shapes else "none at all"
 
 
@@ -290,14 +370,18 @@ def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
     if _shapes(tensors, by_keys=True) != _shapes(expected, by_keys=True):
         raise CheckpointError(f"{file} has weights that do not fit its architecture: {_summary(tensors)}.")
     for name, value in tensors.items():
-        if value.layout is not torch.strided or value.device.type != "cpu":
-            raise CheckpointError(
-                f"{file} has a sparse tensor, or one without values, in {name}: save it as a dense tensor."
-            )
         if value.dtype != torch.float32:
             raise CheckpointError(f"{file} has {value.dtype} values in {name}: save it as float32.")
         if not torch.isfinite(value).all():
             raise CheckpointError(f"{file} contains NaN or infinity in {name}: train it again.")
+
+
+def _check_answers(network: DigitNetwork, *, file: str) -> None:
+    """Raises a CheckpointError if weights that are finite are so large that answers are not."""
+    extremes = np.stack([np.zeros((28, 28), np.uint8), np.full((28, 28), 255, np.uint8)])
+    with torch.inference_mode():
+        if not torch.isfinite(network(normalize(extremes))).all():
+            raise CheckpointError(f"{file} gives infinite answers, so large are its weights: train it again.")
 
 
 def _new_network(architecture: str, *, batch_norm: bool = False) -> DigitNetwork:

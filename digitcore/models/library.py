@@ -17,6 +17,7 @@ from digitcore.files import write_atomically
 from digitcore.models.checkpoints import SUFFIXES, Checkpoint, CheckpointMetadata, read_checkpoint
 from digitcore.models.onnx import sidecar_path, sidecar_stamp
 from digitcore.settings import load_settings
+from digitcore.text import printable
 
 __all__ = [
     "CheckpointEntry",
@@ -217,11 +218,12 @@ class CheckpointLibrary:
         try:
             size, stamp = path.stat().st_size, _stamp(path)
         except OSError as error:  # gone since the folder was read
-            return UnusableCheckpoint(path.stem, path, 0, problem=f"{path}: {error}")
+            return UnusableCheckpoint(path.stem, path, 0, problem=printable(f"{path}: {error}"))
         try:
+            self._check_place(path)
             checkpoint = self._read_network(path)
         except CheckpointError as error:
-            entry: CheckpointEntry = UnusableCheckpoint(path.stem, path, size, problem=str(error))
+            entry: CheckpointEntry = UnusableCheckpoint(printable(path.stem), path, size, problem=str(error))
         else:
             entry = UsableCheckpoint(
                 name=checkpoint.name,
@@ -234,6 +236,13 @@ class CheckpointLibrary:
         with self._lock:
             self._entries[path] = (stamp, entry)
         return entry
+
+    def _check_place(self, path: Path) -> None:
+        """Raises a CheckpointError for a file that lies elsewhere, or whose name cannot be shown."""
+        if not path.name.isprintable():
+            raise CheckpointError(f"{printable(str(path))} has a name that cannot be shown: rename it.")
+        if path.is_symlink() and not path.resolve().is_relative_to(self.directory.resolve()):
+            raise CheckpointError(f"{path} is a link out of its folder: copy the file there.")
 
     def _checkpoint(self, entry: UsableCheckpoint) -> Checkpoint:
         checkpoint = self._known_checkpoint(entry)

@@ -10,6 +10,8 @@ to rounding. Batch normalisation takes its statistics from each shard, which mak
 import copy
 import dataclasses
 import math
+import pickle
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -27,7 +29,7 @@ from digitcore.data.datasets import DigitSet
 from digitcore.errors import TrainingError
 from digitcore.imaging.preprocessing import normalize
 from digitcore.models.architectures import DigitNetwork, build_network
-from digitcore.models.checkpoints import UNPICKLING_ERRORS, Checkpoint, CheckpointMetadata, save_checkpoint
+from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, save_checkpoint
 from digitcore.training.batches import Batch, Batches
 from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold, fit_temperature
 from digitcore.training.distillation import Teachers, has_bfloat16, load_source_checkpoint
@@ -50,6 +52,20 @@ from digitcore.training.schedules import augmentation_strength, learning_rate
 __all__ = ["EpochResult", "StepResult", "train"]
 
 _EVALUATION_BATCH = 500
+_UNPICKLING_ERRORS = (  # RuntimeError covers RecursionError
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    OSError,
+    struct.error,
+)
+"""What `torch.load` may raise for a damaged file; its documentation has no list."""
 
 
 @dataclass(frozen=True)
@@ -313,7 +329,7 @@ class _Trainer:
             for optimizer, optimizer_state in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(optimizer_state)
             self.history = [{name: row[name] for name in _FIGURES} for row in state["history"]]
-        except UNPICKLING_ERRORS as error:
+        except _UNPICKLING_ERRORS as error:
             raise TrainingError(f"{path} cannot be resumed from ({error}): delete it to start anew.") from error
 
     def _identity(self) -> dict[str, Any]:

@@ -1,3 +1,5 @@
+import argparse
+import functools
 import hashlib
 import json
 import os
@@ -146,6 +148,10 @@ STATE_DICTS: dict[str, Callable[[dict[str, Tensor]], object]] = {
     "model_state_dict": lambda state: {"optimizer": {}, "model_state_dict": state},
     "foreign keys": _foreign,
     "parameters": lambda state: {name: nn.Parameter(value) for name, value in state.items()},
+    "model": lambda state: {"epoch": 3, "optimizer": {"state": {0: {"step": 1}}}, "model": state},
+    "any other name": lambda state: {"loss": [0.5], "best": state},
+    "compiled": lambda state: {f"_orig_mod.{name}": value for name, value in state.items()},
+    "other objects beside it": lambda state: {"args": argparse.Namespace(epochs=3), "net": state},
 }
 
 
@@ -188,6 +194,128 @@ def test_the_old_format_of_torch_save_is_read(tmp_path: Path) -> None:
     network = _network()
     torch.save(network.state_dict(), tmp_path / "one.pt", _use_new_zipfile_serialization=False)
     assert torch.equal(_logits(load_checkpoint(tmp_path / "one.pt").network), _logits(network))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_numbers_of_16_bits_are_widened(tmp_path: Path, dtype: torch.dtype) -> None:
+    state = {name: value.to(dtype) for name, value in _network().state_dict().items()}
+    torch.save(state, tmp_path / "one.pt")
+    safetensors.torch.save_file(state, tmp_path / "two.safetensors")
+    network = _network()
+    network.load_state_dict({name: value.float() for name, value in state.items()})
+    for file in ("one.pt", "two.safetensors"):
+        assert torch.equal(_logits(load_checkpoint(tmp_path / file).network), _logits(network))
+
+
+def test_what_all_names_begin_with_is_left_out_where_the_order_is_lost(tmp_path: Path) -> None:
+    state = {f"_orig_mod.module.{name}": value for name, value in _network().state_dict().items()}
+    safetensors.torch.save_file(state, tmp_path / "one.safetensors")
+    assert torch.equal(_logits(load_checkpoint(tmp_path / "one.safetensors").network), _logits(_network()))
+
+
+def test_weights_too_large_for_an_answer_are_named(tmp_path: Path) -> None:
+    state = {name: value.sign() * 1e38 for name, value in _network().state_dict().items()}
+    torch.save(state, tmp_path / "one.pt")
+    with pytest.raises(CheckpointError, match=r"one\.pt gives infinite answers"):
+        load_checkpoint(tmp_path / "one.pt")
+
+
+def _safetensors(header: bytes, data: bytes = b"") -> bytes:
+    return len(header).to_bytes(8, "little") + header + data
+
+
+def _one_tensor(**fields: object) -> bytes:
+    return json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} | fields}).encode()
+
+
+HOSTILE_SAFETENSORS: dict[str, Callable[[], bytes]] = {
+    "a header of 90 MB": lambda: _safetensors(b'{"__metadata__": {"a": "' + b" " * 90_000_000 + b'"}}'),
+    "a header that says it has 2^62 bytes": lambda: (1 << 62).to_bytes(8, "little") + b"{}",
+    "a header nested 100,000 deep": lambda: _safetensors(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    "a header that is a list": lambda: _safetensors(b"[]"),
+    "20,000 tensors": lambda: _safetensors(
+        json.dumps({str(i): {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(20_000)}).encode()
+    ),
+    "a key twice": lambda: _safetensors(_one_tensor()[:-1] + b"," + _one_tensor()[1:], bytes(8)),
+    "metadata that are a list": lambda: _safetensors(b'{"__metadata__": [1]}'),
+    "metadata that are a number": lambda: _safetensors(b'{"__metadata__": {"a": 1}}'),
+    "a size of 2^62": lambda: _safetensors(_one_tensor(shape=[1 << 62]), bytes(8)),
+    "a negative size": lambda: _safetensors(_one_tensor(shape=[-2]), bytes(8)),
+    "a tensor beyond the file": lambda: _safetensors(_one_tensor(data_offsets=[0, 800]), bytes(8)),
+    "tensors that overlap": lambda: _safetensors(
+        _one_tensor()[:-1] + b',"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}', bytes(12)
+    ),
+    "an unknown kind of number": lambda: _safetensors(_one_tensor(dtype="F128"), bytes(8)),
+    "half a character": lambda: _safetensors(
+        b'{"\\ud800": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', bytes(8)
+    ),
+    "a name of a megabyte": lambda: _safetensors(
+        b'{"' + b"x" * 1_000_000 + b'": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', bytes(8)
+    ),
+    "bytes that are not text": lambda: _safetensors(b'{"\xff": 1}'),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_SAFETENSORS)
+def test_hostile_safetensors_files_are_listed_with_a_short_reason(
+    weights_folder: Path, save_random: Save, kind: str
+) -> None:
+    (weights_folder / "bad.safetensors").write_bytes(HOSTILE_SAFETENSORS[kind]())
+    save_random(weights_folder / "good.safetensors")
+    bad, good = CheckpointLibrary(weights_folder).entries()
+    assert isinstance(bad, UnusableCheckpoint)
+    assert isinstance(good, UsableCheckpoint)
+    assert bad.problem.isprintable()
+    assert len(bad.problem) < 700 + len(str(weights_folder))
+
+
+METADATA: dict[str, dict[str, object]] = {
+    "name with half a character": {"recipe": {"name": "\ud800"}},
+    "name with a line break": {"recipe": {"name": "a\nb"}},
+    "name of a megabyte": {"provenance": {"commit": "x" * 1_000_000}},
+    "threshold that is text": {"refusal_threshold": "0.5"},
+    "threshold that is true": {"refusal_threshold": True},
+    "temperature that is infinite": {"temperature": float("inf")},
+    "seed of a thousand digits": {"seed": 10**1000},
+    "seed that is text": {"seed": "0"},
+    "a million datasets": {"trained_on": ["a"] * 100_001},
+    "a dataset that is a number": {"trained_on": [1]},
+    "datasets that are text": {"trained_on": "mnist-train"},
+    "a dataset with half a character": {"trained_on": ["\udfff"]},
+    "classes that are numbers": {"class_names": list(range(10))},
+    "architecture that is a list": {"architecture": ["compact"]},
+    "recipe nested 900 deep": {"recipe": functools.reduce(lambda inner, _: {"a": inner}, range(900), {})},
+    "recipe with NaN": {"recipe": {"epochs": float("nan")}},
+}
+
+
+@pytest.mark.parametrize("kind", METADATA)
+def test_metadata_are_of_the_right_kind_short_and_can_be_shown(tmp_path: Path, save_random: Save, kind: str) -> None:
+    """Or refused, whatever checksum they bring."""
+    path = save_random(tmp_path / "one.safetensors")
+    _with_metadata(path, **{name: json.dumps(value) for name, value in METADATA[kind].items()})
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1_000 + len(str(path))
+
+
+def test_links_out_of_the_folder_and_names_that_cannot_be_shown_are_listed(
+    weights_folder: Path, save_random: Save
+) -> None:
+    outside = save_random(weights_folder.parent / "outside.safetensors")
+    save_random(weights_folder / "inside.safetensors")
+    (weights_folder / "linked.safetensors").symlink_to(outside)
+    (weights_folder / "also.safetensors").symlink_to("inside.safetensors")
+    unnamed = os.fsencode(weights_folder) + b"/\xff\xfe.safetensors"
+    Path(os.fsdecode(unnamed)).write_bytes(outside.read_bytes())
+    entries = {entry.name: entry for entry in CheckpointLibrary(weights_folder).entries()}
+    usable = {name for name, entry in entries.items() if isinstance(entry, UsableCheckpoint)}
+    assert usable == {"inside", "also"}
+    problems = {name: entry.problem for name, entry in entries.items() if isinstance(entry, UnusableCheckpoint)}
+    assert problems.keys() == {"linked", "\N{REPLACEMENT CHARACTER}" * 2}
+    assert "is a link out of its folder" in problems.pop("linked")
+    assert "rename it" in problems.popitem()[1]
 
 
 def test_a_safetensors_file_without_metadata_is_a_checkpoint(tmp_path: Path) -> None:
@@ -320,21 +448,21 @@ def _wrong_storage_key(path: Path) -> None:
 
 BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "empty": (".safetensors", lambda path: path.write_bytes(b""), "cannot be read as a safetensors"),
-    "empty pt": (".pt", lambda path: path.write_bytes(b""), "cannot be loaded safely as a state dict"),
+    "empty pt": (".pt", lambda path: path.write_bytes(b""), "cannot be read as a state dict"),
     "text": (".safetensors", lambda path: path.write_text("weights"), "cannot be read as a safetensors"),
-    "text pt": (".pt", lambda path: path.write_text("weights"), "cannot be loaded safely as a state dict"),
+    "text pt": (".pt", lambda path: path.write_text("weights"), "cannot be read as a state dict"),
     "garbage": (".safetensors", lambda path: path.write_bytes(np.random.default_rng(0).bytes(9000)), "safetensors"),
     "garbage pt": (
         ".pt",
         lambda path: path.write_bytes(np.random.default_rng(0).bytes(9000)),
-        "cannot be loaded safely as a state dict",
+        "cannot be read as a state dict",
     ),
     "pickle": (".pt", lambda path: path.write_bytes(pickle.dumps({"a": 1})), "state dict"),
     "whole model": (".pt", lambda path: torch.save(_network(), path), "not the whole model"),
-    "list": (".pt", lambda path: torch.save([1, 2], path), "does not contain a state dict"),
-    "number": (".pt", lambda path: torch.save(3, path), "does not contain a state dict"),
-    "tensor": (".pt", lambda path: torch.save(torch.zeros(3), path), "does not contain a state dict"),
-    "other values": (".pt", lambda path: torch.save({"a": "b"}, path), "does not contain a state dict"),
+    "list": (".pt", lambda path: torch.save([1, 2], path), "cannot be read as a state dict"),
+    "number": (".pt", lambda path: torch.save(3, path), "cannot be read as a state dict"),
+    "tensor": (".pt", lambda path: torch.save(torch.zeros(3), path), "cannot be read as a state dict"),
+    "other values": (".pt", lambda path: torch.save({"a": "b"}, path), "cannot be read as a state dict"),
     "no tensors": (".pt", lambda path: torch.save({}, path), "none at all"),
     "NaN": (
         ".safetensors",
@@ -343,7 +471,11 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     ),
     "NaN pt": (".pt", lambda path: _with_tensors(path, _filled(float("nan"))), r"NaN or infinity in .*conv2\.weight"),
     "infinite": (".pt", lambda path: _with_tensors(path, _filled(float("inf"))), r"NaN or infinity in .*conv2\.weight"),
-    "half": (".pt", lambda path: _with_tensors(path, _replace("head.bias", Tensor.half)), "save it as float32"),
+    "double in a state dict": (
+        ".pt",
+        lambda path: _with_tensors(path, _replace("head.bias", Tensor.double)),
+        "save it as float32",
+    ),
     "double": (".safetensors", lambda path: _with_tensors(path, _replace("head.bias", Tensor.double)), "float32"),
     "complex": (".pt", lambda path: _with_tensors(path, _replace("head.bias", lambda v: v + 1j)), "float32"),
     "shape": (".pt", lambda path: _with_tensors(path, _replace("head.weight", lambda v: v[:9])), "fits none"),
@@ -353,7 +485,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "sparse": (".pt", lambda path: _with_tensors(path, _replace("head.weight", Tensor.to_sparse)), "bad"),
     "meta": (".pt", lambda path: _with_tensors(path, _replace("head.weight", lambda v: v.to("meta"))), "bad"),
     "negative variance": (".pt", _negative_variance, "bad"),
-    "storage key": (".pt", _wrong_storage_key, "cannot be loaded safely as a state dict"),
+    "storage key": (".pt", _wrong_storage_key, "cannot be read as a state dict"),
     "other network": (".pt", lambda path: torch.save(nn.Linear(3, 4).state_dict(), path), r"weight \(4, 3\)"),
     "architecture": (".safetensors", lambda path: _with_metadata(path, architecture="resnet"), "metadata"),
     "unknown architecture": (".safetensors", lambda path: _with_metadata(path, architecture=["resnet"]), "resnet"),
@@ -365,10 +497,18 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "recipe": (
         ".safetensors",
         lambda path: _with_metadata(path, recipe="[1]"),
-        "recipe and provenance must be objects",
+        "recipe is not what it should be",
     ),
-    "provenance": (".safetensors", lambda path: _with_metadata(path, provenance='"x"'), "must be objects"),
-    "trained on": (".safetensors", lambda path: _with_metadata(path, trained_on="[1]"), "trained_on must hold names"),
+    "provenance": (
+        ".safetensors",
+        lambda path: _with_metadata(path, provenance='"x"'),
+        "provenance is not",
+    ),
+    "trained on": (
+        ".safetensors",
+        lambda path: _with_metadata(path, trained_on="[1]"),
+        "trained_on is not",
+    ),
     "wrong architecture": (".safetensors", lambda path: _with_metadata(path, architecture='"mlp"'), "do not fit"),
     "newer version": (".safetensors", lambda path: _with_metadata(path, format_version="2"), "update the program"),
     "no version": (".safetensors", lambda path: _with_metadata(path, format_version=None), "version None"),
@@ -383,7 +523,11 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "metadata that cannot be read",
     ),
     "temperature 0": (".safetensors", lambda path: _with_metadata(path, temperature=0), "temperature 0"),
-    "temperature NaN": (".safetensors", lambda path: _with_metadata(path, temperature="NaN"), "temperature nan"),
+    "temperature NaN": (
+        ".safetensors",
+        lambda path: _with_metadata(path, temperature="NaN"),
+        "temperature is not",
+    ),
     "temperature text": (".safetensors", lambda path: _with_metadata(path, temperature='"warm"'), "metadata"),
     "temperature tiny": (".safetensors", lambda path: _with_metadata(path, temperature=1e-50), "temperature"),
     "temperature huge": (
