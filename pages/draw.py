@@ -15,6 +15,7 @@ from pages.parts.draw.canvas import DEFAULT_BRUSH, drawing_canvas, drawing_tools
 from pages.parts.draw.details import details_panel
 from pages.parts.draw.explanations import sample_digits
 from pages.parts.draw.follow import publish_reading
+from pages.parts.draw.live import live_answer
 from pages.parts.draw.read import read_digits
 from pages.shared.drawing import SIDE, current_drawing, put_on_canvas
 from pages.shared.error_box import error_box
@@ -46,6 +47,8 @@ def draw_and_answer() -> None:
         )  # fmt: skip
         image = _drawn() if source == "Draw" else _pictured(source)
     with answer_part:
+        if source == "Draw":
+            live_answer()
         strokes = current_drawing().strokes_in_picture if source == "Draw" else None
         read = None if image is None else _answer(image, strokes=strokes)
         if image is None:

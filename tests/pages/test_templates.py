@@ -25,6 +25,7 @@ VALUES: dict[str, dict[str, object]] = {
         "boxes": [{"left": 0.0, "top": 0.0, "width": 50.0, "height": 50.0}], "strokes": 2,
         "digits": [{"digit": 7, "accepted": True, "picture": PICTURE}],
     },
+    "live.html": {"side": 336, "network": MARKUP},
     "nothing_yet.html": {"words": MARKUP, "class_names": [MARKUP], "strokes": 0},
     "pictures.html": {"pictures": [PICTURE], "name": MARKUP},
     "stages.html": {"stages": [PICTURE]},

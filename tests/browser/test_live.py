@@ -1,0 +1,132 @@
+"""The live answer in Chromium: equal to Python's, in the server's place while the pen moves, and gone after it."""
+
+import base64
+import io
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from digitcore.models.classifier import load_classifier
+from pages.parts.draw.live import live_module
+from pages.shared.drawing import SIDE
+from tests.browser.conftest import DrawPage, eventually_true
+from tests.browser.test_draw import SEVEN, canvas_png
+from tests.live_pictures import NETWORK, Picture, check_answers, random_drawings, special_pictures
+from tests.paths import WEIGHTS
+
+_ANSWERS = """
+async ([text, weights, side, pictures]) => {
+  const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const module = await import(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })));
+  const preprocess = module.createPreprocessor(side, side);
+  const network = module.createNetwork(bytes(weights));
+  const answers = [];
+  for (const picture of pictures) {
+    const inflated = new Blob([bytes(picture)]).stream().pipeThrough(new DecompressionStream('deflate'));
+    const pixels = new Uint8ClampedArray(await new Response(inflated).arrayBuffer());
+    const { kind, several, input } = preprocess(pixels);
+    const { probabilities, digit, accepted } = network(input);
+    answers.push({ kind, several, input: [...input], probabilities: [...probabilities], digit, accepted });
+  }
+  return answers;
+}
+"""
+_RECORD = """
+() => {
+  window.lives = [];
+  new MutationObserver(() => {
+    const bars = [...document.querySelectorAll('.live-bars .bar')].map((bar) => parseFloat(bar.style.width) / 100);
+    if (!bars.length) return;
+    const { data } = document.querySelector('.live-answer canvas').getContext('2d').getImageData(0, 0, 28, 28);
+    window.lives.push({ bars, input: [...data].filter((_, i) => i % 4 === 0) });
+  }).observe(document.querySelector('.live'), { subtree: true, childList: true, attributes: true });
+}
+"""
+
+
+def _live_answers(page: Page, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    weights = base64.b64encode((WEIGHTS / f"{NETWORK}.safetensors").read_bytes()).decode()
+    packed = [base64.b64encode(zlib.compress(picture.tobytes(), level=1)).decode() for picture in pictures]
+    answers: list[dict[str, Any]] = page.evaluate(_ANSWERS, [live_module(), weights, SIDE, packed])
+    return answers
+
+
+def _press_pen(draw_page: DrawPage, *points: tuple[float, float]) -> None:
+    """Puts the pen down at the first point, draws to the others, and does not lift it."""
+    _move_pen(draw_page, points[0])
+    draw_page.page.mouse.down()
+    _move_pen(draw_page, *points[1:])
+
+
+def _move_pen(draw_page: DrawPage, *points: tuple[float, float]) -> None:
+    for point in draw_page.in_window(points):
+        draw_page.page.mouse.move(*point, steps=5)
+
+
+def test_the_browser_equals_python(page: Page) -> None:
+    pictures = [*special_pictures(), *random_drawings(60, seed=4)]
+    check_answers(_live_answers(page, pictures), pictures)
+
+
+def test_bars_move_with_the_pen_and_make_room_for_the_server(draw_page: DrawPage) -> None:
+    """In the same place, with their name; the last of them are what the network answers for the finished stroke."""
+    page = draw_page.page
+    server_bars, live_bars = page.locator(".digit-bars:not(.live-bars)"), page.locator(".live-bars")
+    before = server_bars.bounding_box()
+    page.locator(".live").wait_for(state="attached")
+    page.evaluate(_RECORD)
+    _press_pen(draw_page, *SEVEN[:4])
+    expect(live_bars).to_be_visible()
+    expect(page.locator(".live-answer")).to_contain_text(f"live: {NETWORK}")
+    assert live_bars.bounding_box() == before == server_bars.bounding_box()
+    expect(page.get_by_test_id("stHtml").filter(has=draw_page.invitation)).to_have_css("opacity", "0")
+    shown = page.evaluate("window.lives.length")
+    _move_pen(draw_page, SEVEN[4])
+    eventually_true(lambda: page.evaluate("window.lives.length") > shown)
+    page.mouse.up()
+    draw_page.wait_for_strokes(1)
+    expect(live_bars).to_have_count(0)
+    expect(draw_page.answer).to_have_text("7")
+    expect(page.get_by_test_id("stHtml").filter(has=draw_page.answer)).to_have_css("opacity", "1")
+    assert server_bars.bounding_box() == before
+
+    last = page.evaluate("window.lives.at(-1)")
+    expected = load_classifier(NETWORK).predict(Image.open(io.BytesIO(canvas_png(draw_page))))
+    assert last["input"] == expected.model_input.ravel().tolist()
+    np.testing.assert_allclose(last["bars"], expected.probabilities, rtol=0, atol=1e-4)
+
+
+def test_a_number_is_left_to_the_server(draw_page: DrawPage) -> None:
+    """And so is the next stroke of it."""
+    page, live = draw_page.page, draw_page.page.locator(".live-answer")
+    draw_page.draw([(60, 80), (60, 250)])
+    _press_pen(draw_page, (240, 80), (240, 85))
+    expect(live).to_have_count(1)
+    _move_pen(draw_page, (240, 250))
+    expect(live).to_have_count(0)
+    page.mouse.up()
+    expect(draw_page.answer).to_have_text("11")
+
+
+def test_other_buttons_end_it(draw_page: DrawPage) -> None:
+    """A press outside the canvas shows the server's answer at once, whatever is still awaited."""
+    page = draw_page.page
+    draw_page.draw(SEVEN)
+    _press_pen(draw_page, (100, 170), (200, 170))
+    expect(page.locator(".live-answer")).to_be_visible()
+    page.mouse.up()
+    draw_page.press("Undo")
+    expect(page.locator(".live-answer")).to_have_count(0)
+    draw_page.wait_for_strokes(1)
+
+
+def test_where_it_cannot_run_the_page_works_as_before(draw_page: DrawPage) -> None:
+    page = draw_page.page
+    page.evaluate("() => { CanvasRenderingContext2D.prototype.getImageData = () => { throw new Error('not here'); }; }")
+    draw_page.draw(SEVEN)
+    expect(draw_page.answer).to_have_text("7")
+    expect(page.locator(".live-answer")).to_have_count(0)
