@@ -1,7 +1,9 @@
 """How long it takes from pen-up to the answer, and where the time goes: `make test-slow` prints it."""
 
+import shutil
 import statistics
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -17,6 +19,7 @@ from digitcore.models.architectures import build_network
 from digitcore.models.checkpoints import CheckpointMetadata, save_checkpoint
 from digitcore.models.classifier import DigitClassifier, load_classifier
 from tests.browser.conftest import DrawPage, idle, running_dashboard
+from tests.paths import WEIGHTS
 
 _STROKES = 25
 _RERUNS = 15
@@ -50,6 +53,84 @@ addEventListener('load', () => new MutationObserver(() => {
   }
 }).observe(document.body, {subtree: true, childList: true, attributes: true}));
 """
+_PEN = """
+window.pen = {waiting: [], shown: [], handled: [], frames: []};
+let isDown = false;
+addEventListener('pointerdown', () => { isDown = true; }, true);
+addEventListener('pointerup', () => { isDown = false; }, true);
+addEventListener('pointermove', (event) => { if (isDown) window.pen.waiting.push(event.timeStamp); }, true);
+addEventListener('mousemove', (event) => {  // after the canvas, which has drawn by then
+  if (isDown) window.pen.handled.push(performance.now() - event.timeStamp);
+});
+const { putImageData } = CanvasRenderingContext2D.prototype;  // the live answer ends with its picture
+CanvasRenderingContext2D.prototype.putImageData = function (...values) {
+  const moves = window.pen.waiting.splice(0);
+  requestAnimationFrame((now) => window.pen.shown.push(...moves.map((move) => now - move)));
+  return putImageData.apply(this, values);
+};
+let last = performance.now();
+requestAnimationFrame(function tick(now) {
+  if (isDown) window.pen.frames.push(now - last);
+  last = now;
+  requestAnimationFrame(tick);
+});
+"""
+
+
+@pytest.mark.slow
+def test_pen_to_live_bars(browser: Browser, server: str, tmp_path: Path) -> None:
+    """Prints how soon the live bars follow the pen, and what they cost it, in milliseconds.
+
+    Each movement is timed to the frame after the first bars that follow it.
+    """
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    shutil.copy(WEIGHTS / "world.safetensors", weights)
+    with running_dashboard(tmp_path, DIGITCORE_WEIGHTS=str(weights)) as without:
+        plain = _move_pen(browser, without)
+    live = _move_pen(browser, server)
+    assert not plain["shown"], "there is no network for the live answer"
+    print()
+    _print_times("pen to live bars", live["shown"])
+    for name, times in {"with": live, "without": plain}.items():
+        _print_times(f"pen to ink on the canvas, {name} live bars", times["handled"])
+        _print_times(f"frames, {name} live bars", times["frames"])
+    answered = statistics.median(stroke["shown"] - stroke["up"] for stroke in _draw_strokes(browser, server))
+    print(f"pen-up to the server's answer: median {answered:.0f} ms")
+    assert len(live["shown"]) > 0.9 * len(live["handled"])
+    assert statistics.median(live["shown"]) < answered / 2
+
+
+def _print_times(name: str, times: Sequence[float]) -> None:
+    median, most = np.percentile(times, [50, 95])
+    print(f"{name}: median {median:.1f} ms, 95th percentile {most:.1f} ms, {len(times)} times")
+
+
+def _move_pen(browser: Browser, address: str) -> dict[str, list[float]]:
+    """What `_PEN` measured while digits were drawn, with about 100 movements of the pen a second."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.add_init_script(_PEN)
+    draw_page = DrawPage(page).open(address)
+    page.wait_for_timeout(2000)
+    turns = np.linspace(0, 2 * np.pi, 150)
+    for i in range(6):
+        radius = 60 + 10 * i
+        points = [(168 + radius * np.sin(turn) * 0.7, 168 - radius * np.cos(turn)) for turn in turns]
+        start, *others = draw_page.in_window(points)
+        page.mouse.move(*start)
+        page.mouse.down()
+        for point in others:
+            page.mouse.move(*point)
+            time.sleep(0.008)
+        page.mouse.up()
+        draw_page.wait_for_strokes(1)
+        idle(page)
+        draw_page.clear()
+        idle(page)
+    measured: dict[str, list[float]] = page.evaluate("window.pen")
+    context.close()
+    return measured
 
 
 @pytest.mark.slow

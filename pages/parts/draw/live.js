@@ -158,20 +158,22 @@ function createCanvas(side) {
 }
 
 // The answer as pages/templates/answer.html has it, hidden from screen readers, which are told the server's. It is in
-// the page only while it is shown.
+// the page only while it is shown. Texts change in place, so that whoever watches the page for new elements sees none.
 function createPanel(root, place) {
   const picture = createCanvas(28);
   const context = picture.getContext('2d');
   const image = context.createImageData(28, 28);
-  const digit = element('b');
+  const digit = document.createTextNode('');
   const answer = element('div', 'digit-answer live-answer', [
-    element('p', '', [digit, element('span', '', [`live: ${root.dataset.network}`])]),
+    element('p', '', [element('b', '', [digit]), element('span', '', [`live: ${root.dataset.network}`])]),
     element('figure', '', [picture, element('figcaption', '', ['what it sees'])]),
   ]);
   const rows = Array.from({ length: 10 }, (_, i) => {
     const bar = element('div', 'bar');
-    const cells = [element('span', '', [String(i)]), element('div', 'track', [bar]), element('span')];
-    return { bar, share: cells[2], marked: [cells[0], bar, cells[2]], cells };
+    const share = document.createTextNode('');
+    const name = element('span', '', [String(i)]);
+    const value = element('span', '', [share]);
+    return { bar, share, marked: [name, bar, value], cells: [name, element('div', 'track', [bar]), value] };
   });
   const bars = element('div', 'digit-bars live-bars', rows.flatMap(({ cells }) => cells));
   image.data.fill(255);
@@ -179,10 +181,10 @@ function createPanel(root, place) {
   return { show, hide };
 
   function show({ probabilities, digit: best, accepted }, input) {
-    digit.textContent = accepted ? best : '?';
+    digit.data = accepted ? best : '?';
     rows.forEach(({ bar, share, marked }, i) => {
       bar.style.width = `${(100 * probabilities[i]).toFixed(2)}%`;
-      share.textContent = percent(probabilities[i]);
+      share.data = percent(probabilities[i]);
       for (const cell of marked) cell.classList.toggle('best', accepted && i === best);
     });
     for (let i = 0; i < input.length; i++) image.data.fill(input[i], 4 * i, 4 * i + 3);
