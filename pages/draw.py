@@ -89,7 +89,7 @@ def _samples() -> None:
     """Digits to put on the canvas; below the answer, which should come first on a phone."""
     with st.popover("Sample digits", icon=":material/apps:"):
         st.caption("From MNIST's validation digits. Draw over one to see what changes the answer.")
-        with st.container(horizontal=True, gap="small", width=360):
+        with st.container(horizontal=True, gap="small", width=360, key="sample-digits"):
             for digit, ink in enumerate(sample_digits()):
                 _sample(digit, ink)
 

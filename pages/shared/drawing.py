@@ -78,7 +78,7 @@ class Drawing:
 
     def receive(self, png: bytes, objects: list[dict[str, Any]], pixels: NDArray[np.uint8] | None) -> None:
         """Takes over what the canvas sent and had not sent before."""
-        if not self.awaited:
+        if not self.awaited or len(objects) != len(self.objects):  # a stroke may come with what the canvas was told
             self._remember()
         self.sent, self.awaited = png, False
         self.objects = objects
