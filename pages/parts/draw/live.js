@@ -1,7 +1,8 @@
 // Shows what a small network answers while the pen moves, over the server's answer and in the same geometry, until the
 // server has answered for the last stroke. Joined with preprocess.js and network.js, whose functions it calls.
 
-const SHARE = 0.25; // of the time that evaluations may take, so that the pen always comes first
+const LEAST_INTERVAL = 24; // milliseconds from one evaluation to the next: every second frame of most screens
+const SHARE = 0.2; // of the time that evaluations may take, so that the pen always comes first
 const TOO_SLOW = 80; // milliseconds; a machine that takes longer several times in a row is left alone
 const MOST_SLOW = 5;
 const LONGEST_WAIT = 5000; // milliseconds for an answer; a stroke that left no ink gets none
@@ -44,7 +45,7 @@ function follow(root, network) {
   let request = 0;
   let timeout = 0;
   let cost = 0; // of the last evaluation, in milliseconds
-  let finished = 0;
+  let started = 0;
   let slow = 0;
 
   observer.observe(place, { subtree: true, childList: true, attributeFilter: ['data-strokes'] });
@@ -123,18 +124,17 @@ function follow(root, network) {
   function schedule() {
     request ||= requestAnimationFrame(() => {
       request = 0;
-      if (performance.now() - finished < cost * (1 / SHARE - 1)) schedule();
+      if (performance.now() - started < Math.max(LEAST_INTERVAL, cost / SHARE)) schedule();
       else attempt(evaluate);
     });
   }
 
   function evaluate() {
-    const started = performance.now();
+    started = performance.now();
     const { kind, several, input } = preprocess(pixelsOf(canvases));
     if (kind === 'digit' && !several) panel.show(network(input), input);
     else panel.hide(); // the server reads numbers, and pictures that are not clean
-    finished = performance.now();
-    cost = finished - started;
+    cost = performance.now() - started;
     slow = cost > TOO_SLOW ? slow + 1 : 0;
     if (slow > MOST_SLOW) stop();
   }
@@ -181,10 +181,10 @@ function createPanel(root, place) {
   return { show, hide };
 
   function show({ probabilities, digit: best, accepted }, input) {
-    digit.data = accepted ? best : '?';
+    write(digit, accepted ? String(best) : '?');
     rows.forEach(({ bar, share, marked }, i) => {
       bar.style.width = `${(100 * probabilities[i]).toFixed(2)}%`;
-      share.data = percent(probabilities[i]);
+      write(share, percent(probabilities[i]));
       for (const cell of marked) cell.classList.toggle('best', accepted && i === best);
     });
     for (let i = 0; i < input.length; i++) image.data.fill(input[i], 4 * i, 4 * i + 3);
@@ -198,6 +198,11 @@ function createPanel(root, place) {
   function hide() {
     if (answer.isConnected) root.replaceChildren();
   }
+}
+
+// Only what differs: each change is laid out and painted, and most shares stay where they are.
+function write(text, value) {
+  if (text.data !== value) text.data = value;
 }
 
 function element(name, className = '', children = []) {
