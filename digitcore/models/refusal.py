@@ -37,22 +37,24 @@ class Refusal:
     """Why an answer should not be relied on."""
 
     kind: RefusalKind
+    """For programs; it stays as it is whatever the words."""
+    headline: str
     advice: str
 
     @property
     def reason(self) -> str:
-        """The kind and what to do about it, in words."""
-        return f"{self.kind}: {self.advice}"
+        """The headline and what to do about it, in words."""
+        return f"{self.headline} {self.advice}" if self.headline.endswith("?") else f"{self.headline}: {self.advice}"
 
 
-_BLANK = Refusal("blank", "draw or choose a digit")
-_DOT = Refusal("dot", "draw a larger digit")
-_FILLED = Refusal("filled", "draw the lines of a digit, with a thinner brush")
-_INVERTED = Refusal("inverted", "leave a margin of the digit's own ground around it")
-_CUT_OFF = Refusal("cut off at the edge", "leave some room around the digit")
-_SEVERAL = Refusal("several digits", "read them as a number")
-_SCRIBBLE = Refusal("scribble", "draw one digit, in few lines")
-_NO_DIGIT = Refusal("no digit", "it looks like none of the ten")
+_BLANK = Refusal("blank", "Blank", "draw or choose a digit")
+_DOT = Refusal("dot", "Too small", "draw it larger")
+_FILLED = Refusal("filled", "Filled", "draw the lines of a digit, with a thinner brush")
+_INVERTED = Refusal("inverted", "Inverted", "leave a margin of the digit's own ground around it")
+_CUT_OFF = Refusal("cut off at the edge", "Cut off at the edge", "leave some room around the digit")
+_SEVERAL = Refusal("several digits", "Several digits", "read them as a number")
+_SCRIBBLE = Refusal("scribble", "Scribble", "draw one digit, in few lines")
+_NO_DIGIT = Refusal("no digit", "Not a digit?", "It does not look like any digit from 0 to 9")
 
 _SIDE = 80  # pixels of the longer side of the ink where it is measured
 _LEAST_DOT = 0.5  # shorter side of a dot, as a share of the longer one
@@ -115,10 +117,19 @@ def refuse_answer(logits: NDArray[np.float32], *, score: RefusalScore, threshold
     if refusal_scores(logits[np.newaxis], score)[0] >= threshold:
         return None
     (answer,) = answers_from(logits[np.newaxis])
-    best_two = float(np.sort(answer.probabilities.astype(np.float64))[-2:].sum())
+    second = int(np.argsort(answer.probabilities)[-2])
+    best_two = float(answer.probabilities[answer.digit]) + float(answer.probabilities[second])
     if score == "confidence" or best_two >= _TORN > answer.confidence:
-        return Refusal("unsure", f"{answer.confidence:.0%} for the best answer, {answer.digit}")
+        shares = [_percent(answer.confidence), _percent(float(answer.probabilities[second]))]
+        return Refusal("unsure", "Not sure", f"probably {answer.digit} ({shares[0]}), perhaps {second} ({shares[1]})")
     return _NO_DIGIT
+
+
+def _percent(probability: float) -> str:
+    """A whole percentage; neither "100%" nor "0%", since nothing is certain."""
+    if probability >= 0.995:
+        return ">99%"
+    return "<1%" if probability < 0.005 else f"{probability:.0%}"
 
 
 @dataclass(frozen=True)

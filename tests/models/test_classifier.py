@@ -80,7 +80,7 @@ def test_a_blank_picture_has_the_answer_of_no_ink_and_is_refused(
     compact: DigitClassifier, draw: Draw, shape: tuple[int, ...]
 ) -> None:
     alone = compact.predict(np.full(shape, 255, dtype=np.uint8))
-    assert (alone.accepted, alone.reason) == (False, "blank: draw or choose a digit")
+    assert (alone.accepted, alone.reason) == (False, "Blank: draw or choose a digit")
     assert (alone.model_input.shape, alone.model_input.max()) == ((28, 28), 0)
     expected = softmax(compact.logits(alone.model_input[np.newaxis])[0].astype(np.float64))
     assert np.allclose(alone.probabilities, expected, atol=1e-6)
@@ -111,7 +111,7 @@ def test_answers_below_the_threshold_are_not_accepted(
     if accepted:
         assert prediction.reason is None
     else:
-        assert prediction.reason == f"unsure: {prediction.confidence:.0%} for the best answer, {prediction.digit}"
+        assert str(prediction.reason).startswith(f"Not sure: probably {prediction.digit} ({prediction.confidence:.0%})")
 
 
 def test_a_confidence_at_the_threshold_is_accepted(tmp_path: Path, save_random: Save, draw: Draw) -> None:

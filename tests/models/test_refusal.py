@@ -1,5 +1,6 @@
 """Which pictures are refused and why; how many, of digits and of what is none."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -89,7 +90,7 @@ def test_a_refusal_shows_the_answer_it_would_have_given(refused: Drawings, kind:
     assert not prediction.accepted
     assert prediction.refusal is not None
     assert prediction.refusal.kind == kind
-    assert prediction.reason == f"{kind}: {prediction.refusal.advice}"
+    assert prediction.reason == f"{prediction.refusal.headline}: {prediction.refusal.advice}"
     logits = classifier.logits(prediction.model_input[np.newaxis])[0]
     assert prediction.digit == int(logits.argmax())
     assert np.allclose(prediction.probabilities, softmax(logits), atol=1e-6)
@@ -183,15 +184,24 @@ def test_a_score_at_the_threshold_is_accepted(score: RefusalScore) -> None:
     assert refuse_answer(logits, score=score, threshold=float(np.nextafter(threshold, np.inf))) is not None
 
 
+@pytest.mark.parametrize(("greatest", "shares"), [(9, (">99%", "<1%")), (4, ("86%", "2%"))])
+def test_no_share_is_certain(greatest: float, shares: tuple[str, str]) -> None:
+    refusal = refuse_answer(np.float32(greatest) * np.eye(10, dtype=np.float32)[2], score="confidence", threshold=1.1)
+    assert refusal is not None
+    assert re.findall(r"\(([^)]+)\)", refusal.advice) == list(shares)
+
+
 def test_torn_between_two_is_another_reason_than_like_none() -> None:
     torn = np.array([0, 0, 0, 4, 0, 4.5, 0, 0, 0, 0], dtype=np.float32)
     refusal = refuse_answer(torn, score="energy", threshold=99)
     assert refusal is not None
-    assert refusal.reason == f"unsure: {softmax(torn)[5]:.0%} for the best answer, 5"
+    assert (refusal.kind, refusal.reason) == ("unsure", "Not sure: probably 5 (59%), perhaps 3 (36%)")
+    assert [f"{share:.0%}" for share in softmax(torn)[[5, 3]]] == ["59%", "36%"]
     for unlike in (np.zeros(10, dtype=np.float32), 9 * np.eye(10, dtype=np.float32)[2]):
         refusal = refuse_answer(unlike, score="energy", threshold=99)
         assert refusal is not None
-        assert refusal.reason == "no digit: it looks like none of the ten"
+        assert refusal.kind == "no digit"
+        assert refusal.reason == "Not a digit? It does not look like any digit from 0 to 9"
 
 
 def test_ink_alone_refuses_hardly_a_validation_digit(validation_digits: DigitSet) -> None:

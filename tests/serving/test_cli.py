@@ -193,11 +193,11 @@ def test_json_is_an_array_even_where_nothing_was_read(text: Path, capsys: pytest
 def test_a_refusal_is_an_answer(seven: Path, blank: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "--json", str(blank), str(seven)]) == 0
     refused, accepted = json.loads(capsys.readouterr().out)
-    assert (refused["accepted"], refused["reason"]) == (False, "blank: draw or choose a digit")
+    assert (refused["accepted"], refused["reason"]) == (False, "Blank: draw or choose a digit")
     assert refused["prediction"] == int(np.argmax(refused["probabilities"]))
     assert (accepted["accepted"], accepted["reason"]) == (True, None)
     assert main(["predict", str(blank)]) == 0
-    assert capsys.readouterr().out.endswith("%  (blank: draw or choose a digit)\n")
+    assert capsys.readouterr().out.endswith("%  (Blank: draw or choose a digit)\n")
 
 
 def test_doubt_is_shown(
@@ -205,7 +205,7 @@ def test_doubt_is_shown(
 ) -> None:
     save_random(weights_folder / "one.safetensors", refusal_threshold=1.0)
     assert main(["predict", str(seven)]) == 0  # the default where there is no "compact"
-    assert "(unsure: " in capsys.readouterr().out
+    assert "(Not sure: probably " in capsys.readouterr().out
 
 
 def test_calibrate_chooses_a_threshold_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ def answer_panel(prediction: Prediction, *, checkpoint: str, strokes: int | None
         checkpoint=checkpoint,
         words=f"{percent(prediction.confidence)} sure" if refusal is None else refusal.advice,
         picture=input_picture(prediction.model_input, caption="what the network sees"),
-        headline="" if refusal is None else refusal.kind.capitalize(),
+        headline="" if refusal is None else refusal.headline,
         strokes=strokes,
     )
 
@@ -67,7 +67,7 @@ def _box(digit: FoundDigit, height: int, width: int) -> dict[str, float]:
 
 def _digit(digit: FoundDigit) -> dict[str, object]:
     prediction = digit.prediction
-    caption = percent(prediction.confidence) if prediction.refusal is None else prediction.refusal.kind
+    caption = percent(prediction.confidence) if prediction.refusal is None else prediction.refusal.headline
     alt = f"28 by 28 pixels, read as {prediction.digit}"
     return {
         "digit": prediction.digit,
