@@ -34,7 +34,7 @@ _DATASETS = {
     "no-digits": "drawings that are not digits",
     "mnist-test": "MNIST's test digits",
     "mnist-validation": "5,000 digits of MNIST's training file, held back for choosing",
-    "uci-digits": "coarse scans, 8x8 pixels, by other writers in Turkey",
+    "uci-digits": "coarse scans, 8 × 8 pixels, by other writers in Turkey",
     "pen-digits": "pen strokes of ten other writers in Turkey, drawn with three brushes",
 }
 _HEAD = """# The checkpoints
@@ -100,8 +100,8 @@ def _intended_use(checkpoint: Checkpoint) -> str:
     return (
         f"{plain(file_name)}: {checkpoint.parameters:,} parameters, architecture {plain(metadata.architecture)}. It "
         f"reads one handwritten digit, 0 to 9, from a drawing, scan or photograph that the preprocessing "
-        f"{plain(metadata.preprocessing)} has brought to 28x28 pixels. It is meant for learning and comparing, not for "
-        f"decisions about people."
+        f"{plain(metadata.preprocessing)} has brought to 28 × 28 pixels. It is meant for learning and comparing, not "
+        f"for decisions about people."
     )
 
 
@@ -138,11 +138,11 @@ def _weaknesses(evaluations: Sequence[Evaluation]) -> Iterator[str]:
         worst = table.iloc[int(table["recall"].argmin())]
         low, high = 1 - worst["recall_high"], 1 - worst["recall_low"]
         pairs = confused_pairs(confusion_matrix(evaluation.labels, evaluation.logits)).head(_MOST_CONFUSIONS)
-        confusions = [f"{row.true} read as {row.predicted} ({row.count:,})" for row in pairs.itertuples()]
+        confusions = [f"true digit {row.true}, answer {row.predicted} ({row.count:,})" for row in pairs.itertuples()]
         if confusions:
             yield (
                 f"{evaluation.dataset}: highest error rate for {worst['digit']:.0f}, {worst['errors']:,.0f} of "
-                f"{worst['support']:,.0f} ({low:.1%} to {high:.1%}); most frequent: {', '.join(confusions)}."
+                f"{worst['support']:,.0f} ({low:.1%} to {high:.1%}); most frequent: {'; '.join(confusions)}."
             )
         else:
             yield f"{evaluation.dataset}: no errors."
@@ -182,10 +182,10 @@ def _other_writers(metadata: CheckpointMetadata, by_dataset: Mapping[str, Evalua
 def _refusals(metadata: CheckpointMetadata) -> str:
     threshold = float(metadata.refusal_threshold)
     if metadata.refusal_score != "confidence":
-        return f"Answers with a refusal score ({metadata.refusal_score}) below {threshold:.3g} are marked as unsure."
+        return f"Answers with a refusal score ({metadata.refusal_score}) below {threshold:.3g} are marked as not sure."
     if threshold > 0:
-        return f"Answers with a confidence below {threshold:.1%} are marked as unsure."
-    return "It has no refusal threshold: no answer is marked as unsure."
+        return f"Answers with a confidence below {threshold:.1%} are marked as not sure."
+    return "It has no refusal threshold: no answer is marked as not sure."
 
 
 def _origin(checkpoint: Checkpoint) -> Iterator[str]:

@@ -5,10 +5,11 @@ wherever they appear.
 """
 
 import shlex
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -67,15 +68,26 @@ class _Gallery:
     outcome: Outcome
     count: int
     digits: list[dict[Hashable, Any]]
-    """The first `MOST_TILES`: `id`, `label`, `disputed`, `answer_a`, `answer_b`, `confidence_a` and `confidence_b`."""
+    """The first `MOST_TILES`: `id`, `label`, `disputed`, `starred`, `note`, `answer_a`, `answer_b`, `confidence_a` and
+    `confidence_b`.
+    """
     sheet: str | None
     """Their pictures on one PNG, as a data URL; None where the pictures are not on this machine."""
 
 
 def comparison_report(
-    a: Checkpoint, b: Checkpoint, evaluation_a: Evaluation, evaluation_b: Evaluation, *, pictures: DigitSet | None
+    a: Checkpoint,
+    b: Checkpoint,
+    evaluation_a: Evaluation,
+    evaluation_b: Evaluation,
+    *,
+    pictures: DigitSet | None,
+    starred: Collection[int] = (),
+    notes: Mapping[int, str] = MappingProxyType({}),
 ) -> str:
     """The HTML document that compares checkpoint A with checkpoint B; without pictures it lists ids.
+
+    starred: ids of digits that have a star; notes: by id.
 
     Raises:
         ValueError: the evaluations are not of the same digits, or these are not among the pictures.
@@ -88,6 +100,7 @@ def comparison_report(
     first = replace(evaluation_a, checkpoint=names[0])  # a file may have been renamed since its evaluation
     second = replace(evaluation_b, checkpoint=names[1])
     per_digit = compare_per_digit(first, second)
+    answers = _answers(first, second, starred=starred, notes=notes)
     return _render(
         names=names,
         comparison=compare(first, second),
@@ -95,7 +108,8 @@ def comparison_report(
         figures=[_figures(a, first), _figures(b, second)],
         per_digit=per_digit.to_dict("records"),
         charts=_charts(first, second, per_digit),
-        galleries=_galleries(first, second, pictures),
+        galleries=_galleries(answers, pictures),
+        annotated=answers[answers["starred"] | (answers["note"] != "")].sort_values("id").to_dict("records"),
         sheet_columns=_SHEET_COLUMNS,
         significance_level=SIGNIFICANCE_LEVEL,
         calibration_bins=CALIBRATION_BINS,
@@ -176,8 +190,7 @@ def _draw(chart: Chart) -> Markup:
     return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(vega_lite["description"], svg)
 
 
-def _galleries(a: Evaluation, b: Evaluation, pictures: DigitSet | None) -> list[_Gallery]:
-    table = _answers(a, b)
+def _galleries(table: pd.DataFrame, pictures: DigitSet | None) -> list[_Gallery]:
     sort_columns: dict[Outcome, str] = {"only A": "distance", "only B": "distance", "neither": "loss"}
     galleries = []
     for outcome, column in sort_columns.items():
@@ -193,7 +206,7 @@ def _sheet(pictures: DigitSet, ids: list[int]) -> str:
     return digit_sheet(pictures.images[[row_of_id[id_] for id_ in ids]], columns=_SHEET_COLUMNS)
 
 
-def _answers(a: Evaluation, b: Evaluation) -> pd.DataFrame:
+def _answers(a: Evaluation, b: Evaluation, *, starred: Collection[int], notes: Mapping[int, str]) -> pd.DataFrame:
     """One row per digit: the columns of `_Gallery.digits`, `outcome`, `distance` (between the two probabilities of the
     label, in [0, 1]) and `loss` (summed, in nats).
     """
@@ -201,6 +214,8 @@ def _answers(a: Evaluation, b: Evaluation) -> pd.DataFrame:
     return table_a[["id"]].assign(
         label=a.labels,
         disputed=table_a["id"].isin(disputed_ids(a.dataset)),
+        starred=table_a["id"].isin(list(starred)),
+        note=[notes.get(digit, "") for digit in table_a["id"].tolist()],
         answer_a=table_a["predicted"],
         answer_b=table_b["predicted"],
         confidence_a=table_a["confidence"],

@@ -55,7 +55,7 @@ def test_figures_and_weaknesses_are_those_of_the_evaluations(shipped: Checkpoint
         errors, digits = int(wrong[evaluation.labels == worst].sum()), int((evaluation.labels == worst).sum())
         low, high = wilson_interval(errors, digits)
         assert f"highest error rate for {worst}, {errors} of {digits:,} ({low:.1%} to {high:.1%})" in line
-        for true, predicted, count in re.findall(r"(\d) read as (\d) \(([\d,]+)\)", line):
+        for true, predicted, count in re.findall(r"true digit (\d), answer (\d) \(([\d,]+)\)", line):
             inside = (evaluation.labels == int(true)) & (evaluation.predictions == int(predicted))
             assert inside.sum() == int(count.replace(",", ""))
 

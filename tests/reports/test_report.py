@@ -219,7 +219,7 @@ def test_each_tile_says_what_both_answered(page: Element) -> None:
         id_ = int(_text(tile.find("span[@class='id']"))[1:])
         row = row_of[id_]
         label = EVALUATION_A.labels[row]
-        words = f"#{id_} label {label}"
+        words = f"#{id_} true digit {label}"
         for letter, evaluation, sure in zip("AB", (EVALUATION_A, EVALUATION_B), confidence, strict=True):
             words += f" {letter} {evaluation.predictions[row]} {min(sure[row], 0.999):.1%}"
         disputed = id_ in DISPUTED
@@ -227,7 +227,7 @@ def test_each_tile_says_what_both_answered(page: Element) -> None:
         assert tile.get("class") == ("disputed" if disputed else None)
         picture = tile.find("span[@class='picture']")
         assert picture is not None
-        assert (picture.get("role"), picture.get("aria-label")) == ("img", f"Digit {id_}, labelled {label}")
+        assert (picture.get("role"), picture.get("aria-label")) == ("img", f"Digit {id_}, true digit {label}")
     assert sum(tile.get("class") == "disputed" for tile in page.iter("li")) == len(DISPUTED)
 
 
@@ -246,6 +246,24 @@ def _decode(style: str) -> NDArray[np.uint8]:
     encoded = re.search(r"url\(data:image/png;base64,([^)]+)\)", style)
     assert encoded is not None
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded[1]))))
+
+
+def test_stars_and_notes_stand_in_a_table_and_stars_in_the_galleries(pictures: DigitSet) -> None:
+    (wrong, *_), (right, *_) = (
+        np.flatnonzero((EVALUATION_A.predictions == EVALUATION_A.labels) == is_right) for is_right in (False, True)
+    )
+    starred, noted = (int(EVALUATION_A.ids[row]) for row in (wrong, right))
+    marks = {"starred": {starred, 10**6}, "notes": {noted: HOSTILE, 10**6: "of another set"}}
+    page = _parse(comparison_report(A, B, EVALUATION_A, EVALUATION_B, pictures=pictures, **marks))
+    rows = {row[0]: row[1:] for row in _cells(page.find(".//table[@class='annotations']"))}
+    columns = (EVALUATION_A.labels, EVALUATION_A.predictions, EVALUATION_B.predictions)
+    assert rows == {
+        f"#{starred}": [*(str(column[wrong]) for column in columns), "★", ""],
+        f"#{noted}": [*(str(column[right]) for column in columns), "", HOSTILE],
+    }
+    tiles = [_text(tile) for tile in page.iter("li")]
+    assert [tile.split()[0] for tile in tiles if tile.endswith("★ starred")] == [f"#{starred}"]
+    assert "Stars and notes" not in comparison_report(A, B, EVALUATION_A, EVALUATION_B, pictures=None)
 
 
 def test_without_pictures_the_ids_are_listed(html_without_pictures: str) -> None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 import digitcore
 import digitcore.training.loop
 from digitcore.data.datasets import DigitSet
+from digitcore.serving.annotations import Annotation, AnnotationStore
 from digitcore.serving.cli import commands, main
 from digitcore.settings import load_settings
 from tests.paths import ROOT
@@ -330,11 +332,23 @@ def test_compare_more_than_two(two_checkpoints: Path, save_random: Save, capsys:
     ]  # fmt: skip
 
 
-def test_compare_writes_a_report(two_checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_writes_a_report(
+    two_checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the stars and notes of the dashboard, or without where its database cannot be had."""
+    address = f"sqlite:///{tmp_path / 'annotations.sqlite'}"
+    monkeypatch.setenv("DIGITCORE_DATABASE_URL", address)
+    with closing(AnnotationStore(address)) as store:
+        store.save("uci-digits", 5, Annotation(starred=True, note="<hooked>"))
     report = tmp_path / "new" / "report.html"
     assert main(["compare", "compact", "random", "--dataset", "uci-digits", "--report", str(report)]) == 0
-    assert "compact is better" in report.read_text()
+    assert "compact is better" in report.read_text(encoding="utf-8")
+    assert "&lt;hooked&gt;" in report.read_text(encoding="utf-8")
     assert str(report) in capsys.readouterr().err
+    monkeypatch.setenv("DIGITCORE_DATABASE_URL", f"sqlite:///{report / 'annotations.sqlite'}")
+    assert main(["compare", "compact", "random", "--dataset", "uci-digits", "--report", str(report)]) == 0
+    assert "hooked" not in report.read_text(encoding="utf-8")
+    assert "without stars and notes: Stars and notes cannot be stored in" in capsys.readouterr().err
     (tmp_path / "file").write_text("in the way")
     blocked = tmp_path / "file" / "report.html"
     assert main(["compare", "compact", "random", "--dataset", "uci-digits", "--report", str(blocked)]) == 1

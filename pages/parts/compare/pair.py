@@ -23,7 +23,7 @@ from pages.shared.error_box import error_box
 from pages.shared.evaluations import evaluation_of
 from pages.shared.metric_row import metric_row
 from pages.shared.pickers import picked_dataset, picked_pictures, warn_of_training
-from pages.shared.resources import checkpoint_library, named_classifier
+from pages.shared.resources import annotations, checkpoint_library, named_classifier
 from pages.shared.state import ANY, CHECKPOINT, DIGIT, EITHER, NEED_TWO, OUTCOME, SAYS_A, SAYS_B, TRUE, A, B
 
 _DIGITS = [str(digit) for digit in range(10)]
@@ -246,11 +246,19 @@ def _report(
     def report() -> str:
         from digitcore.reports.report import comparison_report  # here: it takes a second to import
 
-        return comparison_report(a, b, *pair, pictures=pictures)
+        known = annotations().load(pair.a.dataset)
+        return comparison_report(
+            a,
+            b,
+            *pair,
+            pictures=pictures,
+            starred=[digit for digit, annotation in known.items() if annotation.starred],
+            notes={digit: annotation.note for digit, annotation in known.items()},
+        )
 
     with error_box():
         st.download_button(
             "Report (HTML)", report,
             f"{a.name}-against-{b.name}-{pair.a.dataset}.html", "text/html", icon=":material/description:",
-            help="One file with all figures, charts and galleries, to keep or to send.",
+            help="One file to keep or to send, with all figures, charts and galleries, stars and notes.",
         )  # fmt: skip
