@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
 
-.PHONY: run test test-style test-types test-package test-browser test-slow bench clean
+.PHONY: run test test-style test-types test-package test-browser test-slow bench pictures clean
 
 run: .venv/ready
 	$(BIN)/streamlit run dashboard.py --server.port $(PORT)
@@ -31,6 +31,9 @@ test-slow: .venv/test-ready
 
 bench: .venv/ready
 	$(BIN)/python -m digitcore bench
+
+pictures: .venv/test-ready
+	$(BIN)/python -m tests.pictures
 
 clean:
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

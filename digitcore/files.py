@@ -108,4 +108,4 @@ def load_arrays(path: Path, *, only: Collection[str] | None = None) -> dict[str,
         with np.load(contents, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files if only is None or name in only}
     except _DAMAGES as error:
-        raise ValueError(f"{path} is no sound array file ({type(error).__name__}: {error})") from error
+        raise ValueError(f"{path} is not a readable array file ({type(error).__name__}: {error})") from error

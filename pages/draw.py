@@ -1,4 +1,4 @@
-"""Draw a digit: what the network answers, how sure it is, and what it sees."""
+"""Draw a digit: what the model answers, how sure it is, and what it sees."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ _SOURCES = {
     "Camera": ":material/photo_camera: Camera",
 }
 _INVITATIONS = {
-    "Draw": "Draw a digit from 0 to 9, or a number, of any size, anywhere.",
+    "Draw": "Draw a digit from 0 to 9, or a number. Large is best.",
     "Upload": "Choose a picture of a digit or a number: a scan, a photograph, a screenshot.",
     "Camera": "Hold a digit up to the camera, large and well lit.",
 }

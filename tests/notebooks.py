@@ -49,7 +49,9 @@ def execute(path: Path) -> nbformat.NotebookNode:
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Writes a notebook with one text layout, whatever the versions of the tools."""
-    path.write_text(nbformat.writes(notebook, version=4, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    path.write_text(
+        nbformat.writes(notebook, version=4, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

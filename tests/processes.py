@@ -65,19 +65,21 @@ def running_dashboard(
     finally:
         process.terminate()
         process.wait(60)
-    assert "Traceback" not in log.read_text(encoding="utf-8", errors="replace"), log.read_text(errors="replace")
+    assert "Traceback" not in log.read_text(encoding="utf-8", errors="replace"), log.read_text(
+        errors="replace", encoding="utf-8"
+    )
 
 
 def _wait_until_healthy(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(600):
-        assert process.poll() is None, log.read_text(errors="replace")
+        assert process.poll() is None, log.read_text(errors="replace", encoding="utf-8")
         try:
             if client.get("/_stcore/health").text == "ok":
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.2)
-    raise AssertionError(f"the dashboard does not answer: {log.read_text(errors='replace')}")
+    raise AssertionError(f"the dashboard does not answer: {log.read_text(errors='replace', encoding='utf-8')}")
 
 
 def _free_port() -> int:

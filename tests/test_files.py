@@ -9,7 +9,7 @@ from digitcore.files import update_copies, write_atomically
 
 def _contents(folder: Path) -> dict[str, str]:
     paths = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    return {path.relative_to(folder).as_posix(): path.read_text() for path in paths}
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def source(tmp_path: Path) -> Path:
     folder = tmp_path / "source"
     (folder / "below").mkdir(parents=True)
     for name in ("a", "b", "below/c"):
-        (folder / name).write_text(f"{name} of version 1")
+        (folder / name).write_text(f"{name} of version 1", encoding="utf-8")
     return folder
 
 
@@ -47,7 +47,7 @@ def test_files_are_copied_once_for_each_version(source: Path, tmp_path: Path) ->
     update_copies(source, target, version="1")
     assert "a" not in _contents(target)
     for name in ("a", "b", "below/c"):
-        (source / name).write_text(f"{name} of version 2")
+        (source / name).write_text(f"{name} of version 2", encoding="utf-8")
     update_copies(source, target, version="2")
     assert _contents(target) == _contents(source)
 
@@ -55,12 +55,12 @@ def test_files_are_copied_once_for_each_version(source: Path, tmp_path: Path) ->
 def test_what_the_user_has_added_or_changed_stays(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.mkdir()
-    (target / "a").write_text("a of the user, there before the first copy")
+    (target / "a").write_text("a of the user, there before the first copy", encoding="utf-8")
     update_copies(source, target, version="1")
-    (target / "b").write_text("b of the user, changed afterwards")
-    (target / "mine").write_text("mine")
+    (target / "b").write_text("b of the user, changed afterwards", encoding="utf-8")
+    (target / "mine").write_text("mine", encoding="utf-8")
     for name in ("a", "b", "below/c", "mine"):
-        (source / name).write_text(f"{name} of version 2")
+        (source / name).write_text(f"{name} of version 2", encoding="utf-8")
     update_copies(source, target, version="2")
     assert _contents(target) == {
         "a": "a of the user, there before the first copy",
@@ -74,9 +74,9 @@ def test_what_the_user_has_added_or_changed_stays(source: Path, tmp_path: Path) 
 def test_a_damaged_record_costs_a_copy_and_no_file_of_the_user(record: str, source: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     update_copies(source, target, version="1")
-    (target / "a").write_text("a of the user")
+    (target / "a").write_text("a of the user", encoding="utf-8")
     (target / "b").unlink()
-    (target / ".copies.json").write_text(record)
+    (target / ".copies.json").write_text(record, encoding="utf-8")
     update_copies(source, target, version="2")
     assert _contents(target) == _contents(source) | {"a": "a of the user"}
 

@@ -32,7 +32,7 @@ def _path(module: str) -> Path:
 def _imports(module: str) -> set[str]:
     """Full names of all modules that a module imports, inside functions too."""
     names = set()
-    for node in ast.walk(ast.parse(_path(module).read_text())):
+    for node in ast.walk(ast.parse(_path(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -81,7 +81,7 @@ def test_a_room_has_one_subject(room: str) -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_says_what_it_is_for_and_nothing_else(room: str) -> None:
-    tree = ast.parse((PACKAGE / room / "__init__.py").read_text())
+    tree = ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8"))
     assert len(tree.body) == 1
     assert "\n" not in (ast.get_docstring(tree) or "\n")
 
@@ -101,7 +101,7 @@ def test_nobody_but_one_module_imports_torchvision() -> None:
 
 def test_private_names_stay_in_their_module() -> None:
     for module in MODULES:
-        for node in ast.walk(ast.parse(_path(module).read_text())):
+        for node in ast.walk(ast.parse(_path(module).read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("digitcore"):
                 assert not [alias.name for alias in node.names if alias.name.startswith("_")], module
 

@@ -38,7 +38,9 @@ MARKUP = st.text(alphabet=r"""ab1_*`~\<>[](){}|!#+-=.:&;$"'/@ é²""", max_size=
 @example("<!-- a -->")
 @example(":-")
 def test_text_is_shown_as_it_is(markdown: str, expected: str, text: str) -> None:
-    line = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
+    line = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in " ".join(text.split())
+    )
     rendered = MARKDOWN.render(markdown.replace("{}", plain(line or "-")))
     expected_text = html.escape(line or "-").replace("&#x27;", "'")
     assert rendered.replace(WORD_JOINER, "").strip().endswith(expected.replace("{}", "{0}").format(expected_text))

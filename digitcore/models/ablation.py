@@ -24,7 +24,7 @@ __all__ = ["Variant", "variant_inputs", "variants"]
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """A model input made in another way, and what a checkpoint says about it."""
+    """A model input made in another way, and what a checkpoint answers."""
 
     name: str
     model_input: NDArray[np.uint8]  # (28, 28)
@@ -33,7 +33,7 @@ class Variant:
 
 
 def variants(classifier: DigitClassifier, image: DigitImage, preprocessed: Preprocessed) -> list[Variant]:
-    """What the classifier says about each of `variant_inputs`."""
+    """What the classifier answers to each of `variant_inputs`."""
     inputs = variant_inputs(image, preprocessed)
     (logits,) = classifier.logits_by_batch(np.stack(list(inputs.values())), threads=1)
     return [

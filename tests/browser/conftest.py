@@ -26,6 +26,13 @@ _CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networ
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    with installed_browser() as browser:
+        yield browser
+
+
+@contextmanager
+def installed_browser() -> Iterator[Browser]:
+    """Chromium without a window; without Chromium the tests that need it are skipped."""
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     if executable is None:
         if os.environ.get("DIGITCORE_REQUIRE_BROWSER"):
@@ -76,7 +83,7 @@ def running_dashboard(folder: Path, *, script: Path = ROOT / "dashboard.py", **e
     finally:
         process.terminate()
         process.wait(timeout=PATIENCE)
-    assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
+    assert "Traceback" not in log.read_text(encoding="utf-8"), log.read_text(encoding="utf-8")[-3000:]
 
 
 def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -89,7 +96,7 @@ def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None
         except httpx.TransportError:
             pass
         time.sleep(0.25)
-    pytest.fail(f"the dashboard did not start: {log.read_text()[-3000:]}")
+    pytest.fail(f"the dashboard did not start: {log.read_text(encoding='utf-8')[-3000:]}")
 
 
 def eventually(read: Callable[[], T], expected: T) -> None:

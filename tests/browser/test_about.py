@@ -23,7 +23,7 @@ def test_the_sidebar_leads_to_the_card(page: Page, server: str, place: str) -> N
     expect(dialog.get_by_role("row", name="pen-digits")).to_contain_text(f"{evaluation.errors} of {len(evaluation):,}")
     expect(dialog).to_contain_text("It has only seen MNIST")
     expect(dialog).to_contain_text("python -m digitcore train compact --seed 0")
-    assert "**Limits**" in download(page, dialog.get_by_role("button", name="Markdown")).read_text()
+    assert "**Limits**" in download(page, dialog.get_by_role("button", name="Markdown")).read_text(encoding="utf-8")
     expect(dialog).to_be_visible()
 
 

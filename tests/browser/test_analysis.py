@@ -167,7 +167,7 @@ def test_stars_and_notes_survive(page: Page, server: str, evaluation: Evaluation
 
     eventually(starred_note, "a hooked one, twice")
     expect(tiles(page)).to_have_count(1)
-    table = download(page, page.get_by_role("button", name="CSV")).read_text()
+    table = download(page, page.get_by_role("button", name="CSV")).read_text(encoding="utf-8")
     assert "a hooked one, twice" in table
     assert table.splitlines()[1].startswith(f"{digit},")
 

@@ -124,7 +124,7 @@ def test_the_report_can_be_had(page: Page, address: str, comparison: Comparison)
     with page.expect_download() as event:
         button.click()
     assert event.value.suggested_filename == f"{A}-against-{B}-{DATASET}.html"
-    assert comparison.verdict in event.value.path().read_text()
+    assert comparison.verdict in event.value.path().read_text(encoding="utf-8")
 
 
 def test_the_leaderboard_lists_all_and_what_cannot_be_used(
@@ -281,4 +281,6 @@ def test_many_evaluations_can_be_stopped_and_keep_what_is_done(
 
 
 def leaderboard_csv(page: Page) -> str:
-    return download(page, page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV")).read_text()
+    return download(page, page.get_by_test_id("stDownloadButton").get_by_role("button", name="CSV")).read_text(
+        encoding="utf-8"
+    )

@@ -44,10 +44,10 @@ def picture(draw_page: DrawPage) -> Image.Image:
 
 def test_a_detail_is_kept_in_the_address_and_for_the_next_drawing(draw_page: DrawPage, server: str) -> None:
     page = drawn(draw_page, SEVEN).page
-    expect(page.get_by_text("3. fitted to 20 pixels")).to_be_visible()
-    look(draw_page, "All checkpoints")
+    expect(page.get_by_text("3. Fitted to 20 pixels")).to_be_visible()
+    look(draw_page, "All models")
     expect(page.get_by_test_id("opinions")).to_be_visible()
-    expect(page.get_by_text("3. fitted to 20 pixels")).to_have_count(0)
+    expect(page.get_by_text("3. Fitted to 20 pixels")).to_have_count(0)
     expect(page).to_have_url(re.compile("look=All"))
     draw_page.clear()
     drawn(draw_page, ONE)
@@ -65,7 +65,7 @@ def test_every_checkpoint_says_what_it_says_alone(
     for i, path in enumerate(others):
         save_random(path, seed=i)
     page = drawn(draw_page, SEVEN).page
-    look(draw_page, "All checkpoints")
+    look(draw_page, "All models")
     rows = page.locator(".opinions tr:has(td)")
     count = len(CheckpointLibrary(weights).usable_names())
     expect(rows).to_have_count(12)
@@ -86,7 +86,7 @@ def test_every_checkpoint_says_what_it_says_alone(
     for name, prediction in expected.items():
         assert shown[name][0] == prediction.digit, name
     votes = [digit for digit, _ in shown.values()]
-    most = int(page.get_by_text(re.compile(rf"^\d+ of {count} say")).inner_text().split("say ")[1][0])
+    most = int(page.get_by_text(re.compile(rf"^\d+ of {count} answer")).inner_text().split("answer ")[1][0])
     assert votes.count(most) == max(map(votes.count, votes))
     assert all(marked == (digit != most) for digit, marked in shown.values())
     for path in others:
@@ -105,7 +105,7 @@ def test_similar_digits_and_the_confusion_cell(page: Page, server: str) -> None:
     expect(captions).to_have_text([str(label) for label in reference.labels[rows]])
 
     page.locator(".st-key-meant").get_by_text("2", exact=True).click()
-    expect(page.get_by_text("A 2 read as 7")).to_be_visible()
+    expect(page.get_by_text("True digit 2, answer 7")).to_be_visible()
     page.get_by_role("button", name="See them").click()
     expect(page.get_by_role("heading", name="Confusion matrix")).to_be_visible()
     expect(page).to_have_url(re.compile(r"(?=.*true=2)(?=.*predicted=7)"))
@@ -249,7 +249,7 @@ def test_several_digits_are_a_number(page: Page, server: str) -> None:
         left, top, right, bottom = (side / image.width for side in digit.box)
         np.testing.assert_allclose(frame, [left, top, right - left, bottom - top], atol=0.012)
 
-    look(draw_page, "All checkpoints")
+    look(draw_page, "All models")
     expect(page.locator(".opinions .digit").first).to_have_text("4")
     picks = page.locator(".st-key-which-digit button")
     picks.nth(1).click()
@@ -260,7 +260,7 @@ def test_several_digits_are_a_number(page: Page, server: str) -> None:
     expect(strokes).to_have_count(4)  # of the one stroke of the 2, its parts
     picks.nth(0).click()
     expect(strokes).to_have_count(2)  # those of the 4
-    expect(strokes.filter(has_text="instead")).not_to_have_count(0)
+    expect(strokes.filter(has_text="would be")).not_to_have_count(0)
 
     page.get_by_text("Read as one digit").click()
     alone = str(digitcore.load_classifier("compact").predict(image).digit)
@@ -319,7 +319,7 @@ DigitClassifier.features = features
 def test_nothing_waits_for_similar_digits(page: Page, tmp_path: Path) -> None:
     """Clear and strokes act while the network looks at the digits of the data, however long that takes."""
     gate = tmp_path / "gate"
-    (tmp_path / "sitecustomize.py").write_text(_GATE.format(gate=str(gate)))
+    (tmp_path / "sitecustomize.py").write_text(_GATE.format(gate=str(gate)), encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     with running_dashboard(tmp_path, PYTHONPATH=path) as address:
         draw_page = DrawPage(page).open(f"{address}/?checkpoint=compact&look=Similar+digits")
@@ -336,7 +336,7 @@ def test_nothing_waits_for_similar_digits(page: Page, tmp_path: Path) -> None:
         drawn(draw_page, ONE)
         expect(draw_page.answer).to_have_text("1")
         expect(waiting).to_be_visible()
-        look(draw_page, "X-ray")
+        look(draw_page, "Preprocessing")
         expect(page.get_by_test_id("gauges")).to_be_visible()
         look(draw_page, "Similar digits")
         expect(waiting).to_be_visible()

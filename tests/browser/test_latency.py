@@ -137,7 +137,7 @@ def _move_pen(browser: Browser, address: str) -> dict[str, list[float]]:
 def test_pen_up_to_answer(browser: Browser, server: str, tmp_path: Path) -> None:
     """Draws short strokes, each of which changes the answer, and prints medians in milliseconds and their ratio."""
     script = tmp_path / "echo.py"
-    script.write_text(_ECHO)
+    script.write_text(_ECHO, encoding="utf-8")
     with running_dashboard(tmp_path, script=script) as echo:
         echoed = _draw_strokes(browser, echo)
     answered = _draw_strokes(browser, server)

@@ -158,7 +158,7 @@ def test_a_mirror_that_does_not_speak_http(target: Path, set_mirrors: SetMirrors
 def test_download_to_a_place_that_cannot_be_written_to(
     target: Path, data_folder: Path, set_mirrors: SetMirrors, unreachable: str
 ) -> None:
-    (data_folder / "MNIST").write_text("in the way")
+    (data_folder / "MNIST").write_text("in the way", encoding="utf-8")
     set_mirrors(unreachable)
     with pytest.raises(DatasetError, match="could not be downloaded"):
         list(download_mnist())

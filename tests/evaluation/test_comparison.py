@@ -246,7 +246,7 @@ def test_frequency_in_words(p: float, words: str) -> None:
 @pytest.mark.parametrize("count", [2, 3, 5, 8])
 def test_cochran_q_against_statsmodels(count: int) -> None:
     evaluations = _random_evaluations(count, seed=count)
-    right = np.stack([each.predictions == each.labels for each in evaluations], axis=1).astype(int)
+    right = np.stack([evaluation.predictions == evaluation.labels for evaluation in evaluations], axis=1).astype(int)
     expected = cochrans_q(right)
     result = cochran_q(evaluations)
     assert result.statistic == pytest.approx(expected.statistic, abs=1e-9)

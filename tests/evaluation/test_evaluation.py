@@ -35,7 +35,7 @@ def classifier(weights_folder: Path, save_random: Save) -> DigitClassifier:
 
 
 def _same(one: Evaluation, other: Evaluation) -> bool:
-    names = [(each.checkpoint, each.dataset, each.fingerprint) for each in (one, other)]
+    names = [(evaluation.checkpoint, evaluation.dataset, evaluation.fingerprint) for evaluation in (one, other)]
     arrays = [
         np.array_equal(getattr(one, name), getattr(other, name))
         and getattr(one, name).dtype == getattr(other, name).dtype

@@ -27,7 +27,7 @@ DIGITS = {"mnist-test": 10_000, "mnist-validation": 5_000, "uci-digits": 1_797, 
 def shipped(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The shipped manifest, DIGITCORE_WEIGHTS naming its folder."""
     monkeypatch.setenv("DIGITCORE_WEIGHTS", str(WEIGHTS))
-    contents: dict[str, Any] = json.loads(MANIFEST.read_text())
+    contents: dict[str, Any] = json.loads(MANIFEST.read_text(encoding="utf-8"))
     return contents
 
 
@@ -112,7 +112,7 @@ def test_a_manifest_describes_its_folder(weights_folder: Path, save_random: Call
     path = save_random(weights_folder / "one.safetensors", architecture="mlp")
     (weights_folder / "broken.pt").write_bytes(b"no weights")
     write_manifest(weights_folder)
-    manifest = json.loads((weights_folder / "manifest.json").read_text())
+    manifest = json.loads((weights_folder / "manifest.json").read_text(encoding="utf-8"))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert manifest == {"one": {"file": "one.safetensors", "sha256": digest, "parameters": 101_770, "figures": {}}}
     assert manifest == describe_checkpoints(weights_folder)
@@ -120,4 +120,4 @@ def test_a_manifest_describes_its_folder(weights_folder: Path, save_random: Call
 
 def test_an_empty_folder_has_an_empty_manifest(weights_folder: Path) -> None:
     write_manifest(weights_folder)
-    assert json.loads((weights_folder / "manifest.json").read_text()) == {}
+    assert json.loads((weights_folder / "manifest.json").read_text(encoding="utf-8")) == {}

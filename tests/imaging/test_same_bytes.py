@@ -45,7 +45,7 @@ def _without_jpeg(digests: dict[str, str]) -> dict[str, str]:
 
 
 def test_the_bytes_are_the_known_ones() -> None:
-    expected = json.loads(KNOWN.read_text())
+    expected = json.loads(KNOWN.read_text(encoding="utf-8"))
     digests = _without_jpeg(_digests(COUNT, STEP)["digests"])
     assert expected.keys() - {"pen-digits"} == digests.keys() - {"pen-digits"}, CHANGED
     assert digests.items() <= expected.items(), CHANGED
@@ -74,4 +74,4 @@ def test_500_pictures_give_the_same_bytes() -> None:
 
 
 if __name__ == "__main__":
-    KNOWN.write_text(json.dumps(_without_jpeg(_digests(COUNT, STEP)["digests"]), indent=2) + "\n")
+    KNOWN.write_text(json.dumps(_without_jpeg(_digests(COUNT, STEP)["digests"]), indent=2) + "\n", encoding="utf-8")

@@ -28,8 +28,8 @@ def canvas(draw: Draw) -> NDArray[np.uint8]:
 def test_what_each_stage_does(canvas: NDArray[np.uint8]) -> None:
     preprocessed = preprocess(canvas)
     inputs = variant_inputs(canvas, preprocessed)
-    for each in inputs.values():
-        assert (each.dtype, each.shape, each.max()) == (np.uint8, (28, 28), 255)
+    for model_input in inputs.values():
+        assert (model_input.dtype, model_input.shape, model_input.max()) == (np.uint8, (28, 28), 255)
     left, top, right, bottom = _box(inputs["not cropped"])
     assert max(right - left, bottom - top) <= 0.4 * 20 + 4
     left, top, right, bottom = _box(inputs["shape not kept"])
@@ -68,15 +68,15 @@ def test_ink_that_is_opacity_alone(draw: Draw) -> None:
 def test_odd_shapes(shape: tuple[int, int]) -> None:
     ink = np.full(shape, 255, dtype=np.uint8)
     padded = np.pad(ink, 10)
-    assert all(each.shape == (28, 28) for each in variant_inputs(padded, preprocess(padded)).values())
+    assert all(model_input.shape == (28, 28) for model_input in variant_inputs(padded, preprocess(padded)).values())
 
 
 def test_the_answers_are_the_classifiers(canvas: NDArray[np.uint8]) -> None:
     classifier = digitcore.load_classifier("compact")
     answers = variants(classifier, canvas, preprocess(canvas))
-    assert [each.name for each in answers] == list(variant_inputs(canvas, preprocess(canvas)))
-    for each in answers:
-        logits = classifier.logits(each.model_input[np.newaxis])[0].astype(np.float64)
+    assert [variant.name for variant in answers] == list(variant_inputs(canvas, preprocess(canvas)))
+    for variant in answers:
+        logits = classifier.logits(variant.model_input[np.newaxis])[0].astype(np.float64)
         probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
-        assert each.digit == logits.argmax()
-        assert each.confidence == pytest.approx(probabilities.max(), abs=1e-6)
+        assert variant.digit == logits.argmax()
+        assert variant.confidence == pytest.approx(probabilities.max(), abs=1e-6)

@@ -117,7 +117,7 @@ def test_weights_that_cannot_be_used_are_not_saved(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_to(tmp_path: Path, save_random: Save) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"file/one\.safetensors cannot be written"):
         save_random(tmp_path / "file" / "one.safetensors")
 
@@ -449,8 +449,12 @@ def _wrong_storage_key(path: Path) -> None:
 BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "empty": (".safetensors", lambda path: path.write_bytes(b""), "cannot be read as a safetensors"),
     "empty pt": (".pt", lambda path: path.write_bytes(b""), "cannot be read as a state dict"),
-    "text": (".safetensors", lambda path: path.write_text("weights"), "cannot be read as a safetensors"),
-    "text pt": (".pt", lambda path: path.write_text("weights"), "cannot be read as a state dict"),
+    "text": (
+        ".safetensors",
+        lambda path: path.write_text("weights", encoding="utf-8"),
+        "cannot be read as a safetensors",
+    ),
+    "text pt": (".pt", lambda path: path.write_text("weights", encoding="utf-8"), "cannot be read as a state dict"),
     "garbage": (".safetensors", lambda path: path.write_bytes(np.random.default_rng(0).bytes(9000)), "safetensors"),
     "garbage pt": (
         ".pt",

@@ -219,12 +219,12 @@ def test_a_changed_sidecar_is_noticed(weights_folder: Path) -> None:
     export_network(load_checkpoint(WEIGHTS / "compact.safetensors"), path, file_format="onnx")
     library = CheckpointLibrary(weights_folder)
     (before,) = library.entries()
-    sidecar_path(path).write_text('{"scale": "unit", "ink": "dark"}')
+    sidecar_path(path).write_text('{"scale": "unit", "ink": "dark"}', encoding="utf-8")
     (after,) = library.entries()
     assert isinstance(before, UsableCheckpoint)
     assert isinstance(after, UsableCheckpoint)
     assert before.digest != after.digest
-    sidecar_path(path).write_text("no json")
+    sidecar_path(path).write_text("no json", encoding="utf-8")
     (entry,) = library.entries()
     assert isinstance(entry, UnusableCheckpoint)
     assert "cannot be read as JSON" in entry.problem

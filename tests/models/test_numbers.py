@@ -28,7 +28,7 @@ def test_digits_side_by_side_are_found_and_read(draw: Draw) -> None:
         drawings = [draw(digit, side=160, brush=10) for digit in digits]
         reading = read_number(classifier, np.hstack(drawings))
         assert reading.number == "".join(map(str, digits))
-        assert reading.confidence == pytest.approx(np.prod([each.prediction.confidence for each in reading.digits]))
+        assert reading.confidence == pytest.approx(np.prod([digit.prediction.confidence for digit in reading.digits]))
         for i, (found, drawing) in enumerate(zip(reading.digits, drawings, strict=True)):
             rows, columns = np.flatnonzero(drawing.any(axis=1)), np.flatnonzero(drawing.any(axis=0))
             assert found.box == (160 * i + columns[0], rows[0], 160 * i + columns[-1] + 1, rows[-1] + 1)

@@ -159,14 +159,14 @@ def test_the_sidecar_counts_most(exported: Path, digits: DigitSet, tmp_path: Pat
     path.write_bytes(exported.read_bytes())
     before = load_checkpoint(path)
     stamps = {onnx_models.sidecar_stamp(path)}
-    sidecar.write_text('{"scale": "unit", "ink": "bright"}')
+    sidecar.write_text('{"scale": "unit", "ink": "bright"}', encoding="utf-8")
     stamps.add(onnx_models.sidecar_stamp(path))
     after = load_checkpoint(path)
     assert after.metadata.provenance["input"] == {"scale": "unit", "ink": "bright", "source": "sidecar"}
     assert after.metadata.temperature == before.metadata.temperature
     assert after.digest != before.digest
     assert not np.allclose(_logits(after, digits), _logits(before, digits), atol=0.1)
-    sidecar.write_text('{"scale": "normalised", "ink": "bright"}')
+    sidecar.write_text('{"scale": "normalised", "ink": "bright"}', encoding="utf-8")
     stamps.add(onnx_models.sidecar_stamp(path))
     assert load_checkpoint(path).digest == before.digest  # found otherwise, the same answers
     assert len(stamps) == 3
@@ -373,7 +373,7 @@ def test_bad_files_are_listed_with_the_reason(
 def test_a_bad_sidecar_is_named(exported: Path, tmp_path: Path, text: str) -> None:
     path = tmp_path / "one.onnx"
     path.write_bytes(exported.read_bytes())
-    (tmp_path / "one.onnx.json").write_text(text)
+    (tmp_path / "one.onnx.json").write_text(text, encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"one\.onnx\.json (cannot be read as JSON|declares its input as)"):
         load_checkpoint(path)
 
@@ -390,7 +390,7 @@ def test_what_breaks_down_does_so_elsewhere(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, reason: str
 ) -> None:
     probe = tmp_path / "probe.py"
-    probe.write_text(f"import sys; sys.stdin.buffer.read()\n{program}\n")
+    probe.write_text(f"import sys; sys.stdin.buffer.read()\n{program}\n", encoding="utf-8")
     monkeypatch.setattr(onnx_models, "_PROBE", probe)
     with pytest.raises(CheckpointError, match=rf"compact\.onnx made onnxruntime crash in a trial.*\({reason}\)"):
         load_checkpoint(exported)

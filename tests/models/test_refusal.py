@@ -251,7 +251,7 @@ def test_fashion_items_are_refused(standard: DigitClassifier) -> None:
 
 def test_every_symbol_is_in_the_typefaces() -> None:
     """None is the box that stands for a missing sign, and no two are alike."""
-    pictures = [each.picture.tobytes() for each in printed_symbols()]
+    pictures = [symbol.picture.tobytes() for symbol in printed_symbols()]
     assert len(pictures) == 3 * len(SYMBOLS)
     for style in range(3):
         assert len(set(pictures[style * len(SYMBOLS) :][: len(SYMBOLS)])) == len(SYMBOLS)

@@ -14,7 +14,7 @@ def test_one_digit_takes_time_which_is_remembered(cache_folder: Path) -> None:
     assert 0 < measured < 1_000
     assert known_milliseconds(digest) == pytest.approx(measured, rel=1e-5)
     (cached_file,) = (cache_folder / "timings").iterdir()
-    cached_file.write_text("soon")
+    cached_file.write_text("soon", encoding="utf-8")
     assert known_milliseconds(digest) is None
 
 

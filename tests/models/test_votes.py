@@ -20,9 +20,9 @@ def test_each_says_what_it_says_alone(
     drawing = draw(5)
     answers = collect_votes(classifiers, classifiers[0].predict(drawing).model_input)
     alone = [classifier.predict(drawing) for classifier in classifiers]
-    assert [each.checkpoint for each in answers] == ["standard", "0", "1", "2", "mlp"]
-    assert [each.digit for each in answers] == [each.digit for each in alone]
-    np.testing.assert_allclose([each.confidence for each in answers], [each.confidence for each in alone], atol=1e-6)
+    assert [vote.checkpoint for vote in answers] == ["standard", "0", "1", "2", "mlp"]
+    assert [vote.digit for vote in answers] == [vote.digit for vote in alone]
+    np.testing.assert_allclose([vote.confidence for vote in answers], [vote.confidence for vote in alone], atol=1e-6)
 
 
 @pytest.mark.parametrize(

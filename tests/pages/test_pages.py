@@ -293,7 +293,7 @@ def test_digits_that_are_not_on_this_machine(visit: Visit) -> None:
     assert "The pictures of these digits are not on this machine." in texts(visit("errors", dataset="pen-digits"))
 
 
-@pytest.mark.parametrize("look", ["X-ray", "Why", "All checkpoints", "Similar digits", "Reproduce"])
+@pytest.mark.parametrize("look", ["Preprocessing", "Why", "All models", "Similar digits", "Reproduce"])
 def test_a_drawing_is_read_and_looked_at(visit: Visit, validation_digits: DigitSet, look: str) -> None:
     ink = validation_digits.images[validation_digits.labels == 4][0]
     app = visit(look=look, checkpoint="compact")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from digitcore.serving.cli import commands
 from digitcore.settings import load_settings
@@ -73,6 +74,17 @@ def test_the_readme_shows_commands_and_commands_of_make_that_exist() -> None:
         for code in _CODE.findall(document.read_text(encoding="utf-8")):
             for target in re.findall(r"(?:^|`)make ([a-z-]+)", code, re.MULTILINE):
                 assert f"\n{target}:" in makefile, f"{document.name}: make {target}"
+
+
+def test_the_moving_picture_of_the_readme_is_small_and_rests_where_motion_is_not_wanted() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    still, moving = re.findall(r'(?:src|srcset)="([^"]+)"', readme)
+    with Image.open(ROOT / still) as picture:
+        assert getattr(picture, "n_frames", 1) == 1
+    with Image.open(ROOT / moving) as picture:
+        assert getattr(picture, "n_frames", 1) > 10
+    assert (ROOT / moving).stat().st_size < 600_000
+    assert "prefers-reduced-motion: reduce" in readme
 
 
 def _variables(text: str) -> set[str]:

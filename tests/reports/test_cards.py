@@ -38,7 +38,7 @@ def _evaluations(checkpoint: Checkpoint) -> list[Evaluation]:
 
 def test_the_committed_cards_are_current(shipped: Checkpoint) -> None:
     """Fails where weights or recipes have changed since: run `python -m digitcore cards`."""
-    assert (WEIGHTS / "README.md").read_text() == describe_folder(WEIGHTS)
+    assert (WEIGHTS / "README.md").read_text(encoding="utf-8") == describe_folder(WEIGHTS)
 
 
 def test_figures_and_weaknesses_are_those_of_the_evaluations(shipped: Checkpoint) -> None:
@@ -64,7 +64,7 @@ def test_the_card_says_what_mnist_alone_costs(shipped: Checkpoint) -> None:
     evaluations = _evaluations(shipped)
     card = model_card(shipped, evaluations)
     assert "It has only seen MNIST" in card
-    drawn = next(each for each in evaluations if each.dataset == "pen-digits")
+    drawn = next(evaluation for evaluation in evaluations if evaluation.dataset == "pen-digits")
     low, high = wilson_interval(len(drawn) - drawn.errors, len(drawn))
     assert f"{1 - drawn.errors / len(drawn):.2%} ({low:.2%} to {high:.2%}) on pen-digits" in card
 
@@ -181,7 +181,7 @@ def test_a_folder_in_one_file(weights_folder: Path, save_random: Save, capsys: p
     (weights_folder / "broken.pt").write_bytes(b"no weights")
     assert main(["cards"]) == 0
     assert capsys.readouterr().out == f"{weights_folder / 'README.md'}\n"
-    text = (weights_folder / "README.md").read_text()
+    text = (weights_folder / "README.md").read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if line.startswith("## ")] == ["## small", "## large"]
     assert "broken" not in text
     assert "| small | 8,778 | not evaluated |" in text

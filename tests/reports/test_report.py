@@ -139,9 +139,9 @@ def test_the_two_checkpoints_side_by_side(page: Element) -> None:
     summaries = [summarize(EVALUATION_A), summarize(EVALUATION_B)]
     assert rows["Errors"] == ["200", "130"]
     assert rows["Accuracy"] == ["95.00%", "96.75%"]
-    assert rows["95% interval"] == [f"{each.interval[0]:.2%} to {each.interval[1]:.2%}" for each in summaries]
-    assert rows["Log loss"] == [f"{each.nll:.4f} nats" for each in summaries]
-    assert rows["Calibration error"] == [f"{each.ece:.4f}" for each in summaries]
+    assert rows["95% interval"] == [f"{summary.interval[0]:.2%} to {summary.interval[1]:.2%}" for summary in summaries]
+    assert rows["Log loss"] == [f"{summary.nll:.4f} nats" for summary in summaries]
+    assert rows["Calibration error"] == [f"{summary.ece:.4f}" for summary in summaries]
     assert rows["Parameters"] == [f"{A.parameters:,}"] * 2
     expected = {"Architecture": "compact", "Recipe": "made-up", "Seed": "3", "Trained on": "mnist-train"}
     assert {name: rows[name] for name in expected} == {name: [value] * 2 for name, value in expected.items()}
@@ -188,10 +188,10 @@ def test_the_charts_show_the_names_and_the_matrices(page: Element) -> None:
 def _expected_ids() -> list[list[int]]:
     """Of the three galleries, all of them, in order."""
     of_label = [
-        softmax(each.logits.astype(np.float64), axis=1)[np.arange(COUNT), each.labels]
-        for each in (EVALUATION_A, EVALUATION_B)
+        softmax(evaluation.logits.astype(np.float64), axis=1)[np.arange(COUNT), evaluation.labels]
+        for evaluation in (EVALUATION_A, EVALUATION_B)
     ]
-    right_a, right_b = (each.predictions == each.labels for each in (EVALUATION_A, EVALUATION_B))
+    right_a, right_b = (evaluation.predictions == evaluation.labels for evaluation in (EVALUATION_A, EVALUATION_B))
     apart, loss = np.abs(of_label[0] - of_label[1]), -np.log(of_label[0]) - np.log(of_label[1])
     return [
         [int(EVALUATION_A.ids[row]) for row in sorted(np.flatnonzero(inside), key=lambda row: -by[row])]
@@ -213,7 +213,7 @@ def test_galleries_hold_the_right_digits_in_order(page: Element) -> None:
 
 
 def test_each_tile_says_what_both_answered(page: Element) -> None:
-    confidence = [softmax(each.logits, axis=1).max(axis=1) for each in (EVALUATION_A, EVALUATION_B)]
+    confidence = [softmax(evaluation.logits, axis=1).max(axis=1) for evaluation in (EVALUATION_A, EVALUATION_B)]
     row_of = {int(id_): row for row, id_ in enumerate(EVALUATION_A.ids)}
     for tile in page.iter("li"):
         id_ = int(_text(tile.find("span[@class='id']"))[1:])
@@ -318,8 +318,10 @@ def test_what_a_checkpoint_says_of_itself_is_only_text(pictures: DigitSet) -> No
     html = comparison_report(a, b, EVALUATION_A, EVALUATION_B, pictures=pictures)
     html.encode()
     page = _parse(html)
-    assert not {"img", "script", "a", "iframe", "link", "object", "image", "use"} & {each.tag for each in page.iter()}
-    assert not [name for each in page.iter() for name in each.attrib if name.startswith("on")]
+    assert not {"img", "script", "a", "iframe", "link", "object", "image", "use"} & {
+        element.tag for element in page.iter()
+    }
+    assert not [name for element in page.iter() for name in element.attrib if name.startswith("on")]
     assert _text(page.find(".//title")) == f"{HOSTILE} against \ufffd\ufffd\ufffd{HOSTILE} on mnist-test"
     rows = {row[0]: row[1:] for row in _cells(page.find(".//table"))}
     assert rows["Recipe"] == [HOSTILE, "['\\ud800']"]
@@ -350,7 +352,7 @@ def test_it_needs_no_network_and_no_script(html: str, html_without_pictures: str
         assert "http" not in bare.replace('http-equiv="Content-Security-Policy"', "")
         assert "//" not in bare
         assert not re.search(r"@import|<script|javascript:", bare)
-        assert not [name for each in page.iter() for name in each.attrib if name in ("src", "href", "xlink:href")]
+        assert not [name for element in page.iter() for name in element.attrib if name in ("src", "href", "xlink:href")]
         policy = page.find(".//meta[@http-equiv]")
         assert policy is not None
         assert policy.get("content") == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -365,7 +367,7 @@ def test_it_is_the_same_each_time_but_for_the_date(html: str, pictures: DigitSet
 
 def test_three_full_galleries_are_small(validation_digits: DigitSet) -> None:
     a, b = _evaluation("a", seed=1, errors=1_000), _evaluation("b", seed=2, errors=1_100)
-    a, b = (replace(each, dataset="mnist-validation", ids=np.arange(COUNT)) for each in (a, b))
+    a, b = (replace(evaluation, dataset="mnist-validation", ids=np.arange(COUNT)) for evaluation in (a, b))
     html = comparison_report(A, B, a, b, pictures=validation_digits)
     assert html.count("<li>") == 3 * MOST_TILES
     print(f"\n{len(html.encode()):,} bytes")
@@ -374,7 +376,7 @@ def test_three_full_galleries_are_small(validation_digits: DigitSet) -> None:
 
 def test_the_shipped_checkpoints() -> None:
     a, b = (load_classifier(name).checkpoint for name in ("baseline", "compact"))
-    evaluation_a, evaluation_b = (find_evaluation(each, "mnist-test") for each in (a, b))
+    evaluation_a, evaluation_b = (find_evaluation(checkpoint, "mnist-test") for checkpoint in (a, b))
     assert evaluation_a is not None
     assert evaluation_b is not None
     page = _parse(comparison_report(a, b, evaluation_a, evaluation_b, pictures=None))

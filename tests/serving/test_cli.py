@@ -147,7 +147,7 @@ def test_predict_prints_a_line_a_picture(seven: Path, capsys: pytest.CaptureFixt
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
     path = tmp_path / "notes.txt"
-    path.write_text("seven")
+    path.write_text("seven", encoding="utf-8")
     return path
 
 
@@ -349,7 +349,7 @@ def test_compare_writes_a_report(
     assert main(["compare", "compact", "random", "--dataset", "uci-digits", "--report", str(report)]) == 0
     assert "hooked" not in report.read_text(encoding="utf-8")
     assert "without stars and notes: Stars and notes cannot be stored in" in capsys.readouterr().err
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     blocked = tmp_path / "file" / "report.html"
     assert main(["compare", "compact", "random", "--dataset", "uci-digits", "--report", str(blocked)]) == 1
     assert "choose another place" in capsys.readouterr().err
@@ -388,7 +388,7 @@ def test_missing_digits_are_an_error(
 def test_a_cache_that_cannot_be_written_to_does_not_lose_the_figures(
     two_checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "in the way").write_text("")
+    (tmp_path / "in the way").write_text("", encoding="utf-8")
     monkeypatch.setenv("DIGITCORE_CACHE", str(tmp_path / "in the way"))
     assert main(["evaluate", "compact", "--dataset", "uci-digits", "--json"]) in (0, 1)  # but no traceback
 
@@ -399,12 +399,12 @@ def test_shipping_keeps_evaluations_and_brings_the_manifest_up(two_checkpoints: 
         "compact",
         "random",
     ]
-    manifest = json.loads((two_checkpoints / "manifest.json").read_text())
+    manifest = json.loads((two_checkpoints / "manifest.json").read_text(encoding="utf-8"))
     assert list(manifest) == ["compact", "random"]
     assert manifest["compact"]["figures"]["mnist-validation"]["digits"] == 5_000
     (two_checkpoints / "random.safetensors").unlink()
     assert main(["evaluate", "--dataset", "mnist-validation", "--ship"]) == 0
-    assert list(json.loads((two_checkpoints / "manifest.json").read_text())) == ["compact"]
+    assert list(json.loads((two_checkpoints / "manifest.json").read_text(encoding="utf-8"))) == ["compact"]
 
 
 def test_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -448,7 +448,7 @@ def test_a_place_for_the_result_is_looked_for_before_training(
     monkeypatch.setattr(digitcore.serving.cli_train, "load_material", lambda names: validation_digits)
     monkeypatch.setattr(digitcore.training.loop, "_Trainer", None)  # calling it would fail
     (tmp_path / "folder.safetensors").mkdir()
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     output = tmp_path / ("folder.safetensors" if place == "a folder" else "file/new.safetensors")
     assert main(["train", "quick", "--output", str(output)]) == 1
     assert f"error: {output} " in capsys.readouterr().err
@@ -490,7 +490,7 @@ def test_a_cache_that_cannot_be_written_is_named_before_training(
     monkeypatch.setattr(digitcore.serving.cli_train, "load_digits", lambda name: validation_digits)
     monkeypatch.setattr(digitcore.serving.cli_train, "load_material", lambda names: validation_digits)
     monkeypatch.setattr(digitcore.training.loop, "_Trainer", None)  # calling it would fail
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("DIGITCORE_CACHE", str(tmp_path / "file"))
     assert main(["train", "quick", "--output", str(tmp_path / "x.safetensors")]) == 1
     error = capsys.readouterr().err

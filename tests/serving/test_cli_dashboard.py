@@ -24,14 +24,14 @@ def _free_port() -> int:
 
 def _wait_for(answers: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(600):
-        assert process.poll() is None, log.read_text()
+        assert process.poll() is None, log.read_text(encoding="utf-8")
         try:
             if answers():
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.2)
-    pytest.fail(f"the dashboard does not answer: {log.read_text()}")
+    pytest.fail(f"the dashboard does not answer: {log.read_text(encoding='utf-8')}")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
@@ -65,7 +65,7 @@ def test_the_dashboard_runs_from_any_folder_until_it_is_told_to_stop(tmp_path: P
         process.wait()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in log.read_text(encoding="utf-8")
 
 
 def test_without_the_pages_it_says_what_to_do(

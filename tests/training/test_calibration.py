@@ -29,7 +29,7 @@ def test_the_temperature_is_the_best_of_a_fine_grid(temperature: float) -> None:
     logits, labels = _sampled(0, temperature)
     found = fit_temperature(logits, labels)
     grid = np.geomspace(0.1, 10, 2_000)
-    losses = [_log_loss(logits, labels, each) for each in grid]
+    losses = [_log_loss(logits, labels, temperature) for temperature in grid]
     assert found == pytest.approx(grid[int(np.argmin(losses))], rel=0.004)
     assert _log_loss(logits, labels, found) <= min(losses) + 1e-9
     assert found == pytest.approx(temperature, rel=0.1)

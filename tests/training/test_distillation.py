@@ -211,7 +211,10 @@ def test_teachers_are_asked_about_some_materials_only(
     other = dataclasses.replace(training, name="written", ids=np.arange(len(training)))
     both = DigitSet(
         "mnist-train + written",
-        *(np.concatenate([getattr(each, part) for each in (training, other)]) for part in ("ids", "images", "labels")),
+        *(
+            np.concatenate([getattr(digits, part) for digits in (training, other)])
+            for part in ("ids", "images", "labels")
+        ),
     )
     recipe = dataclasses.replace(
         RECIPE, epochs=1, taught=("written",), full_augmentation=plain_from, plain_from=plain_from
@@ -266,7 +269,7 @@ def test_teachers_are_shipped_and_learned_from_others_in_the_end(name: str) -> N
     while generation:
         assert not generation & students
         students |= generation
-        recipes = [load_recipe(each) for each in generation if each in recipe_names()]
+        recipes = [load_recipe(name) for name in generation if name in recipe_names()]
         generation = {teacher for recipe in recipes for teacher in recipe.teachers}
         for teacher in generation:
             assert load_checkpoint(teacher).name == teacher

@@ -62,7 +62,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     directories = {count: tmp_path_factory.mktemp(f"processes{count}") for count in (1, 2)}
     script = directories[2].parent / "train.py"
     script.write_text(
-        f"import runpy, sys\nfrom pathlib import Path\nrunpy.run_path({__file__!r})['train_in'](Path(sys.argv[1]))\n"
+        f"import runpy, sys\nfrom pathlib import Path\nrunpy.run_path({__file__!r})['train_in'](Path(sys.argv[1]))\n",
+        encoding="utf-8",
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
@@ -81,7 +82,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 
 def _errors(path: Path) -> int:
-    return int(path.with_suffix(".csv").read_text().splitlines()[-1].split(",")[3])
+    return int(path.with_suffix(".csv").read_text(encoding="utf-8").splitlines()[-1].split(",")[3])
 
 
 def test_two_processes_end_in_the_weights_of_one(folders: dict[int, Path]) -> None:
@@ -102,7 +103,7 @@ def test_one_process_writes_and_the_figures_are_kept_over_resuming(folders: dict
     names = [f"{run}{suffix}" for run in ("normalised", "plain") for suffix in ("", ".csv", ".safetensors")]
     assert sorted(path.name for path in folders[count].iterdir()) == names
     assert all(len(list((folders[count] / run).iterdir())) == 1 for run in ("normalised", "plain"))
-    assert len((folders[count] / "plain.csv").read_text().splitlines()) == 1 + RECIPE.epochs
+    assert len((folders[count] / "plain.csv").read_text(encoding="utf-8").splitlines()) == 1 + RECIPE.epochs
 
 
 def test_shares_are_disjoint_and_complete() -> None:

@@ -152,7 +152,7 @@ def test_a_resumed_run_ends_in_the_same_weights(
     ]
     assert _equal(whole, resumed)
     assert not state.exists()
-    rows = list(csv.DictReader(state.with_suffix(".csv").read_text().splitlines()))
+    rows = list(csv.DictReader(state.with_suffix(".csv").read_text(encoding="utf-8").splitlines()))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
     for row, result in zip(rows[stopped_after:], rest, strict=True):
         assert float(row["seconds"]) == result.seconds
@@ -219,7 +219,7 @@ def test_without_resume_a_run_that_was_stopped_is_not_lost(
     recipe = dataclasses.replace(RECIPE, epochs=2)
     epochs = _train(training, validation, tmp_path / "x.safetensors", state_file=state, recipe=recipe)
     assert [result.epoch for result in epochs] == [1, 2]
-    assert len(state.with_suffix(".csv").read_text().splitlines()) == 1 + 2
+    assert len(state.with_suffix(".csv").read_text(encoding="utf-8").splitlines()) == 1 + 2
 
 
 def test_without_a_state_resuming_starts_anew(training: DigitSet, validation: DigitSet, tmp_path: Path) -> None:
@@ -264,8 +264,8 @@ def test_a_damaged_state_is_refused(training: DigitSet, validation: DigitSet, tm
         _with_checksum(contents),
         _with_checksum([1, 2]),
     ]
-    for each in damaged:
-        state.write_bytes(each)
+    for damaged_data in damaged:
+        state.write_bytes(damaged_data)
         with pytest.raises(TrainingError, match=r"state\.pt cannot be resumed from .*delete it to start anew"):
             _train(training, validation, tmp_path / "x.safetensors", state_file=state, resume=True)
 

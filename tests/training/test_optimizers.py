@@ -33,10 +33,10 @@ def test_every_weight_is_taken_care_of_once(optimizer: str) -> None:
     before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
     _learn(network)
     optimizers = make_optimizers(network, dataclasses.replace(RECIPE, optimizer=optimizer))
-    groups = [group for each in optimizers for group in each.param_groups]
+    groups = [group for part in optimizers for group in part.param_groups]
     assert sum(weight.numel() for group in groups for weight in group["params"]) == network.count_parameters()
-    for each in optimizers:
-        each.step()
+    for part in optimizers:
+        part.step()
     assert all(not torch.equal(weight, before[name]) for name, weight in network.named_parameters())
 
 
@@ -64,8 +64,8 @@ def test_what_is_no_kernel_moves_as_with_adamw_alone() -> None:
     with_muon, alone = _network(), _network()
     for network, optimizer in ((with_muon, "muon"), (alone, "adamw")):
         _learn(network)
-        for each in make_optimizers(network, dataclasses.replace(RECIPE, optimizer=optimizer)):
-            each.step()
+        for part in make_optimizers(network, dataclasses.replace(RECIPE, optimizer=optimizer)):
+            part.step()
     theirs = dict(alone.named_parameters())
     for name, weight in with_muon.named_parameters():
         assert torch.equal(weight, theirs[name]) == (weight.ndim != 4)
@@ -77,9 +77,9 @@ def test_gradients_are_forgotten_and_the_loss_falls() -> None:
     losses = []
     for _ in range(20):
         losses.append(_learn(network))
-        for each in optimizers:
-            each.step()
-            each.zero_grad()
+        for part in optimizers:
+            part.step()
+            part.zero_grad()
         assert all(weight.grad is None for weight in network.parameters())
     assert sum(later < earlier for earlier, later in pairwise(losses)) > 15
     assert losses[-1] < losses[0] / 2

@@ -1,4 +1,4 @@
-"""What a picture is read as: one digit, a number, or nothing yet. All take the same room, so that nothing jumps."""
+"""The answer for a picture: one digit, a number, or nothing yet. All take the same room, so that nothing jumps."""
 
 from digitcore.models.architectures import CLASS_NAMES
 from digitcore.models.classifier import Prediction
@@ -21,7 +21,7 @@ def answer_panel(prediction: Prediction, *, checkpoint: str, strokes: int | None
         prediction,
         checkpoint=checkpoint,
         words=f"{percent(prediction.confidence)} sure" if refusal is None else refusal.advice,
-        picture=input_picture(prediction.model_input, caption="what the network sees"),
+        picture=input_picture(prediction.model_input, caption="what the model sees"),
         headline="" if refusal is None else refusal.headline,
         strokes=strokes,
     )
@@ -50,8 +50,8 @@ def nothing_yet_panel(words: str, *, strokes: int | None) -> None:
 
 
 def other_answer(digit: int, confidence: float, prediction: Prediction) -> str:
-    """An answer beside the one that was given: "7, 98.0%", or "1 instead, 61.0%"."""
-    return f"{digit}{'' if digit == prediction.digit else ' instead'}, {percent(confidence)}"
+    """The answer to something else beside the one that was given: "still 7 (98.0%)", or "would be 1 (61.0%)"."""
+    return f"{'still' if digit == prediction.digit else 'would be'} {digit} ({percent(confidence)})"
 
 
 def _box(digit: FoundDigit, height: int, width: int) -> dict[str, float]:
@@ -68,7 +68,7 @@ def _box(digit: FoundDigit, height: int, width: int) -> dict[str, float]:
 def _digit(digit: FoundDigit) -> dict[str, object]:
     prediction = digit.prediction
     caption = percent(prediction.confidence) if prediction.refusal is None else prediction.refusal.headline
-    alt = f"28 by 28 pixels, read as {prediction.digit}"
+    alt = f"28 × 28 pixels, answer {prediction.digit}"
     return {
         "digit": prediction.digit,
         "accepted": prediction.accepted,

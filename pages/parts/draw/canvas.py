@@ -63,7 +63,7 @@ def earlier_drawings() -> None:
     drawing = current_drawing()
     if drawing.earlier:
         tiles = [
-            Tile(sketch.id, sketch.answer, f"bring back this drawing, read as {sketch.answer}")
+            Tile(sketch.id, sketch.answer, f"bring back this drawing, answer {sketch.answer}")
             for sketch in drawing.earlier
         ]
         gallery(

@@ -9,7 +9,7 @@ from pages.parts.draw.follow import follow_readings, published_reading
 from pages.parts.draw.read import ReadDigit, read_digits
 from pages.parts.draw.reproduce import reproduce_number_panel, reproduce_panel
 from pages.parts.draw.similar import similar_panel
-from pages.parts.draw.stages import xray_panel
+from pages.parts.draw.stages import preprocessing_panel
 from pages.parts.draw.votes import opinions_panel
 from pages.parts.draw.why import why_panel
 from pages.shared.background import nothing_pending
@@ -20,9 +20,9 @@ _REPRODUCE = "Reproduce"
 _UNSEEN = "\N{WORD JOINER}"
 """Tells equal digits apart, which Streamlit would otherwise take for one and the same choice."""
 _DETAILS: dict[str, Callable[[ReadDigit], None]] = {
-    "X-ray": xray_panel,
+    "Preprocessing": preprocessing_panel,
     "Why": why_panel,
-    "All checkpoints": opinions_panel,
+    "All models": opinions_panel,
     "Similar digits": similar_panel,
     _REPRODUCE: reproduce_panel,
 }
@@ -42,7 +42,7 @@ def details_panel() -> None:
 def _details(read: PictureReading | None) -> None:
     st.subheader("Look closer", anchor=False)
     picked = st.segmented_control(
-        "Look closer", list(_DETAILS), default="X-ray", required=True, key="look", bind="query-params",
+        "Look closer", list(_DETAILS), default="Preprocessing", required=True, key="look", bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
     if read is None:

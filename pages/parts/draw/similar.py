@@ -30,7 +30,7 @@ def similar_panel(digit: ReadDigit) -> None:
 def _cell(classifier: DigitClassifier, true: int, predicted: int) -> None:
     dataset = picked_dataset()
     evaluation = known_evaluation(classifier.checkpoint, dataset)
-    words = f"A {true} read as {predicted}"
+    words = f"True digit {true}, answer {predicted}"
     if evaluation is not None:
         matrix, _ = cached_confusion(evaluation)
         count, total = int(matrix[true, predicted]), int(matrix[true].sum())

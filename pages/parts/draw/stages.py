@@ -1,4 +1,4 @@
-"""The X-ray: the stages of preprocessing, what each contributes, and how the result compares with MNIST."""
+"""Preprocessing: its stages, what each contributes, and how the result compares with MNIST."""
 
 import streamlit as st
 
@@ -16,11 +16,11 @@ from pages.shared.templates import show_template
 _STAGE_SIDE = 140  # pixels
 
 
-def xray_panel(digit: ReadDigit) -> None:
+def preprocessing_panel(digit: ReadDigit) -> None:
     """The stages, the answers without each of them, and measures of the digit with at most one hint."""
     prediction = digit.prediction
     _stages(prediction.preprocessed)
-    st.caption("With a stage left out")
+    st.caption("What if a step were skipped?")
     pictures_row(
         (
             (variant.model_input, f"{variant.name}\n{other_answer(variant.digit, variant.confidence, prediction)}")
@@ -37,10 +37,10 @@ def xray_panel(digit: ReadDigit) -> None:
 def _stages(preprocessed: Preprocessed) -> None:
     """How the picture came to be the network's input, stage by stage."""
     stages = {
-        "1. the ink": preprocessed.ink,
-        "2. cropped": preprocessed.cropped,
-        "3. fitted to 20 pixels": preprocessed.fitted,
-        "4. centred by mass": preprocessed.model_input,
+        "1. Ink": preprocessed.ink,
+        "2. Cropped": preprocessed.cropped,
+        "3. Fitted to 20 pixels": preprocessed.fitted,
+        "4. Centred": preprocessed.model_input,
     }
     pictures = [inline_picture(pixels, longest=_STAGE_SIDE, caption=caption) for caption, pixels in stages.items()]
     show_template("stages.html", stages=pictures)
@@ -50,7 +50,7 @@ def _shape_comparison(prediction: Prediction) -> None:
     digits = f"MNIST's {prediction.digit}s"
     reference = reference_shapes(prediction.digit)
     values = rank_shape(prediction.model_input, reference)
-    st.caption(f"Compared with {len(reference['ink'])} of {digits}, whose median is in the middle")
+    st.caption(f"How this digit is drawn, beside {len(reference['ink'])} of {digits}, whose median is in the middle")
     show_template("gauges.html", values=values)
     advice = hint(values, group=digits)
     if advice is not None:

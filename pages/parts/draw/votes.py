@@ -1,4 +1,4 @@
-"""What every checkpoint answers for one picture, a row for each; those that disagree stand out."""
+"""What every model answers for one picture, a row for each; those that disagree stand out."""
 
 from concurrent.futures import Future
 
@@ -34,7 +34,7 @@ def opinions_panel(digit: ReadDigit) -> None:
         st.toggle(
             f"All {len(everybody)}",
             key="all-checkpoints",
-            help="With hundreds of checkpoints this takes a moment.",
+            help="With hundreds of models this takes a moment.",
         )
 
 
@@ -68,11 +68,11 @@ def _collect(names: list[str], model_input: NDArray[np.uint8]) -> list[Vote]:
 def _in_words(votes: list[Vote], most: int) -> str:
     others = [vote for vote in votes if vote.digit != most]
     if not others:
-        return f"All {len(votes)} say **{most}**." if len(votes) > 1 else f"The only one says **{most}**."
-    agreeing = f"{len(votes) - len(others)} of {len(votes)} say **{most}**"
+        return f"All {len(votes)} answer **{most}**." if len(votes) > 1 else f"The only one answers **{most}**."
+    agreeing = f"{len(votes) - len(others)} of {len(votes)} answer **{most}**"
     if len(others) > 3:
-        return f"{agreeing}; {len(others)} say otherwise."
-    return f"{agreeing}; {', '.join(f'{plain(other.checkpoint)} says **{other.digit}**' for other in others)}."
+        return f"{agreeing}; {len(others)} answer otherwise."
+    return f"{agreeing}; {', '.join(f'{plain(other.checkpoint)} answers **{other.digit}**' for other in others)}."
 
 
 def _row(standing: Standing, vote: Vote, *, differs: bool, picked: bool) -> dict[str, object]:

@@ -70,9 +70,9 @@ def _attributions(classifier: DigitClassifier, prediction: Prediction) -> None:
     digit = prediction.digit
     maps = result_if_ready("maps", maps_job, classifier, prediction.model_input, digit)
     if maps is None:
-        placeholder("Looking where the network looked ...")
+        placeholder("Looking where the model looked ...")
         return
-    st.caption(f"Where the network looked: blue speaks for {digit}, orange against it")
+    st.caption(f"Where the model looked: blue speaks for {digit}, orange against it")
     pictures_row(
         ((overlay(prediction.model_input, values), words) for words, values in maps.items()), longest=112, name="maps"
     )
