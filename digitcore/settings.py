@@ -85,7 +85,7 @@ def load_settings() -> Settings:
         cache_directory=_directory("DIGITCORE_CACHE", _default_cache),
         database_url=os.environ.get("DIGITCORE_DATABASE_URL") or f"sqlite:///{_default_database()}",
         max_image_bytes=_positive("DIGITCORE_MAX_IMAGE_BYTES", 20_000_000),
-        max_image_pixels=_positive("DIGITCORE_MAX_IMAGE_PIXELS", 50_000_000),
+        max_image_pixels=_positive("DIGITCORE_MAX_IMAGE_PIXELS", 16_000_000),
         max_checkpoint_bytes=_positive("DIGITCORE_MAX_CHECKPOINT_BYTES", 100_000_000),
         uploads=os.environ.get("DIGITCORE_UPLOADS", "").lower() != "off",
         notebook_budget="full" if os.environ.get("DIGITCORE_NOTEBOOK_BUDGET", "").lower() == "full" else "small",

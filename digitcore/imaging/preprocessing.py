@@ -66,6 +66,8 @@ DigitImage: TypeAlias = Image.Image | NDArray[np.uint8]
 _Floats: TypeAlias = NDArray[np.float32]
 
 _WORKING_SIDE = 1024  # larger pictures are reduced by a whole factor first
+_LARGEST_VALUE = 1e30  # of pictures of floats: the difference of larger ones may be infinite
+_MOST_SCANS = 100  # of a progressive JPEG, each of which goes over the whole picture; encoders write about 10
 _FULL_INK = 0.98  # peaks from here on are not stretched: MNIST's own are 254 or 255
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
@@ -121,6 +123,8 @@ def read_image(source: str | Path | bytes | BinaryIO, *, name: str | None = None
                 f"{name} has {width} x {height} pixels, more than the {limit.max_image_pixels:,} that are read: "
                 "make it smaller and try again."
             )
+        if image.format == "JPEG" and data.count(b"\xff\xda") > _MOST_SCANS:
+            raise ImageError(f"{name} is a JPEG of more than {_MOST_SCANS} scans: open it and save it again.")
         image.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
@@ -282,6 +286,8 @@ def _unit_range(values: _Floats) -> _Floats:
     """Values of unknown scale, brought to [0, 1] by the smallest usual full scale that holds them."""
     if not np.isfinite(values).all():
         raise ImageError("The picture contains NaN or infinity: save it again as an 8-bit PNG.")
+    if np.abs(values).max() > _LARGEST_VALUE:
+        raise ImageError("The picture contains values over 1e30: save it again as an 8-bit PNG.")
     values = values - min(np.float32(0), values.min())
     greatest = float(values.max())
     scale = next((scale for scale in (1.0, 255.0, 4095.0, 65535.0) if greatest <= scale), greatest)

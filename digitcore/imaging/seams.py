@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from digitcore.imaging.components import box_of, find_components
-from digitcore.imaging.segmentation import DigitInk
+from digitcore.imaging.preprocessing import resize_ink
+from digitcore.imaging.segmentation import MOST_COMPONENTS, DigitInk
 
-__all__ = ["MOST_CUTS", "Part", "find_parts"]
+__all__ = ["MOST_CUTS", "Part", "cut_out", "find_parts"]
 
 MOST_CUTS = 20
 """Greatest number of seams, whatever the size of the ink."""
 
+_LONGEST = 340  # pixels, of the ink that is cut; larger ink is reduced by a whole factor first
 _SOLID = 128  # of 255
 _EASE = 0.95  # reduction of the cost of a pixel half a stroke deep in the ink
 _DRIFT = 0.15  # cost of a step aside, as a share of a pixel of full ink
@@ -42,26 +44,55 @@ class Part:
     start: int
     end: int
     digit: DigitInk
+    """Its ink, reduced by `factor`; its box is in pixels of the reduced ink where `factor` is not 1."""
     crossed: float
     """Ink on its right seam, as a share of the height of all the ink."""
+    seams: tuple[_Seam, _Seam]
+    """To its left and to its right, in pixels of the reduced ink."""
+    factor: int
 
 
 def find_parts(digit: DigitInk) -> list[Part]:
     """Parts that may be single digits, ordered by `start`, then `end`; all the ink as one part is not among them.
 
     Consecutive parts from 0 to the greatest `end` cover all the ink. The list is empty where no part reaches the right
-    edge.
+    edge, or where the ink is in more than `MOST_COMPONENTS` pieces.
     """
+    if len(find_components(digit.ink)) > MOST_COMPONENTS:
+        return []
+    factor = -(-max(digit.ink.shape) // _LONGEST)
+    if factor > 1:
+        digit = _reduced(digit, factor)
     ink = digit.ink
     height, width = ink.shape
     seams = [np.zeros(height, dtype=np.intp), *_find_seams(ink), np.full(height, width, dtype=np.intp)]
     last = len(seams) - 1
     pairs = ((i, j) for i in range(last) for j in range(i + 1, last + 1) if (i, j) != (0, last))
-    parts = [part for start, end in pairs if (part := _part(digit, seams, start, end)) is not None]
+    parts = [part for start, end in pairs if (part := _part(digit, seams, start, end, factor=factor)) is not None]
     return parts if any(part.end == last for part in parts) else []
 
 
-def _part(digit: DigitInk, seams: Sequence[_Seam], start: int, end: int) -> Part | None:
+def cut_out(digit: DigitInk, part: Part) -> DigitInk:
+    """The ink of a part of a digit, in its full size."""
+    if part.factor == 1:
+        return part.digit
+    height, width = digit.ink.shape
+    start, end = (np.repeat(seam * part.factor, part.factor)[:height, np.newaxis] for seam in part.seams)
+    columns = np.arange(width)
+    own = np.where((columns >= start) & (columns < end), digit.ink, 0)
+    x, y = digit.box[:2]
+    left, top, right, bottom = box_of(own)
+    return DigitInk((x + left, y + top, x + right, y + bottom), own[top:bottom, left:right])
+
+
+def _reduced(digit: DigitInk, factor: int) -> DigitInk:
+    height, width = (-(-side // factor) for side in digit.ink.shape)
+    spare = (height * factor - digit.ink.shape[0], width * factor - digit.ink.shape[1])
+    padded = np.pad(digit.ink, ((0, spare[0]), (0, spare[1])))
+    return DigitInk((0, 0, width, height), resize_ink(padded, (height, width)))
+
+
+def _part(digit: DigitInk, seams: Sequence[_Seam], start: int, end: int, *, factor: int) -> Part | None:
     """The part between two seams; None where they cross, or where it is too low, wide or narrow for a digit."""
     ink = digit.ink
     height, width = ink.shape
@@ -82,7 +113,8 @@ def _part(digit: DigitInk, seams: Sequence[_Seam], start: int, end: int) -> Part
     x, y = digit.box[:2]
     crossed = _crossed(ink, seams[end]) / height if seams[end][0] < width else 0.0
     box = (x + left, y + top, x + right, y + bottom)
-    return Part(start, end, DigitInk(box, own[top:bottom, left:right]), crossed)
+    ends = (seams[start], seams[end])
+    return Part(start, end, DigitInk(box, own[top:bottom, left:right]), crossed, ends, factor)
 
 
 def _find_seams(ink: NDArray[np.uint8]) -> list[_Seam]:

@@ -16,12 +16,14 @@ from scipy import ndimage
 
 from digitcore.imaging.components import Box, Components, find_components
 
-__all__ = ["DigitInk", "PictureInk", "find_digits", "find_lines"]
+__all__ = ["MOST_COMPONENTS", "DigitInk", "PictureInk", "find_digits", "find_lines"]
+
+MOST_COMPONENTS = 60
+"""More components than this, as in noise, count as one digit: to join them, or to cut them, would take seconds."""
 
 _LEAST_BODY = 0.5  # of the height of the writing: a lower component is a part of a digit, or a low digit
 _LARGEST_GAP = 0.3  # of that height, between a part and the body it belongs to
 _LEAST_OVERLAP = 0.6  # of the narrower of two bodies, for them to be one digit
-_MOST_PARTS = 60  # more components than this, as in noise, count as one digit: to join them would take seconds
 _SAME_LINE = 0.3  # of the lower of two bodies that are beside each other
 
 
@@ -36,14 +38,21 @@ class DigitInk:
 
 @dataclass(frozen=True, eq=False)
 class PictureInk:
-    """The ink of a picture, and its lines of digits, found on first use."""
+    """The ink of a picture, and its components and lines of digits, found on first use."""
 
     pixels: NDArray[np.uint8]  # (H, W), 255 = ink
 
     @cached_property
+    def components(self) -> Components:
+        """The connected components, specks among them."""
+        return find_components(self.pixels)
+
+    @cached_property
     def lines(self) -> list[list[DigitInk]]:
         """The digits line by line, as `find_lines` returns them."""
-        return find_lines(self.pixels)
+        numbers = (1 + np.flatnonzero(~self.components.specks()[1:])).tolist()
+        groups = _grouped(self.components, numbers) if len(numbers) <= MOST_COMPONENTS else [numbers]
+        return _in_lines([_digit_ink(self.pixels, self.components, group) for group in groups])
 
     @property
     def digits(self) -> list[DigitInk]:
@@ -61,11 +70,7 @@ def find_digits(ink: NDArray[np.uint8]) -> list[DigitInk]:
 
 def find_lines(ink: NDArray[np.uint8]) -> list[list[DigitInk]]:
     """The digits of `find_digits`, one list per line. Digits whose heights overlap enough share a line."""
-    components = find_components(ink)
-    numbers = (1 + np.flatnonzero(~components.specks()[1:])).tolist()
-    groups = _grouped(components, numbers) if len(numbers) <= _MOST_PARTS else [numbers]
-    digits = [_digit_ink(ink, components, group) for group in groups]
-    return _in_lines(digits)
+    return PictureInk(ink).lines
 
 
 def _digit_ink(ink: NDArray[np.uint8], components: Components, group: Sequence[int]) -> DigitInk:
@@ -92,12 +97,23 @@ def _grouped(components: Components, numbers: Sequence[int]) -> list[list[int]]:
             ):
                 _join(group_of, one, other)
     for part in (number for number in numbers if number not in bodies):
-        distances = ndimage.distance_transform_edt(components.numbers != part)
-        gaps = ndimage.minimum(distances, components.numbers, bodies) - 1
-        nearest = int(np.argmin(gaps))
-        if gaps[nearest] <= _LARGEST_GAP * height:
-            _join(group_of, bodies[nearest], part)
+        nearest = _nearest(components, part, bodies, within=_LARGEST_GAP * height)
+        if nearest is not None:
+            _join(group_of, nearest, part)
     return [[number for number in numbers if group_of[number] == name] for name in dict.fromkeys(group_of.values())]
+
+
+def _nearest(components: Components, part: int, bodies: Sequence[int], *, within: float) -> int | None:
+    """The body nearest to a part, where the gap between them is at most `within` pixels."""
+    reach = int(within) + 2
+    left, top, right, bottom = components.boxes[part - 1]
+    around = components.numbers[max(0, top - reach) : bottom + reach, max(0, left - reach) : right + reach]
+    near = np.intersect1d(around, bodies)
+    if len(near) == 0:
+        return None
+    gaps = ndimage.minimum(ndimage.distance_transform_edt(around != part), around, near) - 1
+    nearest = int(np.argmin(gaps))
+    return int(near[nearest]) if gaps[nearest] <= within else None
 
 
 def _join(group_of: dict[int, int], one: int, other: int) -> None:

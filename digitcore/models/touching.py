@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from digitcore.imaging.components import Box
-from digitcore.imaging.seams import Part, find_parts
+from digitcore.imaging.seams import Part, cut_out, find_parts
 from digitcore.imaging.segmentation import DigitInk, PictureInk
 from digitcore.models.classifier import DigitClassifier, Prediction
 
@@ -67,18 +67,21 @@ def _best(whole: FoundDigit, parts: Sequence[tuple[Part, FoundDigit]]) -> list[F
     """
     left, top, right, bottom = whole.box
     width = (right - left) / (bottom - top)
-    unread = (-math.inf, [whole])
-    rows: dict[int, tuple[float, list[FoundDigit]]] = {0: (0.0, [])}  # the best so far from 0 to a cut
+    unread: tuple[float, list[tuple[Part, Prediction]]] = (-math.inf, [])
+    rows = {0: (0.0, unread[1])}  # the best so far from 0 to a cut
     for part, read in parts:
         if whole.prediction.accepted and not read.prediction.accepted:
             continue
         before, row = rows.get(part.start, unread)
         score = before + _score(read.prediction) - _CROSSED * part.crossed
         if score > rows.get(part.end, unread)[0]:
-            rows[part.end] = (score, [*row, read])
+            rows[part.end] = (score, [*row, (part, read.prediction)])
     score, row = rows.get(max((part.end for part, _ in parts), default=-1), unread)
     to_beat = _score(whole.prediction) - _TOO_WIDE * max(0.0, width - _WIDE) + _BETTER
-    return row if score > to_beat else [whole]
+    if score <= to_beat:
+        return [whole]
+    cuts = [(cut_out(whole, part), prediction) for part, prediction in row]
+    return [FoundDigit(digit.box, digit.ink, prediction) for digit, prediction in cuts]
 
 
 def _score(prediction: Prediction) -> float:

@@ -1,5 +1,6 @@
 """Digits that touch: taken apart where their parts are read better, and nothing else is."""
 
+import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -142,6 +143,63 @@ def test_several_are_seen_where_they_stand_apart_or_touch(draw: Draw) -> None:
         assert reading.number == "23"
     blank = np.zeros((60, 90), dtype=np.uint8)
     assert read_picture(classifier, blank).number is None
+
+
+def test_large_digits_that_touch_are_cut_in_their_full_size(draw: Draw) -> None:
+    """Parts are sought in reduced ink; what is returned has all the ink of the picture."""
+    classifier = digitcore.load_classifier("world")
+    small, _ = _side_by_side(draw(2, brush=14), draw(3, brush=14), overlap=5)
+    left, top, right, bottom = box_of(small)
+    large = np.pad(small[top:bottom, left:right], 10).repeat(2, axis=0).repeat(2, axis=1)
+    reading = read_picture(classifier, large).number
+    assert reading is not None
+    assert reading.number == "23"
+    total = np.zeros_like(large)
+    for digit in reading.digits:
+        left, top, right, bottom = digit.box
+        assert digit.ink.shape == (bottom - top, right - left)
+        total[top:bottom, left:right] += digit.ink
+    assert np.array_equal(total, large)
+
+
+def _dots(count: int) -> Ink:
+    ink = np.zeros((1024, 1024), dtype=np.uint8)
+    ink[::3, ::3] = 255
+    return np.where(np.arange(1024)[:, np.newaxis] < 3 * (1 + 3 * count // 1024), ink, 0).astype(np.uint8)
+
+
+def _maze() -> Ink:
+    walls = np.kron(
+        np.random.default_rng(3).integers(0, 2, (128, 128), dtype=np.uint8), np.ones((8, 8), dtype=np.uint8)
+    )
+    return 255 * walls
+
+
+def _sevens(draw: Draw) -> Ink:
+    return np.tile(draw(7, side=20, brush=2), (50, 50))
+
+
+@pytest.mark.parametrize("kind", ["dots", "maze", "sevens", "stripes", "noise"])
+def test_reading_what_falls_to_pieces_takes_bounded_work(draw: Draw, kind: str) -> None:
+    """At most sixty times the processor time of one large digit, whatever the picture is made of."""
+    noise = np.random.default_rng(0).integers(0, 2, (1024, 1024), dtype=np.uint8)
+    pictures: dict[str, Ink] = {
+        "dots": _dots(110_000),
+        "maze": _maze(),
+        "sevens": _sevens(draw),
+        "stripes": np.where(np.arange(1024) % 6 < 2, 255, np.zeros((1024, 1), dtype=int)).astype(np.uint8),
+        "noise": 255 * noise,
+    }
+    classifier = digitcore.load_classifier("world")
+    digit = draw(3, side=1024, brush=60)
+
+    def seconds(ink: Ink) -> float:
+        start = time.process_time()
+        read_number(classifier, ink)
+        return time.process_time() - start
+
+    seconds(digit)
+    assert seconds(pictures[kind]) < 60 * max(seconds(digit) for _ in range(3))
 
 
 def test_parts_share_out_the_ink(draw: Draw) -> None:
