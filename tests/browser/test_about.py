@@ -5,12 +5,12 @@ from urllib.parse import quote
 
 import pytest
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 import digitcore
 from digitcore.evaluation.evaluation import find_evaluation
 from digitcore.models.architectures import build_network
-from tests.browser.conftest import click_row, download
+from tests.browser.conftest import click_row, download, eventually_true, new_context
 
 
 @pytest.mark.parametrize("place", ["", "accuracy"])
@@ -59,3 +59,16 @@ def test_the_leaderboard_leads_to_the_card_of_what_is_ticked(page: Page, server:
     click_row(page, page.get_by_test_id("stDataFrame").first, 0)
     about.click()
     expect(page.get_by_role("dialog")).to_contain_text("mlp.safetensors: 101,770 parameters")
+
+
+def test_the_card_fits_a_phone(browser: Browser, server: str) -> None:
+    """Its tables scroll inside the dialog, which is no wider than the window."""
+    context = new_context(browser, width=390)
+    page = context.new_page()
+    page.goto(f"{server}/accuracy?checkpoint=compact")
+    page.get_by_test_id("stExpandSidebarButton").click()
+    page.get_by_role("button", name="About this model").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("table").first).to_be_visible()
+    eventually_true(lambda: dialog.evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth"))
+    context.close()
