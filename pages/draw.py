@@ -16,7 +16,7 @@ from pages.parts.draw.details import details_panel
 from pages.parts.draw.explanations import sample_digits
 from pages.parts.draw.follow import publish_reading
 from pages.parts.draw.live import live_answer
-from pages.parts.draw.read import read_digits
+from pages.parts.draw.read import answer_in_short
 from pages.shared.drawing import SIDE, current_drawing, put_on_canvas
 from pages.shared.error_box import error_box
 from pages.shared.pickers import picked_classifier
@@ -54,7 +54,7 @@ def draw_and_answer() -> None:
         if image is None:
             nothing_yet_panel(_INVITATIONS[source], strokes=strokes)
         if read is not None and source == "Draw":
-            current_drawing().answer = "".join(str(digit.prediction.digit) for digit in read_digits(read))
+            current_drawing().answer = answer_in_short(read)
     if source == "Draw":
         _samples()
         earlier_drawings()

@@ -19,12 +19,28 @@ from digitcore.imaging.png import png_address
 from digitcore.imaging.preprocessing import read_image
 from digitcore.imaging.strokes import InkStroke, render_strokes, transform_points
 
-__all__ = ["compose", "cut_out", "digit_object", "is_stroke", "layer_of", "object_of", "render_object"]
+__all__ = [
+    "checked_objects",
+    "compose",
+    "cut_out",
+    "digit_object",
+    "is_stroke",
+    "layer_of",
+    "object_of",
+    "render_object",
+]
 
+_MOST_OBJECTS = 500
+_MOST_COMMANDS = 20_000  # of all strokes together
+_LONGEST_SOURCE = 100_000  # characters of a picture
 _STEP = 8  # pixels between points on a curve
 _MOST_POINTS = 64  # on one curve
 _LEAST_SHARE = 0.02  # of the ink of a part
 _ORIGINS = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
+
+_NUMBERS = ("left", "top", "scaleX", "scaleY", "angle")
+_LOOK = {"fill": None, "stroke": "#000000", "strokeLineCap": "round", "strokeLineJoin": "round"}
+_PNG = "data:image/png;base64,"
 
 _Points = NDArray[np.float64]
 
@@ -52,6 +68,47 @@ def render_object(canvas_object: Mapping[str, Any], *, side: int, pieces: int = 
         f"The drawing has an object of kind {canvas_object.get('type')!r}, which is neither a stroke nor a picture: "
         "clear it and draw again."
     )
+
+
+def checked_objects(objects: object, *, side: int) -> list[dict[str, Any]]:
+    """Objects that were the canvas's own, back from where anything may have become of them; anew, with nothing else.
+
+    Raises:
+        ImageError: they are not what the canvas gives, or too many.
+    """
+    with _damage_reported():
+        if not isinstance(objects, list) or len(objects) > _MOST_OBJECTS:
+            raise ValueError("not a list of objects, or too many")
+        checked = [_checked(canvas_object) for canvas_object in objects]
+        if sum(len(canvas_object.get("path", ())) for canvas_object in checked) > _MOST_COMMANDS:
+            raise ValueError("strokes too long")
+    for canvas_object in checked:
+        render_object(canvas_object, side=side)
+    return checked
+
+
+def _checked(canvas_object: dict[str, Any]) -> dict[str, Any]:
+    placement = {name: float(canvas_object[name]) for name in _NUMBERS if name in canvas_object}
+    placement |= {name: canvas_object.get(name) is True for name in ("flipX", "flipY")}
+    origins = {name: canvas_object.get(name, "left") for name in ("originX", "originY")}
+    if not set(origins.values()) <= _ORIGINS.keys() or not np.isfinite(list(placement.values())).all():
+        raise ValueError("an object without a place")
+    if is_stroke(canvas_object):
+        path = [[command, *map(float, numbers)] for command, *numbers in canvas_object["path"]]
+        if {command for command, *_ in path} - {"M", "L", "Q"}:
+            raise ValueError("a stroke with another command")
+        return {
+            "type": "Path",
+            "path": path,
+            "strokeWidth": float(canvas_object["strokeWidth"]),
+            **_LOOK,
+            **placement,
+            **origins,
+        }
+    source = canvas_object["src"]
+    if not source.startswith(_PNG) or len(source) > _LONGEST_SOURCE:
+        raise ValueError("a picture from elsewhere, or too large")
+    return {"type": "Image", "src": source, **placement, **origins}
 
 
 def layer_of(canvas_object: Mapping[str, Any], *, side: int) -> InkStroke | NDArray[np.uint8]:
@@ -121,7 +178,7 @@ def cut_out(
 def _damage_reported() -> Iterator[None]:
     try:
         yield
-    except (KeyError, TypeError, ValueError, IndexError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, binascii.Error) as error:
         raise ImageError(
             f"The drawing has an object that cannot be read ({error}): clear it and draw again."
         ) from error

@@ -1,6 +1,5 @@
 """The drawing of one visitor: what is on the canvas, what was on it before, and digits put on it."""
 
-import base64
 import io
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from digitcore.imaging.canvas_json import compose, digit_object, render_object
 from pages.shared.gallery import tile_sheet
 
 SIDE = 336
@@ -53,7 +53,7 @@ class Drawing:
     awaited: bool = False
     """Whether the next PNG answers what the canvas was told to show, rather than a stroke."""
     answer: str = ""
-    """What it was last read as."""
+    """What it was last read as: a number, or why the answer was refused."""
     earlier: list[Sketch] = field(default_factory=list)
     """Drawings that were on the canvas before, the last one first."""
     sheet: str = ""
@@ -102,17 +102,18 @@ class Drawing:
         self._remember()
         self.show([])
 
-    def replace_by_digit(self, ink: NDArray[np.uint8]) -> None:
-        """Shows a digit (28, 28) instead, each of its pixels a square; it can be drawn over."""
-        enlarged = ink.repeat(SIDE // 28, axis=0).repeat(SIDE // 28, axis=1)  # (SIDE, SIDE)
-        black = np.zeros_like(enlarged)
-        source = base64.b64encode(_png(np.dstack([black, black, black, enlarged]))).decode()
-        origin = {"left": 0, "top": 0, "originX": "left", "originY": "top"}
+    def replace_by(self, objects: list[dict[str, Any]]) -> None:
+        """Shows these objects instead, which can be drawn over; they are read before the canvas has drawn them.
+
+        Raises:
+            ImageError: one of them is of a kind that the canvas does not give, or damaged.
+        """
+        ink = compose([render_object(one, side=SIDE)[0] for one in objects], shape=(SIDE, SIDE))
         self.keep_earlier()
         self._remember()
-        self.show([{"type": "Image", "src": f"data:image/png;base64,{source}", **origin}])
-        white = 255 - enlarged
-        self.picture = np.dstack([white, white, white, np.full_like(white, 255)])
+        self.show(objects)
+        white = 255 - ink
+        self.picture = np.dstack([white, white, white, np.full_like(white, 255)]) if objects else None
 
     def bring_back(self, sketch: Sketch) -> None:
         """Shows an earlier drawing instead."""
@@ -146,7 +147,7 @@ def current_drawing() -> Drawing:
 
 def put_on_canvas(ink: NDArray[np.uint8]) -> None:
     """Replaces what is on the visitor's canvas by a digit (28, 28); for callbacks."""
-    current_drawing().replace_by_digit(ink)
+    current_drawing().replace_by([digit_object(ink, side=SIDE)])
 
 
 def _thumbnail(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

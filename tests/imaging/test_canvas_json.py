@@ -11,7 +11,14 @@ from PIL import Image
 from scipy import ndimage
 
 from digitcore.errors import ImageError
-from digitcore.imaging.canvas_json import compose, cut_out, is_stroke, render_object
+from digitcore.imaging.canvas_json import (
+    checked_objects,
+    compose,
+    cut_out,
+    digit_object,
+    is_stroke,
+    render_object,
+)
 from digitcore.imaging.strokes import render_strokes
 
 SIDE = 200
@@ -161,3 +168,47 @@ def test_kinds() -> None:
 def test_damaged_objects(changes: dict[str, Any]) -> None:
     with pytest.raises(ImageError):
         render_object({**LINE, **changes}, side=SIDE)
+
+
+def test_objects_that_come_back_are_made_anew_with_nothing_else() -> None:
+    ink = np.zeros((28, 28), dtype=np.uint8)
+    ink[5:20, 10:14] = 200
+    digit = digit_object(ink, side=SIDE)
+    hook = {**HOOK, "stroke": "url(https://example.org/)", "clipPath": {"type": "Image", "src": "https://example.org/"}}
+    checked = checked_objects([hook, DOT, digit], side=SIDE)
+    assert not {"clipPath", "width"} & {name for canvas_object in checked for name in canvas_object}
+    assert "example.org" not in str(checked)
+    for before, after in zip([HOOK, DOT, digit], checked, strict=True):
+        np.testing.assert_array_equal(render_object(after, side=SIDE), render_object(before, side=SIDE))
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        None,
+        {},
+        "text",
+        [None],
+        [[]],
+        [{"type": "Rect"}],
+        [{**HOOK, "path": None}],
+        [{**HOOK, "path": []}],
+        [{**HOOK, "path": [["M", 0, 0], ["A", 1, 1]]}],
+        [{**HOOK, "path": [["M", 0, 0], ["L", "x", 1]]}],
+        [{**HOOK, "left": float("nan")}],
+        [{**HOOK, "left": 10**400}],
+        [{**HOOK, "left": 1e9}],
+        [{**HOOK, "originX": "https://example.org"}],
+        [{**HOOK, "originX": []}],
+        [{**HOOK, "strokeWidth": -1}],
+        [{**HOOK, "path": [["M", 0, 0]] + [["L", 1, 1]] * 30_000}],
+        [DOT] * 501,
+        [{"type": "Image", "src": "https://example.org/digit.png"}],
+        [{"type": "Image", "src": "data:image/png;base64," + "A" * 200_000}],
+        [{"type": "Image", "src": "data:image/png;base64,AAAA"}],
+        [{"type": "Image", "src": 7}],
+    ],
+)
+def test_objects_that_the_canvas_does_not_give_are_an_error(objects: object) -> None:
+    with pytest.raises(ImageError):
+        checked_objects(objects, side=SIDE)

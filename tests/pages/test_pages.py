@@ -17,10 +17,11 @@ from digitcore.data.datasets import DigitSet, disputed_ids
 from digitcore.evaluation.comparison import compare, outcomes
 from digitcore.evaluation.evaluation import Evaluation, load_or_evaluate, summarize
 from digitcore.evaluation.metrics import outcomes_at
+from digitcore.imaging.canvas_json import digit_object
 from digitcore.imaging.preprocessing import extract_ink
 from digitcore.imaging.segmentation import find_lines
 from digitcore.settings import load_settings
-from pages.shared.drawing import Drawing
+from pages.shared.drawing import SIDE, Drawing
 from tests.pages.conftest import PAGES, Visit, is_fine, texts, tiles
 
 DATASET = "mnist-validation"  # its pictures are always there
@@ -298,7 +299,7 @@ def test_a_drawing_is_read_and_looked_at(visit: Visit, validation_digits: DigitS
     ink = validation_digits.images[validation_digits.labels == 4][0]
     app = visit(look=look, checkpoint="compact")
     drawing = Drawing()
-    drawing.replace_by_digit(ink)
+    drawing.replace_by([digit_object(ink, side=SIDE)])
     app.session_state["drawing"] = drawing
     app.session_state["source"] = "Draw"
     app.run()

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from streamlit_drawable_canvas import st_canvas
 
 from pages.parts.draw.canvas_display import INKS, canvas_display
+from pages.parts.draw.read import REFUSED
 from pages.shared.drawing import SIDE, current_drawing
 from pages.shared.gallery import Tile, gallery
 
@@ -63,10 +64,14 @@ def earlier_drawings() -> None:
     drawing = current_drawing()
     if drawing.earlier:
         tiles = [
-            Tile(sketch.id, sketch.answer, f"bring back this drawing, answer {sketch.answer}")
+            Tile(sketch.id, sketch.answer, f"bring back this drawing, {_in_words(sketch.answer)}")
             for sketch in drawing.earlier
         ]
         gallery(
             tiles, drawing.sheet, picked=None, picks=_EARLIER, key="earlier-drawings", follow=False,
             label="Earlier drawings",
         )  # fmt: skip
+
+
+def _in_words(answer: str) -> str:
+    return answer if answer == REFUSED else f"answer {answer}"

@@ -8,6 +8,8 @@ from digitcore.imaging.preprocessing import DigitImage
 from digitcore.models.classifier import Prediction
 from digitcore.models.numbers import FoundDigit, PictureReading
 
+REFUSED = "refused"
+"""What the history says of a drawing that was read, but not as a digit."""
 MARGIN = 8
 """Pixels around a digit of several."""
 
@@ -28,3 +30,10 @@ def read_digits(reading: PictureReading) -> list[ReadDigit]:
     if reading.number is None:
         return [ReadDigit(reading.image, reading.prediction)]
     return [ReadDigit(np.pad(digit.ink, MARGIN), digit.prediction, digit) for digit in reading.number.digits]
+
+
+def answer_in_short(reading: PictureReading) -> str:
+    """The number or the digit; `REFUSED` where the answer is not to be relied on."""
+    if reading.number is not None:
+        return reading.number.number if reading.number.accepted else REFUSED
+    return REFUSED if reading.prediction.refusal is not None else str(reading.prediction.digit)
