@@ -11,13 +11,19 @@ from digitcore.imaging.preprocessing import DigitImage, for_display, read_image
 from digitcore.models.numbers import PictureReading, read_picture
 from digitcore.text import plain
 from pages.parts.draw.answer import answer_panel, nothing_yet_panel, number_panel
-from pages.parts.draw.canvas import DEFAULT_BRUSH, drawing_canvas, drawing_tools, earlier_drawings
+from pages.parts.draw.canvas import CANVAS, DEFAULT_BRUSH, drawing_canvas, drawing_tools, earlier_drawings
 from pages.parts.draw.details import details_panel
-from pages.parts.draw.explanations import sample_digits
-from pages.parts.draw.follow import publish_reading
+from pages.parts.draw.examples import examples
+from pages.parts.draw.first_screen import first_screen
+from pages.parts.draw.follow import follow_readings, publish_reading, published_reading
+from pages.parts.draw.links import open_link
 from pages.parts.draw.live import live_answer
 from pages.parts.draw.read import answer_in_short
-from pages.shared.drawing import SIDE, current_drawing, put_on_canvas
+from pages.parts.draw.samples import put_picked_sample, samples
+from pages.parts.draw.share import share_dialog
+from pages.parts.draw.store import store_drawing
+from pages.shared.background import nothing_pending
+from pages.shared.drawing import SIDE, current_drawing
 from pages.shared.error_box import error_box
 from pages.shared.pickers import picked_classifier
 from pages.shared.state import Picture, keep_picture, picture
@@ -38,6 +44,7 @@ _ONE_DIGIT = "one-digit"
 @st.fragment
 def draw_and_answer() -> None:
     """One fragment, so that a stroke reruns this and nothing else."""
+    put_picked_sample()
     area = st.container(horizontal=True, gap="medium", key="draw-area")  # its two parts wrap: pages/styles/draw.css
     drawing_part, answer_part = area.container(key="drawing-part"), area.container(key="answer-part")
     with drawing_part:
@@ -55,10 +62,20 @@ def draw_and_answer() -> None:
             nothing_yet_panel(_INVITATIONS[source], strokes=strokes)
         if read is not None and source == "Draw":
             current_drawing().answer = answer_in_short(read)
+    _below(source, read)
     if source == "Draw":
-        _samples()
         earlier_drawings()
+    store_drawing()
     publish_reading(read)
+
+
+@st.fragment
+def look_closer() -> None:
+    """What need not be there with the answer, in runs of its own, once the pen rests."""
+    nothing_pending()
+    details_panel(published_reading())
+    first_screen(CANVAS)
+    follow_readings()
 
 
 def _answer(image: DigitImage, *, strokes: int | None) -> PictureReading | None:
@@ -85,19 +102,16 @@ def _drawn() -> NDArray[np.uint8] | None:
     return picture
 
 
-def _samples() -> None:
-    """Digits to put on the canvas; below the answer, which should come first on a phone."""
-    with st.popover("Sample digits", icon=":material/apps:"):
-        st.caption("From MNIST's validation digits. Draw over one to see what changes the answer.")
-        with st.container(horizontal=True, gap="small", width=360, key="sample-digits"):
-            for digit, ink in enumerate(sample_digits()):
-                _sample(digit, ink)
-
-
-def _sample(digit: int, ink: NDArray[np.uint8]) -> None:
-    with st.container(width=56, gap=None, horizontal_alignment="center"):
-        st.image(255 - ink, width=48, alt=f"a handwritten {digit}")
-        st.button(str(digit), key=f"sample-{digit}", on_click=put_on_canvas, args=(ink,), type="tertiary")
+def _below(source: str, read: PictureReading | None) -> None:
+    """Digits to put on the canvas, and what others can be given; below the answer, which comes first on a phone."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if source == "Draw":
+            samples()
+        share = st.button("Share", icon=":material/share:", key="share", disabled=read is None)
+        if source == "Draw":
+            examples()
+    if share and read is not None:
+        share_dialog(read, one_digit=bool(st.session_state.get(_ONE_DIGIT)))
 
 
 def _pictured(source: str) -> DigitImage | None:
@@ -126,5 +140,6 @@ def _shown(last: Picture) -> Image.Image | None:
 with st.container(horizontal=True, vertical_alignment="center", key="draw-title"):
     st.title("Draw a digit", anchor=False)
     st.toggle("Presentation", key="presentation", bind="query-params")  # takes effect in pages/styles/presentation.css
+open_link(one_digit=_ONE_DIGIT)
 draw_and_answer()
-details_panel()
+look_closer()

@@ -22,14 +22,14 @@ def drawing_card(
     *,
     answer: str,
     words: str,
-    bars: Sequence[tuple[str, float]],
+    bars: Sequence[tuple[str, float, str]],
     best: int | None,
     checkpoint: str,
 ) -> bytes:
     """A PNG of a drawing (H, W), (H, W, 3) or (H, W, 4) as it was drawn, beside its answer and the bars.
 
-    bars: what each is for, and a share in [0, 1]; of more than twelve the first. best: the position of the one that
-    stands out, if one does. Characters that Pillow's own font does not have show as boxes.
+    bars: what each is for, a share in [0, 1], and that in words; of more than twelve the first. best: the position of
+    the one that stands out, if one does. Characters that Pillow's own font does not have show as boxes.
     """
     card = Image.new("RGB", (_WIDTH, _HEIGHT), _GROUND)
     draw = ImageDraw.Draw(card)
@@ -43,14 +43,16 @@ def drawing_card(
     _write(draw, (_MARGIN, below + 76), words, size=22, width=_WIDTH - 2 * _MARGIN, fill=_QUIET)
     right = _MARGIN + _SIDE + 56
     _write(draw, (right, _MARGIN - 6), f"Read by {checkpoint}", size=22, width=_WIDTH - _MARGIN - right, fill=_QUIET)
-    for i, (name, share) in enumerate(bars[:_MOST_BARS]):
-        _bar(draw, (right, _MARGIN + 44 + i * _ROW), name, share, stands_out=i == best)
+    for i, bar in enumerate(bars[:_MOST_BARS]):
+        _bar(draw, (right, _MARGIN + 44 + i * _ROW), *bar, stands_out=i == best)
     png = io.BytesIO()
     card.save(png, format="PNG", optimize=True)
     return png.getvalue()
 
 
-def _bar(draw: ImageDraw.ImageDraw, place: tuple[int, int], name: str, share: float, *, stands_out: bool) -> None:
+def _bar(
+    draw: ImageDraw.ImageDraw, place: tuple[int, int], name: str, share: float, words: str, *, stands_out: bool
+) -> None:
     left, top = place
     start, end = left + 32, _WIDTH - _MARGIN - 84
     fill, ink = (_BEST, _INK) if stands_out else (_BAR, _QUIET)
@@ -59,7 +61,7 @@ def _bar(draw: ImageDraw.ImageDraw, place: tuple[int, int], name: str, share: fl
     length = round((end - start) * share)
     if length:
         draw.rounded_rectangle((start, top + 2, start + length, top + 18), radius=min(4, length // 2), fill=fill)
-    _write(draw, (end + 14, top - 2), f"{share:.1%}", size=20, width=80, fill=ink)
+    _write(draw, (end + 14, top - 2), words, size=20, width=80, fill=ink)
 
 
 def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, *, size: int, width: int, fill: str) -> None:

@@ -69,6 +69,12 @@ class Drawing:
         self.placed = objects
         self.revision += 1
 
+    def place_anew(self) -> None:
+        """Tells a canvas that is new on the page what to show, which sends no pixels of what it begins with."""
+        if self.awaited:
+            self.picture, self.awaited = _rendered(self.objects), False
+        self.place(self.objects)
+
     def show(self, objects: list[dict[str, Any]]) -> None:
         """Tells the canvas what to show; it answers with the pixels in a moment."""
         self.place(objects)
@@ -108,12 +114,11 @@ class Drawing:
         Raises:
             ImageError: one of them is of a kind that the canvas does not give, or damaged.
         """
-        ink = compose([render_object(one, side=SIDE)[0] for one in objects], shape=(SIDE, SIDE))
+        picture = _rendered(objects)
         self.keep_earlier()
         self._remember()
         self.show(objects)
-        white = 255 - ink
-        self.picture = np.dstack([white, white, white, np.full_like(white, 255)]) if objects else None
+        self.picture = picture
 
     def bring_back(self, sketch: Sketch) -> None:
         """Shows an earlier drawing instead."""
@@ -148,6 +153,14 @@ def current_drawing() -> Drawing:
 def put_on_canvas(ink: NDArray[np.uint8]) -> None:
     """Replaces what is on the visitor's canvas by a digit (28, 28); for callbacks."""
     current_drawing().replace_by([digit_object(ink, side=SIDE)])
+
+
+def _rendered(objects: list[dict[str, Any]]) -> NDArray[np.uint8] | None:
+    """Pixels (SIDE, SIDE, 4) much as the canvas draws them; None of nothing."""
+    if not objects:
+        return None
+    white = 255 - compose([render_object(one, side=SIDE)[0] for one in objects], shape=(SIDE, SIDE))
+    return np.dstack([white, white, white, np.full_like(white, 255)])
 
 
 def _thumbnail(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -170,11 +170,13 @@ def test_an_address_reopens_the_checkpoint(browser: Browser, server: str) -> Non
 def test_a_sample_is_read_and_drawn_over(draw_page: DrawPage) -> None:
     page = draw_page.page
     page.get_by_role("button", name="Sample digits").click()
-    page.locator(".st-key-sample-4 button").click()
+    samples = page.locator(".st-key-sample-digits button")
+    expect(samples).to_have_text([str(digit) for digit in range(10)])
+    samples.nth(4).locator(".picture").click()
     expect(draw_page.answer).to_have_text("4")
     draw_page.wait_for_strokes(1)
     page.keyboard.press("Escape")
-    expect(page.locator(".st-key-sample-4 button")).to_have_count(0)
+    expect(samples).to_have_count(0)
     before = draw_page.probabilities()
     sample = digitcore.load_digits("mnist-validation")
     expected = digitcore.load_classifier("world").predict(sample.images[sample.labels == 4][0])

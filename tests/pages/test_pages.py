@@ -21,6 +21,7 @@ from digitcore.imaging.canvas_json import digit_object
 from digitcore.imaging.preprocessing import extract_ink
 from digitcore.imaging.segmentation import find_lines
 from digitcore.settings import load_settings
+from pages.parts.draw.examples import EXAMPLES
 from pages.shared.drawing import SIDE, Drawing
 from tests.pages.conftest import PAGES, Visit, is_fine, texts, tiles
 
@@ -341,12 +342,33 @@ def test_a_drawn_number_has_its_ink_extracted_and_its_lines_found_once(
 
 def test_a_sample_is_put_on_the_canvas_and_cleared(visit: Visit) -> None:
     app = visit(checkpoint="compact")
-    app.button(key="sample-4").click().run()
+    app.session_state["sample"] = 4
+    app.run()
     assert 'data-checkpoint="compact" data-strokes="">4<' in texts(app)
     next(button for button in app.button if button.label == "Clear").click().run()
     assert 'data-testid="nothing-yet"' in texts(app)
     (earlier,) = [component for component in app.get("bidi_component") if component.key == "earlier-drawings"]
     assert [tile["caption"] for tile in json.loads(earlier.proto.json)["tiles"]] == ["4"]
+
+
+def test_a_link_opens_its_drawing_with_its_model(visit: Visit) -> None:
+    app = visit(drawing=EXAMPLES["a sloppy 4"], checkpoint="compact")
+    assert is_fine(app)
+    assert 'data-checkpoint="compact" data-strokes="2">4<' in texts(app)
+    assert "drawing" not in app.query_params
+    number = visit(drawing=EXAMPLES["1987"])
+    assert 'data-strokes="4">1987<' in texts(number)
+
+
+@pytest.mark.parametrize("code", ["", "1A", "2AAAA", "<b>1987</b>", "1" + "A" * 5000, "\N{SNOWMAN}"])
+def test_a_link_without_a_drawing_says_so_on_an_empty_canvas(visit: Visit, code: str) -> None:
+    app = visit(drawing=code)
+    assert is_fine(app)
+    assert [info.value for info in app.info] == [
+        "The link does not hold a drawing: part of it may be missing. Copy it again."
+    ]
+    assert 'data-testid="nothing-yet" data-strokes="0"' in texts(app)
+    assert "drawing" not in app.query_params
 
 
 def test_an_upload_is_read(visit: Visit, validation_digits: DigitSet, encode: Callable[..., bytes]) -> None:

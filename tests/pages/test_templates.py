@@ -28,6 +28,7 @@ VALUES: dict[str, dict[str, object]] = {
     "live.html": {"side": 336, "network": MARKUP},
     "nothing_yet.html": {"words": MARKUP, "class_names": [MARKUP], "strokes": 0},
     "pictures.html": {"pictures": [PICTURE], "name": MARKUP},
+    "share.html": {"address": MARKUP},
     "stages.html": {"stages": [PICTURE]},
     "gauges.html": {"values": [RankedValue(measure=MEASURE, value=1.0, percentile=20.0)]},
     "votes.html": {"rows": [{"checkpoint": MARKUP, **VOTE}, {"checkpoint": MARKUP, **VOTE, "picked": False}]},

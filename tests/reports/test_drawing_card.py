@@ -9,7 +9,7 @@ from PIL import Image
 
 from digitcore.reports.drawing_card import drawing_card
 
-BARS = [(str(digit), 0.91 if digit == 7 else 0.01) for digit in range(10)]
+BARS = [(str(digit), 0.91 if digit == 7 else 0.01, "91%" if digit == 7 else "1%") for digit in range(10)]
 
 
 def _card(picture: NDArray[np.uint8] | None = None, **changes: object) -> NDArray[np.int64]:
@@ -41,7 +41,7 @@ def test_bars_are_as_long_as_their_shares_and_one_stands_out() -> None:
     grey = (_card(best=None) == (0x8C, 0x96, 0xA3)).all(axis=2)
     assert blue.any()
     assert not (_card(best=None) == (0x2F, 0x74, 0xC8)).all(axis=2).any()
-    full = (_card(bars=[("7", 1.0)], best=0) == (0x2F, 0x74, 0xC8)).all(axis=2)
+    full = (_card(bars=[("7", 1.0, "all")], best=0) == (0x2F, 0x74, 0xC8)).all(axis=2)
     assert blue.sum(axis=1).max() / full.sum(axis=1).max() == pytest.approx(0.91, abs=0.01)
     assert grey.sum(axis=1).max() == blue.sum(axis=1).max()
 
@@ -53,7 +53,7 @@ def test_bars_are_as_long_as_their_shares_and_one_stands_out() -> None:
         {"checkpoint": "a name that is far too long " * 10},
         {"words": "not a digit: " + "it looks like none of the ten " * 9},
         {"answer": "", "bars": [], "best": None},
-        {"bars": [(str(i), 0.5) for i in range(40)]},
+        {"bars": [(str(i), 0.5, "half of all that there is") for i in range(40)]},
         {"checkpoint": "тест ✓ 漢字"},
     ],
 )

@@ -12,21 +12,22 @@ from pages.shared.gallery import Tile, gallery
 
 DEFAULT_BRUSH = 24
 """Pixels."""
-_KEY = "canvas"
+CANVAS = "canvas"
+"""Its key."""
 _EARLIER = "earlier-drawing"
 
 
 def drawing_canvas(*, brush: int) -> NDArray[np.uint8] | None:
     """The canvas; returns its pixels (SIDE, SIDE, 4), or None while nothing is on it."""
     drawing = current_drawing()
-    if _KEY not in st.session_state:  # a new canvas on the page: show it what the last one had
+    if CANVAS not in st.session_state:  # a new canvas on the page: show it what the last one had
         drawing.keep_earlier()
-        drawing.place(drawing.objects)
+        drawing.place_anew()
     picked = st.session_state.pop(_EARLIER, None)
     for sketch in [sketch for sketch in drawing.earlier if sketch.id == picked]:
         drawing.bring_back(sketch)
     result = st_canvas(
-        key=_KEY,
+        key=CANVAS,
         width=SIDE,
         height=SIDE,
         stroke_width=brush,
@@ -56,7 +57,7 @@ def drawing_tools() -> None:
                 "Canvas", list(INKS), default="theme", required=True, format_func=INKS.__getitem__, key="ink",
                 bind="query-params", persist_state="session",
             )  # fmt: skip
-    canvas_display(_KEY, ink=ink or "theme")
+    canvas_display(CANVAS, ink=ink or "theme")
 
 
 def earlier_drawings() -> None:

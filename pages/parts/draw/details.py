@@ -5,14 +5,12 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from digitcore.models.numbers import PictureReading
-from pages.parts.draw.follow import follow_readings, published_reading
 from pages.parts.draw.read import ReadDigit, read_digits
 from pages.parts.draw.reproduce import reproduce_number_panel, reproduce_panel
 from pages.parts.draw.similar import similar_panel
 from pages.parts.draw.stages import preprocessing_panel
 from pages.parts.draw.votes import opinions_panel
 from pages.parts.draw.why import why_panel
-from pages.shared.background import nothing_pending
 from pages.shared.error_box import error_box
 
 _WHICH = "which-digit"
@@ -28,18 +26,11 @@ _DETAILS: dict[str, Callable[[ReadDigit], None]] = {
 }
 
 
-@st.fragment
-def details_panel() -> None:
+def details_panel(read: PictureReading | None) -> None:
     """The picked detail of one digit of those that were read in a picture; how to read a number again, of all.
 
     The choice is there before any picture: a widget that is not shown would lose what the address says.
     """
-    nothing_pending()
-    _details(published_reading())
-    follow_readings()
-
-
-def _details(read: PictureReading | None) -> None:
     st.subheader("Look closer", anchor=False)
     picked = st.segmented_control(
         "Look closer", list(_DETAILS), default="Preprocessing", required=True, key="look", bind="query-params",

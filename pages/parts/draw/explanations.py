@@ -22,6 +22,7 @@ from pages.parts.draw.read import MARGIN
 from pages.shared.background import in_background
 from pages.shared.cache_keys import HASH_FUNCS
 from pages.shared.drawing import SIDE
+from pages.shared.gallery import tile_sheet
 from pages.shared.resources import cached_digits
 
 MOST_STROKES = 12
@@ -55,6 +56,12 @@ def sample_digits() -> list[NDArray[np.uint8]]:
     """One digit (28, 28) of each class that is always there."""
     validation = cached_digits("mnist-validation")
     return [validation.images[validation.labels == digit][0] for digit in range(10)]
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def sample_sheet() -> str:
+    """They as the gallery takes them, dark on light as on the canvas."""
+    return tile_sheet(255 - np.stack(sample_digits()))
 
 
 @st.cache_data(max_entries=10, show_spinner=False)
