@@ -13,14 +13,14 @@ from pages.shared.digit_gallery import digit_gallery
 from pages.shared.digit_panel import digit_panel
 from pages.shared.evaluations import cached_confusion, cached_digit_table
 from pages.shared.pickers import picked_evaluation, picked_pictures
-from pages.shared.state import ANY, DIGIT, PREDICTED, TRUE
+from pages.shared.state import ANY, DIGIT, EXPLORE, PREDICTED, TRUE
 
 _DIGITS = [str(digit) for digit in range(10)]
-_CHART = "confusion-chart"
+_CHART, _PAIRS = "confusion-chart", "confused-pairs"
 _NUMBERS = {"counts": "Counts", "row": "% of true digit", "column": "% of answer"}
 
 
-@st.fragment
+@st.fragment(key=EXPLORE)
 def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
     """One fragment, so that a click on a cell redraws nothing else."""
     left, right = st.columns([11, 10], gap="medium")
@@ -31,7 +31,7 @@ def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: Digit
     with right:
         rows = _rows_of_cell(cached_digit_table(evaluation))
         digit_gallery(rows, evaluation, pictures, key="confusion-gallery")
-        digit_panel(classifier, evaluation, pictures)
+        digit_panel([(classifier, evaluation)], pictures, rows["id"].tolist(), over=True)
     _exports(*cached_confusion(evaluation))
 
 
@@ -69,13 +69,17 @@ def _take_selection() -> None:
         st.session_state[DIGIT] = None
 
 
+def _take_pair(pairs: pd.DataFrame) -> None:
+    """A ticked row of the pairs sets the pickers."""
+    for row in st.session_state[_PAIRS]["selection"]["rows"]:
+        true, predicted = (str(pairs[name].iloc[row]) for name in ("true", "predicted"))
+        st.session_state.update({TRUE: true, PREDICTED: predicted, DIGIT: None})
+
+
 def _cell_pickers() -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         st.selectbox("True digit", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=90)
         st.selectbox("Answer", [ANY, *_DIGITS], key=PREDICTED, bind="query-params", width=90)
-        st.number_input(
-            "Digit", min_value=0, value=None, step=1, key=DIGIT, bind="query-params", width=118, placeholder="its id"
-        )
 
 
 def _rows_of_cell(table: pd.DataFrame) -> pd.DataFrame:
@@ -102,7 +106,10 @@ def _exports(matrix: np.ndarray, pairs: pd.DataFrame) -> None:
             name: st.column_config.NumberColumn(label, format="%.2f")
             for name, label in {"share": "% of true digit", "low": "from", "high": "to"}.items()
         }
-        st.dataframe(percentages, hide_index=True, column_config=per_cent, height=260)
+        st.dataframe(
+            percentages, hide_index=True, column_config=per_cent, height=260, key=_PAIRS, selection_mode="single-row",
+            on_select=lambda: _take_pair(pairs),
+        )  # fmt: skip
         st.caption("from, to: the 95% Wilson interval of the share.")
     with st.container(horizontal=True, gap="small"):
         table = pd.DataFrame(matrix, index=pd.Index(_DIGITS, name="true digit \\ answer"), columns=_DIGITS)

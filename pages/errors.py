@@ -18,7 +18,7 @@ from pages.shared.error_box import show_error
 from pages.shared.evaluations import cached_digit_table
 from pages.shared.pickers import picked_evaluation, picked_pictures
 from pages.shared.resources import annotations
-from pages.shared.state import ANY, DIGIT, PREDICTED, TRUE
+from pages.shared.state import ANY, EXPLORE, PREDICTED, TRUE
 
 _DIGITS = [str(digit) for digit in range(10)]
 _SORTS = {
@@ -30,17 +30,16 @@ _SORTS = {
 }
 
 
-@st.fragment
+@st.fragment(key=EXPLORE)
 def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
     """One fragment: filters, gallery and the picked digit."""
     rows = _sorted(_filtered(cached_digit_table(evaluation), evaluation.dataset))
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([4, 3], gap="medium")
     with left:
         digit_gallery(rows, evaluation, pictures, key="errors-gallery")
         _exports(rows, evaluation, pictures)
     with right:
-        _walk(rows)
-        digit_panel(classifier, evaluation, pictures)
+        digit_panel([(classifier, evaluation)], pictures, rows["id"].tolist())
 
 
 def _filtered(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -72,24 +71,6 @@ def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
     order = st.session_state.get("sort", "most confident first")
     column, ascending = _SORTS[order]
     return rows.sort_values(column, ascending=ascending, kind="stable")
-
-
-def _walk(rows: pd.DataFrame) -> None:
-    """To the digit before or after the picked one, or to any by its id."""
-    ids = rows["id"].tolist()
-    picked = st.session_state.get(DIGIT)
-    here = ids.index(picked) if picked in ids else None
-    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        st.number_input(
-            "Digit", min_value=0, value=None, step=1, key=DIGIT, bind="query-params", width=110, placeholder="its id"
-        )
-        last = here is not None and here == len(ids) - 1
-        st.button("Back", shortcut="Left", on_click=_step, args=(ids, here, -1), disabled=not here)
-        st.button("Next", shortcut="Right", on_click=_step, args=(ids, here, 1), disabled=last or not ids)
-
-
-def _step(ids: list[int], here: int | None, by: int) -> None:
-    st.session_state[DIGIT] = ids[0] if here is None else ids[here + by]
 
 
 def _annotations(dataset: str) -> dict[int, Annotation]:

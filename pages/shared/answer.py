@@ -1,5 +1,8 @@
 """An answer on the page: the digit, how sure the network is, what it saw, and the ten probabilities."""
 
+from collections.abc import Sequence
+from string import ascii_uppercase
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,10 +44,34 @@ def show_answer(
 
 def evaluated_panel(answer: Answer, *, checkpoint: str, label: int, image: NDArray[np.uint8] | None) -> None:
     """The answer for a digit whose label is known, with its picture (28, 28) where that is on this machine."""
+    picture = None if image is None else input_picture(image, caption=_true_digit(label))
+    show_answer(answer, checkpoint=checkpoint, words=_verdict(answer, label), picture=picture)
+
+
+def evaluated_panels(
+    answers: Sequence[Answer], *, checkpoints: Sequence[str], label: int, image: NDArray[np.uint8] | None
+) -> None:
+    """The same for the answers of several checkpoints, side by side."""
+    readings = [
+        {
+            "name": f"{letter}: {checkpoint}",
+            "checkpoint": checkpoint,
+            "answer": answer,
+            "words": _verdict(answer, label),
+        }
+        for letter, checkpoint, answer in zip(ascii_uppercase, checkpoints, answers, strict=False)
+    ]
+    picture = None if image is None else input_picture(image, caption=_true_digit(label))
+    show_template("readings.html", readings=readings, picture=picture)
+
+
+def _verdict(answer: Answer, label: int) -> str:
     verdict = "right" if answer.digit == label else f"wrong: the true digit is {label}"
-    picture = None if image is None else input_picture(image, caption=f"true digit {label}")
-    words = f"{verdict}, {percent(answer.confidence)} sure"
-    show_answer(answer, checkpoint=checkpoint, words=words, picture=picture)
+    return f"{verdict}, {percent(answer.confidence)} sure"
+
+
+def _true_digit(label: int) -> str:
+    return f"true digit {label}"
 
 
 def input_picture(image: NDArray[np.uint8], *, caption: str) -> InlinePicture:

@@ -8,7 +8,7 @@ import streamlit as st
 from digitcore.data.datasets import DigitSet, disputed_ids
 from digitcore.evaluation.evaluation import Evaluation
 from pages.shared.gallery import MOST_TILES, Tile, gallery, tile_sheet
-from pages.shared.state import DIGIT
+from pages.shared.state import DIGIT, SHEET, picked_digit
 from pages.shared.words import percent
 
 _HEADS = {"true": "true digit", "predicted": "answer", "a": "answer of A", "b": "answer of B"}
@@ -50,7 +50,7 @@ def _tiles_or_table(
     values = zip(*(first[column].tolist() for column in columns), strict=True)
     tiles = [tile(digit, *answers, disputed=digit in disputed) for digit, *answers in values]
     sheet = tile_sheet(pictures.images[first.index.to_numpy()])
-    gallery(tiles, sheet, picked=st.session_state.get(DIGIT), picks=DIGIT, key=key)
+    gallery(tiles, sheet, picked=picked_digit(), picks=DIGIT, key=key, fragment=SHEET)
 
 
 def _count(rows: pd.DataFrame, pictures: DigitSet | None) -> str:

@@ -1,7 +1,11 @@
-"""One digit of a set in detail: the answers of all checkpoints, the most similar digits, and its star and note."""
+"""One digit of a set in detail, in a sheet: star and note, the answers of all checkpoints, the most similar digits."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import streamlit as st
+from streamlit.elements.lib.utils import LabelVisibility
 
 from digitcore.data.datasets import DigitSet, disputed_ids
 from digitcore.evaluation.evaluation import Evaluation
@@ -10,58 +14,113 @@ from digitcore.models.probabilities import answers_from
 from digitcore.models.votes import collect_votes
 from digitcore.serving.annotations import Annotation
 from digitcore.text import plain
-from pages.shared.answer import evaluated_panel
+from pages.shared.answer import evaluated_panel, evaluated_panels
 from pages.shared.drawing import put_on_canvas
 from pages.shared.error_box import error_box
 from pages.shared.resources import annotations, checkpoint_library, named_classifier
 from pages.shared.similar import similar_row
-from pages.shared.state import DIGIT
+from pages.shared.state import DIGIT, EXPLORE, SHEET, picked_digit
 from pages.shared.words import percent
+
+Reader: TypeAlias = tuple[DigitClassifier, Evaluation]
+"""A network, and what it answers to each digit of the set."""
 
 _MOST_CHECKPOINTS = 12
 _MOST_SIMILAR = 5
 
 
-def digit_panel(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
-    """All about the digit whose id is picked, or how to pick one."""
-    rows = np.flatnonzero(evaluation.ids == st.session_state.get(DIGIT))
-    if len(rows) == 0:
-        digit = st.session_state.get(DIGIT)
-        st.caption(
-            "Pick a digit to see the answer, and why."
-            if digit is None
-            else f"There is no digit {digit} in {evaluation.dataset}."
-        )
+@st.fragment(key=SHEET)
+def digit_panel(readers: Sequence[Reader], pictures: DigitSet | None, ids: list[int], *, over: bool = False) -> None:
+    """All about the picked digit, in a sheet beside its gallery; or how to pick one.
+
+    readers: those whose answers stand side by side. ids: of the digits in the gallery, in their order.
+    over: whether the sheet lies over the column to the left, rather than in its own.
+
+    A fragment, so that walking through the gallery runs nothing else; what takes longest comes last.
+    """
+    if picked_digit() is None:
+        _id_field()
+        st.caption("Pick a digit to see the answer, and why.")
         return
-    row = int(rows[0])
-    label = int(evaluation.labels[row])
-    (answer,) = answers_from(evaluation.logits[[row]])
-    disputed = int(evaluation.ids[row]) in disputed_ids(evaluation.dataset)
-    st.markdown(
-        f"**Digit {evaluation.ids[row]}** of {evaluation.dataset}, answered by {plain(classifier.checkpoint.name)}"
-        + (" :orange-badge[disputed digit]" if disputed else "")
-    )
-    evaluated_panel(
-        answer,
-        checkpoint=classifier.checkpoint.name,
-        label=label,
-        image=None if pictures is None else pictures.images[row],
-    )
+    place = st.container(key="digit-over" if over else "digit-beside")
+    st.empty()  # at once in the place of the invitation, which would stand there until all is done
+    with place, st.container(key="digit-sheet", gap="small"):
+        evaluation = readers[0][1]
+        _head(readers)
+        _walk(ids)
+        rows = np.flatnonzero(evaluation.ids == picked_digit())
+        if len(rows) > 0:
+            _sheet(readers, pictures, int(rows[0]))
+
+
+def _head(readers: Sequence[Reader]) -> None:
+    digit, evaluation = picked_digit(), readers[0][1]
+    if digit in evaluation.ids:
+        names = " and ".join(plain(reader.checkpoint.name) for reader, _ in readers)
+        words = f"**Digit {digit}** of {evaluation.dataset}, answered by {names}"
+        words += " :orange-badge[disputed digit]" if digit in disputed_ids(evaluation.dataset) else ""
+    else:
+        words = f"There is no digit {digit} in {evaluation.dataset}."
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="digit-head"):
+        st.markdown(words, width="stretch")
+        st.button("Close", icon=":material/close:", type="tertiary", shortcut="Escape", on_click=_show, args=(None,))
+
+
+def _walk(ids: list[int]) -> None:
+    """To the digit before or after the picked one, or to any by its id."""
+    picked = picked_digit()
+    here = ids.index(picked) if picked in ids else None
+    last = here is not None and here == len(ids) - 1
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        st.button("Back", shortcut="Left", on_click=_step, args=(ids, here, -1), disabled=not here)
+        st.button("Next", shortcut="Right", on_click=_step, args=(ids, here, 1), disabled=last or not ids)
+        _id_field(label_visibility="collapsed")
+
+
+def _id_field(*, label_visibility: LabelVisibility = "visible") -> None:
+    st.number_input(
+        "Digit", min_value=0, value=None, step=1, key=DIGIT, bind="query-params", width=110, placeholder="its id",
+        on_change=lambda: st.rerun(EXPLORE), label_visibility=label_visibility,
+    )  # fmt: skip
+
+
+def _step(ids: list[int], here: int | None, by: int) -> None:
+    _show(ids[0] if here is None else ids[here + by])
+
+
+def _show(digit: int | None) -> None:
+    """Picks a digit, in the gallery too."""
+    st.session_state[DIGIT] = digit
+    st.rerun(EXPLORE)
+
+
+def _sheet(readers: Sequence[Reader], pictures: DigitSet | None, row: int) -> None:
+    classifier, evaluation = readers[0]
+    with error_box():
+        _annotate(evaluation.dataset, int(evaluation.ids[row]))
+    _answers(readers, pictures, row)
     if pictures is not None:
         if st.button("Open on the canvas", icon=":material/draw:", key="to-canvas"):
             put_on_canvas(pictures.images[row])
             st.session_state["source"] = "Draw"
             st.switch_page("pages/draw.py", query_params={})
-        _other_checkpoints(classifier, pictures, row)
+        _other_checkpoints([reader.checkpoint.name for reader, _ in readers], pictures, row)
         itself = (pictures.name, int(pictures.ids[row]))
         similar_row(classifier, pictures.images[row], count=_MOST_SIMILAR, exclude=itself)
-    with error_box():
-        _annotate(evaluation.dataset, int(evaluation.ids[row]))
 
 
-def _other_checkpoints(classifier: DigitClassifier, pictures: DigitSet, row: int) -> None:
-    names = checkpoint_library().usable_names()
-    others = [name for name in names if name != classifier.checkpoint.name][:_MOST_CHECKPOINTS]
+def _answers(readers: Sequence[Reader], pictures: DigitSet | None, row: int) -> None:
+    answers = [answers_from(evaluation.logits[[row]])[0] for _, evaluation in readers]
+    checkpoints = [classifier.checkpoint.name for classifier, _ in readers]
+    label, image = int(readers[0][1].labels[row]), None if pictures is None else pictures.images[row]
+    if len(readers) == 1:
+        evaluated_panel(answers[0], checkpoint=checkpoints[0], label=label, image=image)
+    else:
+        evaluated_panels(answers, checkpoints=checkpoints, label=label, image=image)
+
+
+def _other_checkpoints(shown: Sequence[str], pictures: DigitSet, row: int) -> None:
+    others = [name for name in checkpoint_library().usable_names() if name not in shown][:_MOST_CHECKPOINTS]
     if not others:
         return
     votes = collect_votes(map(named_classifier, others), pictures.images[row])
@@ -74,7 +133,16 @@ def _annotate(dataset: str, digit: int) -> None:
     """Star and note; saved at once, for everybody."""
     store = annotations()
     known = store.load(dataset).get(digit, Annotation())
-    starred = st.toggle("Star", known.starred, key=f"star-{dataset}-{digit}")
-    note = st.text_area("Note", known.note, key=f"note-{dataset}-{digit}", max_chars=2000, height=68)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        starred = st.toggle("Star", known.starred, key=f"star-{dataset}-{digit}")
+        note = st.text_area(
+            "Note",
+            known.note,
+            key=f"note-{dataset}-{digit}",
+            max_chars=2000,
+            height=68,
+            label_visibility="collapsed",
+            placeholder="Note",
+        )
     if Annotation(starred, note) != known:
         store.save(dataset, digit, Annotation(starred, note))

@@ -37,6 +37,7 @@ function show(root, memory, data) {
   const place = [...root.children].findIndex((tile) => tile.dataset.id === memory.here);
   arrange(root, data);
   const isNews = memory.revision !== data.revision;
+  const isClosed = isNews && data.picked === null && memory.picked != null;
   if (isNews) {
     clearTimeout(memory.timer);
     Object.assign(memory, { revision: data.revision, picked: data.picked });
@@ -47,7 +48,13 @@ function show(root, memory, data) {
   if (!here) return;
   stand(root, memory, here);
   if (isNews) reveal(root, here);
-  if (focused && !root.contains(root.getRootNode().activeElement)) here.focus({ preventScroll: true });
+  const isLost = focused && !root.contains(root.getRootNode().activeElement);
+  if (isLost || (isClosed && isNowhere(document.activeElement))) here.focus({ preventScroll: true });
+}
+
+// Whether the focus is where it will be taken away: in the sheet of the digit that is no longer picked.
+function isNowhere(element) {
+  return !element || element === document.body || Boolean(element.closest('.st-key-digit-sheet'));
 }
 
 function arrange(root, { tiles, columns, side }) {

@@ -29,6 +29,19 @@ CHECKPOINT, DATASET, TRUE, PREDICTED, DIGIT = "checkpoint", "dataset", "true", "
 """Names in the session state and in the address, the same on every page."""
 
 
+SHEET, EXPLORE = "digit-sheet", "explore"
+"""Keys of fragments: what shows the picked digit, and the one around it, with the gallery."""
+
+
+def picked_digit() -> int | None:
+    """The id of the picked digit; as the address has it until the field that is bound to the address is on the page."""
+    if DIGIT in st.session_state:
+        digit: int | None = st.session_state[DIGIT]
+        return digit
+    text = st.query_params.get(DIGIT, "")
+    return int(text) if text.isdecimal() else None
+
+
 def forget_digit() -> None:
     """Picks no digit and no answers, which belong to one set; for callbacks."""
     st.session_state.update({name: ANY for name in (SAYS_A, SAYS_B, EITHER) if name in st.session_state})

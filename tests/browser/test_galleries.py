@@ -1,9 +1,11 @@
 """Galleries by keyboard: one tab stop, and as many steps as presses, however long the page takes."""
 
-import pytest
-from playwright.sync_api import Page, expect
+import re
 
-from tests.browser.conftest import DrawPage, eventually, idle, ids_shown, tiles
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import DrawPage, eventually, idle, ids_shown, new_context, tiles
 from tests.browser.test_analysis import DATASET
 
 _PAGES = {
@@ -38,6 +40,8 @@ def test_twenty_presses_are_twenty_steps(page: Page, server: str, name: str) -> 
         page.keyboard.press("ArrowRight")
     assert _focused(page) == ids[20]
     expect(page.locator(_PICKED)).to_have_attribute("data-id", str(ids[20]))
+    expect(page.get_by_text(f"Digit {ids[20]} of {DATASET}")).to_be_visible()
+    page.wait_for_url(re.compile(rf"digit={ids[20]}(&|$)"))
     idle(page)
     assert _focused(page) == ids[20]
     expect(page.locator(_PICKED)).to_have_attribute("data-id", str(ids[20]))
@@ -76,3 +80,50 @@ def test_earlier_drawings_are_walked_without_bringing_them_back(draw_page: DrawP
     draw_page.wait_for_strokes(1)
     idle(page)
     eventually(lambda: _focused(page), ids[1])
+
+
+_COVERED = """tile => {
+    const box = tile.getBoundingClientRect();
+    const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    return !top || !top.contains(tile.getRootNode().host);
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (820, 1180), (1280, 900)])
+def test_a_picked_digit_opens_where_the_eye_is(browser: Browser, server: str, width: int, height: int) -> None:
+    """In view beside or below its tile, star and note first, A beside B; Escape closes it, and its tile has focus."""
+    context = new_context(browser, width=width, height=height)
+    page = context.new_page()
+    page.goto(f"{server}/{_PAGES['a-against-b']}&dataset={DATASET}")
+    sheet = page.locator(".st-key-digit-sheet")
+    tiles(page).nth(6).click()
+    digit = ids_shown(page)[6]
+    expect(sheet.get_by_text(f"Digit {digit} of {DATASET}")).to_be_visible()
+    answers = sheet.get_by_test_id("answer")
+    expect(answers).to_have_count(2)
+    expect(page.locator(_PICKED)).to_be_in_viewport(ratio=1)
+    eventually(lambda: page.locator(_PICKED).evaluate(_COVERED), False)
+    tops = []
+    for piece in (sheet, sheet.get_by_label("Note"), answers.first, answers.last):
+        expect(piece).to_be_in_viewport()
+        box = piece.bounding_box()
+        assert box is not None
+        tops.append(box["y"])
+    assert tops[0] < tops[1] < tops[2] == tops[3]
+
+    page.keyboard.press("ArrowRight")
+    following = ids_shown(page)[7]
+    expect(sheet.get_by_text(f"Digit {following} of {DATASET}")).to_be_visible()
+    assert _focused(page) == following
+    sheet.get_by_role("button", name="Next").click()
+    expect(page.locator(_PICKED)).to_have_attribute("data-id", str(ids_shown(page)[8]))
+    tiles(page).nth(8).focus()
+    page.keyboard.press("Escape")
+    expect(sheet).to_have_count(0)
+    expect(page.locator(_PICKED)).to_have_count(0)
+    page.wait_for_url(lambda url: "digit=" not in url)
+    tiles(page).nth(8).click()
+    sheet.get_by_role("button", name="Close").click()
+    expect(sheet).to_have_count(0)
+    eventually(lambda: _focused(page), ids_shown(page)[8])
+    context.close()

@@ -24,7 +24,7 @@ from pages.shared.evaluations import evaluation_of
 from pages.shared.metric_row import metric_row
 from pages.shared.pickers import picked_dataset, picked_pictures, warn_of_training
 from pages.shared.resources import annotations, checkpoint_library, named_classifier
-from pages.shared.state import ANY, CHECKPOINT, DIGIT, EITHER, NEED_TWO, OUTCOME, SAYS_A, SAYS_B, TRUE, A, B
+from pages.shared.state import ANY, CHECKPOINT, DIGIT, EITHER, EXPLORE, NEED_TWO, OUTCOME, SAYS_A, SAYS_B, TRUE, A, B
 
 _DIGITS = [str(digit) for digit in range(10)]
 _DIFFER, _ALIKE = "they differ", "wrong alike"
@@ -91,7 +91,7 @@ def _swap() -> None:
     st.session_state[A], st.session_state[B] = st.session_state[B], st.session_state[A]
 
 
-@st.fragment
+@st.fragment(key=EXPLORE)
 def _explore(
     classifiers: tuple[DigitClassifier, DigitClassifier],
     pair: Pair,
@@ -108,7 +108,8 @@ def _explore(
         _charts(pair)
     with right:
         answers_gallery(rows, ["a", "b"], pair.a.dataset, pictures, key="pair-gallery")
-        digit_panel(classifiers[0], pair.a, pictures)
+        readers = list(zip(classifiers, pair, strict=True))
+        digit_panel(readers, pictures, rows["id"].tolist(), over=True)
     _report(classifiers, pair, pictures)
 
 
@@ -159,9 +160,6 @@ def _filtered(table: pd.DataFrame) -> pd.DataFrame:
             key: st.selectbox(label, [ANY, *_DIGITS], key=key, bind="query-params", width=88)
             for key, label in pickers.items()
         }
-        st.number_input(
-            "Digit", min_value=0, value=None, step=1, key=DIGIT, bind="query-params", width=110, placeholder="its id"
-        )
     if show == _DIFFER:
         inside = table["a"] != table["b"]
     elif show == _ALIKE:

@@ -15,7 +15,7 @@ from pages.shared.digit_panel import digit_panel
 from pages.shared.evaluations import cached_summary, evaluation_of, standings
 from pages.shared.pickers import picked_dataset, picked_pictures, warn_of_training
 from pages.shared.resources import named_classifier
-from pages.shared.state import CHOSEN, DIGIT, NEED_TWO, compare_two
+from pages.shared.state import CHOSEN, DIGIT, EXPLORE, NEED_TWO, compare_two
 
 _MOST = 20
 _START = 5
@@ -112,7 +112,7 @@ def _average(evaluations: Sequence[Evaluation]) -> None:
     st.caption(note)
 
 
-@st.fragment
+@st.fragment(key=EXPLORE)
 def _common_errors(evaluations: Sequence[Evaluation]) -> None:
     st.subheader("Hard digits", anchor=False)
     right = np.stack([evaluation.predictions == evaluation.labels for evaluation in evaluations])
@@ -139,7 +139,8 @@ def _common_errors(evaluations: Sequence[Evaluation]) -> None:
         answers_gallery(rows[groups[group]], names, evaluations[0].dataset, pictures, key="common-gallery")
         st.caption("Answers are in the order of the models above.")
     with side:
-        digit_panel(named_classifier(evaluations[0].checkpoint), evaluations[0], pictures)
+        reader = named_classifier(evaluations[0].checkpoint), evaluations[0]
+        digit_panel([reader], pictures, rows["id"][groups[group]].tolist())
 
 
 def _forget_digit() -> None:
