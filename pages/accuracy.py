@@ -75,7 +75,7 @@ def disputed(evaluation: Evaluation) -> None:
 
 def per_digit(evaluation: Evaluation) -> None:
     """A row for each true digit; a ticked row leads to its errors."""
-    st.subheader("Digit by digit", anchor=False)
+    st.header("Digit by digit", anchor=False)
     st.caption("In percent, with 95% intervals. Click a column header to sort; tick a row to see its errors.")
     table = cached_class_table(evaluation)
     percentages = table[["digit", "support", "errors"]].copy()
@@ -98,7 +98,7 @@ def _interval(low: float, high: float) -> str:
 
 def calibration(evaluation: Evaluation) -> None:
     """Calibration: whether its confidence matches its accuracy."""
-    st.subheader("Can its confidence be trusted?", anchor=False)
+    st.header("Can its confidence be trusted?", anchor=False)
     left, right = st.columns(2, gap="medium")
     with left:
         st.caption(
@@ -114,7 +114,7 @@ def calibration(evaluation: Evaluation) -> None:
 @st.fragment
 def coverage(evaluation: Evaluation) -> None:
     """What refusing the least certain answers would gain."""
-    st.subheader("When it may say “I do not know”", anchor=False)
+    st.header("When it may say “I do not know”", anchor=False)
     threshold = st.select_slider(
         "Minimum confidence", _THRESHOLDS, 0.9, format_func=lambda share: f"{share:.2%}".replace(".00", ""),
         key="threshold", bind="query-params",

@@ -10,16 +10,18 @@ from streamlit.elements.lib.utils import LabelVisibility
 from digitcore.data.datasets import DigitSet, disputed_ids
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
+from digitcore.models.library import UsableCheckpoint
 from digitcore.models.probabilities import answers_from
-from digitcore.models.votes import collect_votes
 from digitcore.serving.annotations import Annotation
 from digitcore.text import plain
 from pages.shared.answer import evaluated_panel, evaluated_panels
+from pages.shared.background import wait_for
 from pages.shared.drawing import put_on_canvas
 from pages.shared.error_box import error_box
-from pages.shared.resources import annotations, checkpoint_library, named_classifier
+from pages.shared.resources import annotations, checkpoint_library
 from pages.shared.similar import similar_row
-from pages.shared.state import DIGIT, EXPLORE, SHEET, picked_digit
+from pages.shared.state import DIGIT, EXPLORE, SHEET, address_digit, picked_digit
+from pages.shared.votes import votes_job
 from pages.shared.words import percent
 
 Reader: TypeAlias = tuple[DigitClassifier, Evaluation]
@@ -38,6 +40,7 @@ def digit_panel(readers: Sequence[Reader], pictures: DigitSet | None, ids: list[
 
     A fragment, so that walking through the gallery runs nothing else; what takes longest comes last.
     """
+    address_digit()
     if picked_digit() is None:
         _id_field()
         st.caption("Pick a digit to see the answer, and why.")
@@ -79,7 +82,7 @@ def _walk(ids: list[int]) -> None:
 
 def _id_field(*, label_visibility: LabelVisibility = "visible") -> None:
     st.number_input(
-        "Digit", min_value=0, value=None, step=1, key=DIGIT, bind="query-params", width=110, placeholder="its id",
+        "Digit", min_value=0, value=None, step=1, key=DIGIT, width=110, placeholder="its id",
         on_change=lambda: st.rerun(EXPLORE), label_visibility=label_visibility,
     )  # fmt: skip
 
@@ -120,10 +123,11 @@ def _answers(readers: Sequence[Reader], pictures: DigitSet | None, row: int) -> 
 
 
 def _other_checkpoints(shown: Sequence[str], pictures: DigitSet, row: int) -> None:
-    others = [name for name in checkpoint_library().usable_names() if name not in shown][:_MOST_CHECKPOINTS]
+    usable = [entry for entry in checkpoint_library().entries() if isinstance(entry, UsableCheckpoint)]
+    others = [entry for entry in usable if entry.name not in shown][:_MOST_CHECKPOINTS]
     if not others:
         return
-    votes = collect_votes(map(named_classifier, others), pictures.images[row])
+    votes = wait_for("Asking the others ...", "votes", votes_job, others, pictures.images[row])
     lines = [f"{plain(vote.checkpoint)}: **{vote.digit}**, {percent(vote.confidence)} sure" for vote in votes]
     st.caption("Answers of other models")
     st.markdown("  \n".join(lines))

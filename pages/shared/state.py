@@ -34,12 +34,24 @@ SHEET, EXPLORE = "digit-sheet", "explore"
 
 
 def picked_digit() -> int | None:
-    """The id of the picked digit; as the address has it until the field that is bound to the address is on the page."""
-    if DIGIT in st.session_state:
-        digit: int | None = st.session_state[DIGIT]
-        return digit
-    text = st.query_params.get(DIGIT, "")
-    return int(text) if text.isdecimal() else None
+    """The id of the picked digit; where nothing has been picked in this visit to the page, the one in the address."""
+    if DIGIT not in st.session_state:
+        text = st.query_params.get(DIGIT, "")
+        st.session_state[DIGIT] = int(text) if text.isdecimal() and len(text) < 10 else None
+    digit: int | None = st.session_state[DIGIT]
+    return digit
+
+
+def address_digit() -> None:
+    """Puts the picked digit into the address.
+
+    Not by a widget that is bound to the address: that would leave the last digit there when none is picked any more.
+    """
+    digit = picked_digit()
+    if digit is None:
+        st.query_params.pop(DIGIT, None)
+    elif st.query_params.get(DIGIT) != str(digit):
+        st.query_params[DIGIT] = str(digit)
 
 
 def forget_digit() -> None:

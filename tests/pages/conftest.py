@@ -60,7 +60,7 @@ def is_fine(app: AppTest) -> bool:
 
 def texts(app: AppTest) -> str:
     """All that is written on the page and in its sidebar, a line for each piece."""
-    kinds = ("title", "subheader", "markdown", "caption", "html", "info", "warning", "error", "success")
+    kinds = ("title", "header", "markdown", "caption", "html", "info", "warning", "error", "success")
     return "\n".join(str(getattr(element, "value", element)) for kind in kinds for element in app.get(kind))
 
 

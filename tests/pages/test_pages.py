@@ -198,7 +198,7 @@ def test_a_pair_is_compared(visit: Visit) -> None:
     a, b = evaluation_of("baseline"), evaluation_of("compact")
     app = visit("compare", view="A against B", a="baseline", b="compact", dataset=DATASET)
     assert is_fine(app)
-    assert compare(a, b).verdict in app.subheader[0].value
+    assert compare(a, b).verdict in app.header[0].value
     app.selectbox(key="outcome").select("only B").run()
     assert set(ids(tiles(app))) == set(a.ids[outcomes(a, b) == "only B"].tolist())
     app.button(key="swap").click().run()

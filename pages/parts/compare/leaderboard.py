@@ -304,7 +304,7 @@ def _cost(standings: list[Standing]) -> None:
     rows = [_cost_row(standing, standing.summary) for standing in standings if standing.summary is not None]
     if len(rows) < 2:
         return
-    st.subheader("Errors against cost", anchor=False)
+    st.header("Errors against cost", anchor=False)
     cost = st.segmented_control(
         "Cost", list(_COSTS), default="parameters", required=True, key="cost", bind="query-params",
         label_visibility="collapsed",

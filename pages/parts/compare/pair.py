@@ -114,7 +114,7 @@ def _explore(
 
 
 def _headline(comparison: Comparison) -> None:
-    st.subheader(plain(comparison.verdict) + ".", anchor=False)
+    st.header(plain(comparison.verdict) + ".", anchor=False)
     low, high = comparison.interval
     figures = {
         plain(comparison.a): (f"{comparison.errors_a:,} errors", "Errors of model A."),

@@ -50,7 +50,7 @@ def several_view() -> None:
 
 
 def _pairs(evaluations: Sequence[Evaluation]) -> None:
-    st.subheader("Which differences are real?", anchor=False)
+    st.header("Which differences are real?", anchor=False)
     overall = cochran_q(evaluations)
     words = "They are not all equally good" if overall.p < SIGNIFICANCE_LEVEL else "They may all be equally good"
     words += f": differences this large happen by chance {frequency(overall.p)}"
@@ -81,7 +81,7 @@ def _open_pair() -> None:
 
 
 def _average(evaluations: Sequence[Evaluation]) -> None:
-    st.subheader("Their average as one classifier", anchor=False)
+    st.header("Their average as one classifier", anchor=False)
     average = cached_average(evaluations)
     best = min(evaluations, key=lambda evaluation: (evaluation.errors, cached_summary(evaluation).nll))
     st.markdown(f"Against its best member: **{plain(compare(best, average).verdict)}**.")
@@ -114,7 +114,7 @@ def _average(evaluations: Sequence[Evaluation]) -> None:
 
 @st.fragment(key=EXPLORE)
 def _common_errors(evaluations: Sequence[Evaluation]) -> None:
-    st.subheader("Hard digits", anchor=False)
+    st.header("Hard digits", anchor=False)
     right = np.stack([evaluation.predictions == evaluation.labels for evaluation in evaluations])
     count = right.sum(axis=0)
     groups = {

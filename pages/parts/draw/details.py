@@ -31,7 +31,7 @@ def details_panel(read: PictureReading | None) -> None:
 
     The choice is there before any picture: a widget that is not shown would lose what the address says.
     """
-    st.subheader("Look closer", anchor=False)
+    st.header("Look closer", anchor=False)
     picked = st.segmented_control(
         "Look closer", list(_DETAILS), default="Preprocessing", required=True, key="look", bind="query-params",
         label_visibility="collapsed",

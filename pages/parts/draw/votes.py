@@ -1,22 +1,16 @@
 """What every model answers for one picture, a row for each; those that disagree stand out."""
 
-from concurrent.futures import Future
-
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from digitcore.evaluation.leaderboard import Standing
-from digitcore.models.library import UsableCheckpoint
-from digitcore.models.votes import Vote, collect_votes, majority
+from digitcore.models.votes import Vote, majority
 from digitcore.text import plain
 from pages.parts.draw.read import ReadDigit
-from pages.shared.background import in_background, placeholder, result_if_ready
-from pages.shared.cache_keys import HASH_FUNCS
+from pages.shared.background import placeholder, result_if_ready
 from pages.shared.evaluations import standings
 from pages.shared.pickers import picked_classifier, picked_dataset
-from pages.shared.resources import named_classifier
 from pages.shared.templates import show_template
+from pages.shared.votes import votes_job
 
 _MOST = 12  # rows without being asked: the best, for a folder may hold hundreds
 
@@ -39,7 +33,7 @@ def opinions_panel(digit: ReadDigit) -> None:
 
 
 def _votes(rows: list[Standing], digit: ReadDigit, picked: str) -> None:
-    votes = result_if_ready("votes", _votes_job, [standing.entry for standing in rows], digit.prediction.model_input)
+    votes = result_if_ready("votes", votes_job, [standing.entry for standing in rows], digit.prediction.model_input)
     if votes is None:
         placeholder("Asking them all ...")
         return
@@ -53,16 +47,6 @@ def _votes(rows: list[Standing], digit: ReadDigit, picked: str) -> None:
         ],
     )
     st.caption(f"Fewest errors on {picked_dataset()} first.")
-
-
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
-def _votes_job(entries: list[UsableCheckpoint], model_input: NDArray[np.uint8]) -> Future[list[Vote]]:
-    """`collect_votes` of these checkpoints, which may have to be read first."""
-    return in_background(_collect, [entry.name for entry in entries], model_input)
-
-
-def _collect(names: list[str], model_input: NDArray[np.uint8]) -> list[Vote]:
-    return collect_votes(map(named_classifier, names), model_input)
 
 
 def _in_words(votes: list[Vote], most: int) -> str:
