@@ -1,4 +1,4 @@
-"""axe finds nothing serious, nothing critical and no heading out of order on any page, in both themes, wide and narrow."""
+"""axe finds nothing serious, nothing critical and no heading out of order on any page, in both themes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import digitcore
 from digitcore.data.datasets import is_available
 from digitcore.evaluation.evaluation import Evaluation, load_or_evaluate
+from digitcore.evaluation.metrics import confused_pairs, confusion_matrix
 from tests.browser.conftest import (
     PATIENCE,
     click_row,
@@ -94,6 +95,15 @@ def test_margins_and_pickers_do_the_same(page: Page, server: str, evaluation: Ev
     page.locator(".st-key-true").get_by_role("combobox").click()
     page.get_by_role("option", name=str(true), exact=True).click()
     expect(tiles(page)).to_have_count(int(wrong.sum()))
+
+
+def test_a_row_of_the_most_confused_pairs_leads_to_its_digits(page: Page, server: str, evaluation: Evaluation) -> None:
+    pairs = confused_pairs(confusion_matrix(evaluation.labels, evaluation.logits))
+    true, predicted = int(pairs["true"][0]), int(pairs["predicted"][0])
+    page.goto(f"{server}/confusion?dataset={DATASET}")
+    page.get_by_text("Most confused pairs").click()
+    click_row(page, page.locator(".st-key-confused-pairs"), 0)
+    eventually(lambda: set(ids_shown(page)), in_cell(evaluation, true, predicted))
 
 
 def test_a_cell_answers_quickly(page: Page, server: str, evaluation: Evaluation) -> None:

@@ -168,6 +168,19 @@ def test_a_picked_digit_is_looked_at_and_starred(visit: Visit) -> None:
     assert f"There is no digit 123456789 in {DATASET}" in texts(visit("errors", dataset=DATASET, digit="123456789"))
 
 
+def test_both_answers_to_a_digit_stand_side_by_side_until_it_is_closed(visit: Visit) -> None:
+    a, b = evaluation_of("baseline"), evaluation_of("compact")
+    digit = next(iter(a.ids[a.predictions != b.predictions].tolist()))
+    row = int(np.flatnonzero(a.ids == digit)[0])
+    app = visit("compare", view="A against B", a="baseline", b="compact", dataset=DATASET, digit=str(digit))
+    assert is_fine(app)
+    for name, answers in (("baseline", a), ("compact", b)):
+        assert re.search(rf'data-checkpoint="{name}">{answers.predictions[row]}<', texts(app))
+    next(button for button in app.button if button.label == "Close").click().run()
+    assert "Pick a digit" in texts(app)
+    assert "digit" not in app.query_params
+
+
 def test_the_leaderboard_is_in_the_order_of_errors(visit: Visit) -> None:
     app = visit("compare", dataset="mnist-test")
     table = app.dataframe[0].value

@@ -15,6 +15,7 @@ ESCAPED = "&lt;img src=x onerror=&#34;alert(1)&#34;&gt; &amp; &#39;b&#39; &lt;/s
 PICTURE = inline_picture(np.zeros((28, 28), dtype=np.uint8), longest=56, caption=MARKUP)
 MEASURE = ShapeMeasure(name=MARKUP, value_format=MARKUP, low=MARKUP, high=MARKUP, low_advice="", high_advice="")
 VOTE = {"digit": 7, "confidence": 0.5, "errors": MARKUP, "differs": True, "picked": True, "notes": MARKUP}
+READING = {"name": MARKUP, "checkpoint": MARKUP, "words": MARKUP, "answer": {"digit": 0, "probabilities": [0.1] * 10}}
 VALUES: dict[str, dict[str, object]] = {
     "answer.html": {
         "probabilities": [0.1] * 10, "digit": 0, "checkpoint": MARKUP, "words": MARKUP, "headline": MARKUP,
@@ -29,6 +30,7 @@ VALUES: dict[str, dict[str, object]] = {
     "nothing_yet.html": {"words": MARKUP, "class_names": [MARKUP], "strokes": 0},
     "pictures.html": {"pictures": [PICTURE], "name": MARKUP},
     "share.html": {"address": MARKUP},
+    "readings.html": {"readings": [READING, READING], "picture": PICTURE},
     "stages.html": {"stages": [PICTURE]},
     "gauges.html": {"values": [RankedValue(measure=MEASURE, value=1.0, percentile=20.0)]},
     "votes.html": {"rows": [{"checkpoint": MARKUP, **VOTE}, {"checkpoint": MARKUP, **VOTE, "picked": False}]},
@@ -37,7 +39,7 @@ VALUES: dict[str, dict[str, object]] = {
 
 def test_every_template_is_tried() -> None:
     folder = ROOT / "pages" / "templates"
-    parts = {"picture.html", "interval.svg", "logo.svg"}  # macros; numbers and our own words alone
+    parts = {"bars.html", "picture.html", "interval.svg", "logo.svg"}  # macros; numbers and our own words alone
     assert {path.name for path in folder.iterdir()} == VALUES.keys() | parts
 
 
