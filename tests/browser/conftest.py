@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Viewport
 from tests.paths import ROOT
 
 T = TypeVar("T")
-PATIENCE = 90
+PATIENCE = 180
 """Seconds; machines that run the checks may have two cores and other work."""
 expect.set_options(timeout=1000 * PATIENCE)
 _CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -86,7 +86,7 @@ def test_each_page(browser: Browser, server: str, name: str, width: int, scheme:
         for words, size, contrast in page.evaluate(_CHART_TEXT):
             assert size >= 12, words
             assert contrast >= 4.5, words
-        for chart in page.get_by_test_id("stVegaLiteChart").locator("svg.marks").all():
+        for chart in page.get_by_test_id("stVegaLiteChart").all():
             assert (chart.get_attribute("aria-label") or "").endswith(".")
 
 
@@ -99,6 +99,14 @@ def _press(name: str) -> Callable[[Page], None]:
     return lambda page: page.get_by_role("button", name=name).last.click()
 
 
+def _open_about(page: Page) -> None:
+    sidebar = page.get_by_test_id("stExpandSidebarButton")
+    if sidebar.is_visible():
+        sidebar.click()
+    page.get_by_role("button", name="About this").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
 def _pick_chart(name: str) -> Callable[[Page], None]:
     return lambda page: page.get_by_role("radio", name=name).click()
 
@@ -107,7 +115,7 @@ _STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "digit": (_PAGES["digits"], _pick_first),
     "digit of a pair": (_PAIR, _pick_first),
     "digit in several": (f"{_PAGES['several']}&common=some+wrong", _pick_first),
-    "about": (_PAGES["accuracy"], _press("About this")),
+    "about": (_PAGES["accuracy"], _open_about),
     "shades": (_PAGES["confusion"], _press("Show")),
     "errors of a pair": (_PAIR, _pick_chart("Errors")),
     "digits of a pair": (_PAIR, _pick_chart("Digit by digit")),
@@ -118,7 +126,7 @@ _STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
 @pytest.mark.parametrize("name", ["digit of a pair", "about"])
 def test_a_sheet_and_a_dialog(browser: Browser, server: str, name: str) -> None:
     address, act = _STATES[name]
-    with _opened(browser, f"{server}/{address}", 390, "light") as page:
+    with _opened(browser, f"{server}/{address}", 1280, "light") as page:
         act(page)
         assert _faults(page) == []
 
