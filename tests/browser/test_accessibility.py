@@ -26,6 +26,10 @@ _PAGES = {
 _IMPACTS = ("serious", "critical")
 _OF_STREAMLIT: dict[tuple[str, str], str] = {}
 """Rule and part of a selector of what is Streamlit's own and cannot be mended by theme, option or style, with why."""
+_STYLED = (
+    """() => [...document.querySelectorAll('style')].some(style => style.textContent.includes('stCaptionContainer'))"""
+)
+"""Whether the styles of `pages/styles` are there, which come with the page's elements."""
 _CHART_TEXT = """() => {
     const pixel = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
     const rgb = colour => {
@@ -60,6 +64,7 @@ def _opened(browser: Browser, address: str, width: int, scheme: Scheme) -> Itera
 def _faults(page: Page) -> list[str]:
     """A line for each fault that axe finds and that is ours."""
     idle(page)
+    page.wait_for_function(_STYLED)
     page.evaluate(AXE_SCRIPT)
     violations: list[dict[str, Any]] = page.evaluate(
         "axe.run(document, {resultTypes: ['violations']}).then(results => results.violations)"
