@@ -65,7 +65,7 @@ def draw_and_answer() -> None:
     _below(source, read)
     if source == "Draw":
         earlier_drawings()
-    store_drawing()
+    store_drawing(CANVAS)
     publish_reading(read)
 
 

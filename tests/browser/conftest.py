@@ -122,6 +122,9 @@ class DrawPage:
         self.canvas: Locator = page.locator("canvas.upper-canvas")
 
     def open(self, address: str) -> "DrawPage":
+        """Opens the page as a tab does that has not been there before: with an empty canvas."""
+        if self.page.url.startswith("http"):
+            self.page.evaluate("sessionStorage.clear()")
         self.page.goto(address)
         self.canvas.wait_for()
         self.invitation.or_(self.answer).first.wait_for()

@@ -32,6 +32,7 @@ strokes = len((drawing.json_data or {"objects": []})["objects"])
 st.html(f'<div class="digit-bars"><span class="track" title="{strokes}">{strokes}</span></div>')
 """
 _PROBE = """
+sessionStorage.clear();  // each page begins with an empty canvas
 window.probe = {};
 const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (data) {
@@ -46,10 +47,12 @@ WebSocket.prototype.send = function (data) {
 };
 addEventListener('mouseup', () => { window.probe = {up: performance.now()}; }, true);
 addEventListener('load', () => new MutationObserver(() => {
-  const bars = [...document.querySelectorAll('.digit-bars .track')].map(bar => bar.title).join();
+  const tracks = [...document.querySelectorAll('.digit-bars .track')].filter(track => !track.closest('.live'));
+  const bars = tracks.map(bar => bar.title).join();
   if (bars && bars !== window.bars) {
     window.bars = bars;
-    if (window.probe.sent) requestAnimationFrame(() => { window.probe.shown = performance.now(); });
+    const probe = window.probe;
+    if (probe.sent) requestAnimationFrame(() => { probe.shown = performance.now(); });
   }
 }).observe(document.body, {subtree: true, childList: true, attributes: true}));
 """

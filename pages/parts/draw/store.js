@@ -1,4 +1,6 @@
 // The tab remembers the drawing, so that a reload keeps it: it is asked for once in each visit, and written thereafter.
+// A canvas sends no pixels of what it begins with, so it must be there, and empty, before the drawing is put on it.
+const PATIENCE = 20000; // milliseconds
 let asked = null;
 
 export default function ({ data, setTriggerValue }) {
@@ -10,9 +12,15 @@ export default function ({ data, setTriggerValue }) {
     } else if (asked !== data.visit) {
       asked = data.visit;
       const objects = sessionStorage.getItem(name);
-      if (objects !== null) setTriggerValue('found', objects);
+      if (objects !== null) onceThere(data.canvas, () => setTriggerValue('found', objects));
     }
   } catch {
     // A browser that lets no page remember anything, or a drawing larger than it may be.
   }
+}
+
+function onceThere(canvas, act, since = Date.now()) {
+  const host = document.querySelector(`.st-key-${canvas} [data-testid=stBidiComponentIsolated]`);
+  if (host?.shadowRoot?.querySelector('.upper-canvas')) act();
+  else if (Date.now() - since < PATIENCE) setTimeout(onceThere, 50, canvas, act, since);
 }

@@ -28,13 +28,17 @@ def is_untouched() -> bool:
     return not (drawing.objects or drawing.past or st.session_state.get(_ASKED))
 
 
-def store_drawing() -> None:
-    """Has the tab remember what is on the canvas; or puts there what it remembers, and reruns the fragment around."""
+def store_drawing(canvas: str) -> None:
+    """Has the tab remember what is on the canvas with this key.
+
+    Or puts there what it remembers, and reruns the fragment that calls it.
+    """
     objects = json.dumps(current_drawing().objects, separators=(",", ":")) if current_drawing().objects else ""
     _component()(
         key=_KEY,
         data={
             "store": STORE,
+            "canvas": canvas,
             "visit": st.session_state.setdefault(_VISIT, str(uuid.uuid4())),
             "untouched": is_untouched(),
             "objects": objects if len(objects) <= _MOST_CHARACTERS else "",
