@@ -48,14 +48,14 @@ def store_drawing(canvas: str) -> None:
 
 
 def _restore() -> None:
-    found = st.session_state[_KEY]["found"]
+    stored_drawing = st.session_state[_KEY]["found"]
     if not is_untouched():
         return
     st.session_state[_ASKED] = True
     try:
-        if not isinstance(found, str) or len(found) > _MOST_CHARACTERS:
+        if not isinstance(stored_drawing, str) or len(stored_drawing) > _MOST_CHARACTERS:
             return
-        current_drawing().replace_by(checked_objects(json.loads(found), side=SIDE))
+        current_drawing().replace_by(checked_objects(json.loads(stored_drawing), side=SIDE))
     except (ImageError, ValueError, RecursionError):
         _LOGGER.warning("What the browser had stored is not a drawing: ignored.")
 
