@@ -14,12 +14,15 @@ from scipy import ndimage
 
 from digitcore.imaging.components import box_of, find_components
 from digitcore.imaging.preprocessing import resize_ink
-from digitcore.imaging.segmentation import MOST_COMPONENTS, DigitInk
+from digitcore.imaging.segmentation import DigitInk
 
-__all__ = ["MOST_CUTS", "Part", "cut_out", "find_parts"]
+__all__ = ["MOST_CUTS", "MOST_PIECES", "Part", "cut_out", "find_parts"]
 
 MOST_CUTS = 20
 """Greatest number of seams, whatever the size of the ink."""
+
+MOST_PIECES = 1_000
+"""Ink in more pieces than this is not cut: it is noise, or a page full of signs."""
 
 _LONGEST = 340  # pixels, of the ink that is cut; larger ink is reduced by a whole factor first
 _SOLID = 128  # of 255
@@ -56,9 +59,9 @@ def find_parts(digit: DigitInk) -> list[Part]:
     """Parts that may be single digits, ordered by `start`, then `end`; all the ink as one part is not among them.
 
     Consecutive parts from 0 to the greatest `end` cover all the ink. The list is empty where no part reaches the right
-    edge, or where the ink is in more than `MOST_COMPONENTS` pieces.
+    edge, or where the ink is in more than `MOST_PIECES` pieces.
     """
-    if len(find_components(digit.ink)) > MOST_COMPONENTS:
+    if len(find_components(digit.ink)) > MOST_PIECES:
         return []
     factor = -(-max(digit.ink.shape) // _LONGEST)
     if factor > 1:

@@ -16,14 +16,12 @@ from scipy import ndimage
 
 from digitcore.imaging.components import Box, Components, find_components
 
-__all__ = ["MOST_COMPONENTS", "DigitInk", "PictureInk", "find_digits", "find_lines"]
-
-MOST_COMPONENTS = 60
-"""More components than this, as in noise, count as one digit: to join them, or to cut them, would take seconds."""
+__all__ = ["DigitInk", "PictureInk", "find_digits", "find_lines"]
 
 _LEAST_BODY = 0.5  # of the height of the writing: a lower component is a part of a digit, or a low digit
 _LARGEST_GAP = 0.3  # of that height, between a part and the body it belongs to
 _LEAST_OVERLAP = 0.6  # of the narrower of two bodies, for them to be one digit
+_MOST_PARTS = 60  # more components than this, as in noise, count as one digit: to join them would take seconds
 _SAME_LINE = 0.3  # of the lower of two bodies that are beside each other
 
 
@@ -51,7 +49,7 @@ class PictureInk:
     def lines(self) -> list[list[DigitInk]]:
         """The digits line by line, as `find_lines` returns them."""
         numbers = (1 + np.flatnonzero(~self.components.specks()[1:])).tolist()
-        groups = _grouped(self.components, numbers) if len(numbers) <= MOST_COMPONENTS else [numbers]
+        groups = _grouped(self.components, numbers) if len(numbers) <= _MOST_PARTS else [numbers]
         return _in_lines([_digit_ink(self.pixels, self.components, group) for group in groups])
 
     @property

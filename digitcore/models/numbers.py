@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitcore.imaging.preprocessing import DigitImage, extract_ink
-from digitcore.imaging.segmentation import MOST_COMPONENTS, PictureInk
+from digitcore.imaging.seams import MOST_PIECES
+from digitcore.imaging.segmentation import PictureInk
 from digitcore.models.classifier import DigitClassifier, Prediction
 from digitcore.models.touching import FoundDigit, is_doubtful, read_apart
 
@@ -73,7 +74,7 @@ def _number_if_several(
 ) -> NumberReading | None:
     if len(picture.digits) > 1:
         return _number_in(classifier, picture)
-    if len(picture.components) > MOST_COMPONENTS:
+    if len(picture.components) > MOST_PIECES:
         return None
     left, top, right, bottom = box = prediction.preprocessed.box
     if right - left < _LEAST_WIDTH * (bottom - top) or not is_doubtful(box, prediction):

@@ -19,7 +19,7 @@ from digitcore.evaluation.evaluation import Evaluation, load_or_evaluate, summar
 from digitcore.evaluation.metrics import outcomes_at
 from digitcore.imaging.canvas_json import digit_object
 from digitcore.imaging.preprocessing import extract_ink
-from digitcore.imaging.segmentation import find_lines
+from digitcore.imaging.segmentation import PictureInk
 from digitcore.settings import load_settings
 from pages.parts.draw.examples import EXAMPLES
 from pages.shared.drawing import SIDE, Drawing
@@ -336,7 +336,8 @@ def test_a_drawn_number_has_its_ink_extracted_and_its_lines_found_once(
     drawing.picture = np.dstack([255 - ink, 255 - ink, 255 - ink, np.full_like(ink, 255)])
     app.session_state["drawing"] = drawing
     app.session_state["source"] = "Draw"
-    functions = {function.__code__: function.__name__ for function in (extract_ink, find_lines)}
+    finding = vars(PictureInk)["lines"].func
+    functions = {function.__code__: function.__name__ for function in (extract_ink, finding)}
     calls: list[str] = []
 
     def count(frame: FrameType, event: str, _: object) -> None:
@@ -350,7 +351,7 @@ def test_a_drawn_number_has_its_ink_extracted_and_its_lines_found_once(
         threading.setprofile(None)
     assert is_fine(app)
     assert drawing.answer == "471"
-    assert sorted(calls) == ["extract_ink", "find_lines"]
+    assert sorted(calls) == ["extract_ink", "lines"]
 
 
 def test_a_sample_is_put_on_the_canvas_and_cleared(visit: Visit) -> None:

@@ -26,7 +26,7 @@ HOSTILE = [
     'it\'s "quoted"',
     "$(touch owned) `touch owned`; touch owned #",
     "--json",
-    "new\nline\\n",
+    "back\\slash\\n",
     "{braces} %s é 漢",
     "named.pt",
     "a&b=c+d%20?#",
