@@ -21,10 +21,10 @@ test-types: .venv/test-ready
 	$(BIN)/mypy
 
 test-package: .venv/test-ready
-	$(BIN)/pytest -m "not slow" --ignore tests/browser --cov --cov-report term --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -m "not slow" --ignore tests/browser --cov --cov-report term --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
 
 test-browser: .venv/test-ready
-	$(BIN)/pytest -m "not slow" tests/browser
+	$(BIN)/pytest -m "not slow" tests/browser --durations 30
 
 test-slow: .venv/test-ready
 	$(BIN)/pytest -m slow -s
