@@ -84,7 +84,7 @@ def _faults(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("name", _PAGES)
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)])
 def test_each_page(browser: Browser, server: str, name: str, width: int, scheme: Scheme) -> None:
     """As it opens; and each chart's text is at least 12 px and has 4.5 : 1, each chart a sentence."""
     with _opened(browser, f"{server}/{_PAGES[name]}", width, scheme) as page:

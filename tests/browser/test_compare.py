@@ -214,6 +214,7 @@ def test_an_uploaded_checkpoint_stands_in_the_leaderboard(
     expect(page.get_by_text(re.compile(r"uploaded: [\d,]+ errors, \d+(st|nd|rd|th) of \d+\."))).to_be_visible()
     expect(page.get_by_role("button", name="Compare with world")).to_be_visible()
     assert (folder / "uploaded.safetensors").is_file()
+    idle(page)
     page.get_by_role("textbox", name="Filter").fill("uploa")
     page.get_by_role("textbox", name="Filter").press("Enter")
     page.wait_for_url(re.compile("filter=uploa"))
@@ -242,7 +243,7 @@ def test_an_onnx_file_stands_there_with_its_input(page: Page, address: str, fold
 
 
 @pytest.mark.parametrize("view", ["Leaderboard", "A+against+B", "Several"])
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), pytest.param(1280, "light", marks=pytest.mark.slow)])
 def test_each_view_opens_and_fits(
     browser: Browser, address: str, view: str, width: int, scheme: Literal["dark", "light"]
 ) -> None:

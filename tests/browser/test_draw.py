@@ -227,8 +227,15 @@ def test_pictures_of_any_depth_and_shape_are_shown(draw_page: DrawPage, tmp_path
     eventually(lambda: found.locator("img").bounding_box() == found.bounding_box(), True)  # or the frames are beside it
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (320, "dark"),
+        (1280, "light"),
+        pytest.param(320, "light", marks=pytest.mark.slow),
+        pytest.param(1280, "dark", marks=pytest.mark.slow),
+    ],
+)
 def test_nothing_jumps_or_overflows(
     browser: Browser, server: str, width: int, scheme: Literal["dark", "light"]
 ) -> None:

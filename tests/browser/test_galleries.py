@@ -23,7 +23,10 @@ def _focused(page: Page) -> int | None:
     return None if focused is None else int(focused)
 
 
-@pytest.mark.parametrize("name", _PAGES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in ("errors", "several") else []) for name in _PAGES],
+)
 def test_twenty_presses_are_twenty_steps(page: Page, server: str, name: str) -> None:
     """Ten with a run of the page after each, ten faster than the page can follow; then up, down and both ends."""
     page.goto(f"{server}/{_PAGES[name]}&dataset={DATASET}")
@@ -89,7 +92,9 @@ _COVERED = """tile => {
 }"""
 
 
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (820, 1180), (1280, 900)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(390, 844), pytest.param(820, 1180, marks=pytest.mark.slow), (1280, 900)]
+)
 def test_a_picked_digit_opens_where_the_eye_is(browser: Browser, server: str, width: int, height: int) -> None:
     """In view beside or below its tile, star and note first, A beside B; Escape closes it, and its tile has focus."""
     context = new_context(browser, width=width, height=height)
