@@ -11,7 +11,7 @@ run: .venv/ready
 # The browser leaves a core half idle, enough for the types.
 test: .venv/test-ready
 	@$(MAKE) --no-print-directory test-style test-package
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-types test-browser
+	@$(MAKE) --no-print-directory --jobs 2 test-types test-browser
 
 test-style: .venv/test-ready
 	$(BIN)/ruff format --check .
