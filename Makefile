@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
 
-.PHONY: run test test-style test-types test-package test-browser test-slow bench pictures clean
+.PHONY: run test test-style test-types test-package test-browser test-slow test-faults bench pictures clean
 
 run: .venv/ready
 	$(BIN)/streamlit run dashboard.py --server.port $(PORT)
@@ -21,13 +21,16 @@ test-types: .venv/test-ready
 	$(BIN)/mypy
 
 test-package: .venv/test-ready
-	$(BIN)/pytest -m "not slow" --ignore tests/browser --cov --cov-report term --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+	$(BIN)/pytest -m "not slow and not faults" --ignore tests/browser --cov --cov-report term --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
 
 test-browser: .venv/test-ready
-	$(BIN)/pytest -m "not slow" tests/browser --durations 30
+	$(BIN)/pytest -m "not slow and not faults" tests/browser --durations 30
 
 test-slow: .venv/test-ready
-	$(BIN)/pytest -m slow -s
+	$(BIN)/pytest -m "slow and not faults" -s
+
+test-faults: .venv/test-ready
+	$(BIN)/pytest -m faults -s
 
 bench: .venv/ready
 	$(BIN)/python -m digitcore bench
