@@ -1,4 +1,4 @@
-# docker build --tag digitcore . && docker run --publish 8501:8501 digitcore
+# docker build --tag digitcore . && docker run --publish 127.0.0.1:8501:8501 digitcore
 FROM python:3.11-slim AS wheel
 WORKDIR /src
 COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE dashboard.py ./
@@ -27,4 +27,5 @@ RUN mkdir -p .local/share/digitcore
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://localhost:8501/_stcore/health', timeout=9)"]
-CMD ["digitcore", "dashboard", "--port", "8501"]
+# All of the container's addresses: which of the machine's reach it is for --publish, or compose.yaml, to say.
+CMD ["digitcore", "dashboard", "--port", "8501", "--address", "0.0.0.0"]

@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: run test test-style test-types test-package test-browser test-slow test-faults bench pictures clean
 
 run: .venv/ready
-	$(BIN)/streamlit run dashboard.py --server.port $(PORT)
+	@$(BIN)/python -m digitcore dashboard --port $(PORT)
 
 # The browser leaves a core half idle, enough for the types.
 test: .venv/test-ready

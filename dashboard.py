@@ -36,10 +36,12 @@ if __name__ == "__main__":
 else:
     import threading
 
+    from starlette.middleware import Middleware
     from streamlit.runtime.pages_manager import PagesManager
 
     from digitcore.models.library import shared_library
     from digitcore.serving.api import routes
+    from digitcore.serving.guard import Guard, names_of
     from digitcore.settings import load_settings
 
     def prepare() -> None:
@@ -53,4 +55,7 @@ else:
     # which the first visitor's address of any page but the first would run that page without this file.
     PagesManager.uses_pages_directory = False
     threading.Thread(target=prepare, daemon=True).start()
-    app = st.App(__file__, routes=routes())
+    settings = load_settings()
+    hosts = settings.allowed_hosts or names_of(st.get_option("server.address"))
+    guard = Middleware(Guard, hosts=hosts, origins=settings.allowed_origins)
+    app = st.App(__file__, routes=routes(), middleware=[guard])

@@ -68,9 +68,9 @@ class Settings:
     notebook_budget: str
     """How much the notebooks take on: "small", which takes seconds, or "full", which takes minutes."""
     allowed_hosts: tuple[str, ...]
-    """Host names under which the HTTP API answers; empty: any."""
+    """Host names under which the server answers; empty: those of the address that it listens on."""
     allowed_origins: tuple[str, ...]
-    """Other sites (`https://host`) whose pages may call the HTTP API from a browser."""
+    """Other sites (`https://host`) whose pages may call the server from a browser."""
 
 
 def load_settings() -> Settings:

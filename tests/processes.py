@@ -48,10 +48,24 @@ def running_dashboard(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str], umask: int = -1
 ) -> Iterator[httpx.Client]:
     """A client of the dashboard that `command`, completed by a free port, starts in a folder; healthy when entered."""
-    port, log = _free_port(), folder / "dashboard.log"
+    port = free_port()
+    started = [*command, "dashboard", "--port", str(port), "--address", "127.0.0.1"]
+    with running_server(started, port=port, folder=folder, environment=environment, umask=umask) as client:
+        yield client
+
+
+@contextmanager
+def running_server(
+    command: Sequence[str], *, port: int, folder: Path, environment: Mapping[str, str], path: str = "", umask: int = -1
+) -> Iterator[httpx.Client]:
+    """A client of the server that `command` starts in a folder, for what is below a path; healthy when entered.
+
+    What it prints is in `dashboard.log`, where no traceback may stand in the end.
+    """
+    log = folder / "dashboard.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "dashboard", "--port", str(port), "--address", "127.0.0.1"],
+            command,
             cwd=folder,
             env={**environment, "STREAMLIT_SERVER_HEADLESS": "true"},
             stdout=output,
@@ -59,7 +73,7 @@ def running_dashboard(
             umask=umask,
         )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}{path}", timeout=60, trust_env=False) as client:
             _wait_until_healthy(client, process, log)
             yield client
     finally:
@@ -82,7 +96,8 @@ def _wait_until_healthy(client: httpx.Client, process: subprocess.Popen[bytes], 
     raise AssertionError(f"the dashboard does not answer: {log.read_text(errors='replace', encoding='utf-8')}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI, File, HTTPException, Query, Req
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route
 
@@ -25,7 +26,7 @@ from digitcore.models.classifier import DigitClassifier, all_cores
 from digitcore.models.library import CheckpointLibrary, UnusableCheckpoint, UsableCheckpoint, shared_library
 from digitcore.models.numbers import read_number
 from digitcore.serving.answers import digit_answer, number_answer
-from digitcore.serving.guard import Guard, error_response
+from digitcore.serving.guard import BodyLimit, Guard, refusal
 from digitcore.serving.schemas import CheckpointAnswer, ErrorAnswer, Figures, NumberAnswer, PredictionAnswer
 from digitcore.settings import Settings, load_settings
 
@@ -104,8 +105,10 @@ def create_api(settings: Settings | None = None) -> FastAPI:
     )
     api.state.library = shared_library(settings.weights_directory)
     api.state.free_cores = threading.BoundedSemaphore(all_cores())
-    api.add_middleware(Guard, settings=settings)
+    api.add_middleware(BodyLimit, picture_bytes=settings.max_image_bytes)
+    api.add_middleware(Guard, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
     api.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_methods=["GET", "POST"])
+    api.add_exception_handler(StarletteHTTPException, _explain_refusal)
     api.add_exception_handler(RequestValidationError, _explain_invalid_request)
     api.add_exception_handler(DigitcoreError, _explain_unusable_input)
     api.include_router(router)
@@ -165,9 +168,14 @@ def _without_folder(problem: str, library: CheckpointLibrary) -> str:
     return problem.replace(f"{folder}/", "").replace(folder, "the weights folder")
 
 
+async def _explain_refusal(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StarletteHTTPException)
+    return refusal(request.scope, error.status_code, str(error.detail), headers=error.headers)
+
+
 async def _explain_unusable_input(request: Request, error: Exception) -> JSONResponse:
     detail = _without_folder(str(error), await _library(request))
-    return error_response(503 if isinstance(error, CheckpointError) else 422, detail)
+    return refusal(request.scope, 503 if isinstance(error, CheckpointError) else 422, detail)
 
 
 async def _explain_invalid_request(request: Request, error: Exception) -> JSONResponse:
@@ -176,7 +184,7 @@ async def _explain_invalid_request(request: Request, error: Exception) -> JSONRe
     detail = "; ".join(f"{'.'.join(map(str, problem['loc'][1:]))}: {problem['msg']}" for problem in problems)
     if any("image" in problem["loc"] for problem in problems):
         detail += ". Send the picture as the multipart field `image`: curl -F image=@seven.png ..."
-    return error_response(422, detail)
+    return refusal(request.scope, 422, detail)
 
 
 api = create_api()

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,13 +14,7 @@ import pytest
 import digitcore.serving.cli_dashboard
 from digitcore.serving.cli import main
 from digitcore.settings import dashboard_script
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+from tests.processes import free_port
 
 
 def _wait_for(answers: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
@@ -39,7 +34,7 @@ def test_the_dashboard_runs_from_any_folder_until_it_is_told_to_stop(tmp_path: P
     """A real server: pages and API answer on the port and address in question, and SIGTERM reaches it."""
     folder = tmp_path / "ein Ordner für Ziffern"
     folder.mkdir()
-    port, log = _free_port(), folder / "log.txt"
+    port, log = free_port(), folder / "log.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "digitcore", "dashboard", "--port", str(port), "--address", "127.0.0.1"],
@@ -81,3 +76,19 @@ def test_a_port_is_a_number_in_range(port: str, capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit, match="2"):
         main(["dashboard", "--port", port])
     assert "must be" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_refused_with_one_that_is_free(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main(["dashboard", "--port", str(port)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    (free,) = set(re.findall(r"make run PORT=(\d+)|dashboard --port (\d+)", line)[0]) - {""}
+    assert f"Port {port} of 127.0.0.1 cannot be used" in line
+    assert int(free) > port
+    socket.create_server(("127.0.0.1", int(free))).close()
+
+
+def test_an_address_of_another_machine_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dashboard", "--port", str(free_port()), "--address", "192.0.2.1"]) == 1
+    assert "192.0.2.1 cannot be used" in capsys.readouterr().err
