@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import os
 import re
 import tempfile
@@ -28,6 +29,7 @@ __all__ = [
     "shared_library",
 ]
 
+_LOGGER = logging.getLogger(__name__)
 _FILE_NAME = re.compile(rf"[^\W_][\w.+ -]{{0,99}}({'|'.join(map(re.escape, SUFFIXES))})")
 _PREFERRED = ("world", "compact")  # where nobody has chosen: the best at drawn digits first
 _NETWORKS_KEPT = 16  # by one library, in memory
@@ -54,6 +56,8 @@ class UnusableCheckpoint:
     path: Path
     size: int  # bytes
     problem: str
+    is_pending: bool = False
+    """Whether it is still being tried out, and may be usable in a moment."""
 
 
 CheckpointEntry: TypeAlias = UsableCheckpoint | UnusableCheckpoint
@@ -79,20 +83,28 @@ class CheckpointLibrary:
     A file is read by one thread while the others that want the same file wait; whoever wants another file does not.
     """
 
-    def __init__(self, directory: Path, *, read: Callable[[Path], Checkpoint] = read_checkpoint) -> None:
-        """The library of this folder, which reads a file with `read`."""
+    def __init__(
+        self, directory: Path, *, read: Callable[[Path], Checkpoint] = read_checkpoint, background: bool = False
+    ) -> None:
+        """The library of this folder, which reads a file with `read`.
+
+        With `background` nobody waits for the trial of an ONNX file, which takes seconds: one is tried after another,
+        and until then its entry is pending, and `load` refuses it.
+        """
         self.directory = directory
         self._read = read
+        self._background = background
         self._lock = threading.Lock()  # guards what follows, and is never held while a file is read
         self._file_locks: dict[Path, threading.Lock] = {}  # each held while its file is read
         self._entries: dict[Path, tuple[_Stamp, CheckpointEntry]] = {}
         self._networks: OrderedDict[Path, Checkpoint] = OrderedDict()  # the one used last stands last
+        self._waiting: dict[Path, None] = {}  # files to be tried in the background, the first one now
 
     def entries(self) -> list[CheckpointEntry]:
         """One entry per file, by name; empty where the folder is missing.
 
         A list says of every file whether it can be used, so it waits until files that are new or have changed have
-        been read once. `load` and `default_name` wait for no other file.
+        been read once, unless that is done in the background. `load` and `default_name` wait for no other file.
         """
         paths = self._files()
         entries = sorted(map(self._entry, paths), key=lambda entry: (entry.name, SUFFIXES.index(entry.path.suffix)))
@@ -159,7 +171,7 @@ class CheckpointLibrary:
             write_atomically(path, data)
         except OSError as error:
             raise CheckpointError(f"{path} cannot be written ({error.strerror or error}).") from error
-        entry = self._entry(path)
+        entry = self._entry_once_read(path)
         if isinstance(entry, UnusableCheckpoint):  # somebody has changed it meanwhile
             raise CheckpointError(entry.problem)
         return entry
@@ -200,10 +212,37 @@ class CheckpointLibrary:
 
     def _entry(self, path: Path) -> CheckpointEntry:
         entry = self._known_entry(path)
-        if entry is None:
-            with self._file_lock(path):
-                entry = self._known_entry(path) or self._read_entry(path)
-        return entry
+        if entry is None and self._background and path.suffix == ".onnx":
+            return self._pending_entry(path)
+        return entry or self._entry_once_read(path)
+
+    def _entry_once_read(self, path: Path) -> CheckpointEntry:
+        with self._file_lock(path):
+            return self._known_entry(path) or self._read_entry(path)
+
+    def _pending_entry(self, path: Path) -> UnusableCheckpoint:
+        with self._lock:
+            is_idle = not self._waiting
+            self._waiting.setdefault(path)
+        if is_idle:
+            threading.Thread(target=self._read_waiting, args=(path,), daemon=True).start()
+        try:
+            size = path.stat().st_size
+        except OSError:  # gone since the folder was read
+            size = 0
+        problem = f"{printable(str(path))} is being tried out: look again in a moment."
+        return UnusableCheckpoint(printable(path.stem), path, size, problem, is_pending=True)
+
+    def _read_waiting(self, path: Path | None) -> None:
+        """Reads a file and then all others that wait, one after another."""
+        while path is not None:
+            try:
+                self._entry_once_read(path)
+            except Exception:  # of a machine without memory or processes: the next list asks again
+                _LOGGER.exception("%s cannot be tried out", printable(str(path)))
+            with self._lock:
+                del self._waiting[path]
+                path = next(iter(self._waiting), None)
 
     def _known_entry(self, path: Path) -> CheckpointEntry | None:
         """The entry of a file that has not changed since it was read."""
@@ -282,8 +321,11 @@ class CheckpointLibrary:
 
 @functools.cache
 def shared_library(directory: Path) -> CheckpointLibrary:
-    """The one library of a folder in this process, so that nothing is read and held in memory twice."""
-    return CheckpointLibrary(directory)
+    """The one library of a folder in this process, so that nothing is read and held in memory twice.
+
+    It tries ONNX files in the background.
+    """
+    return CheckpointLibrary(directory, background=True)
 
 
 def _stamp(path: Path) -> _Stamp:

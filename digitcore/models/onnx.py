@@ -15,12 +15,14 @@ A file takes digits in one of six input conventions (scale and ink):
 import functools
 import hashlib
 import importlib.util
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +38,8 @@ from digitcore.data.datasets import DigitSet, load_digits
 from digitcore.errors import CheckpointError, DatasetError
 from digitcore.imaging.preprocessing import INPUT_MEAN, INPUT_STD, normalize
 from digitcore.models.architectures import DigitNetwork
-from digitcore.models.onnx_probe import UnfitModelError, open_session, run_session
+from digitcore.models.onnx_probe import CPU_SECONDS, UnfitModelError, open_session, run_session
+from digitcore.text import printable
 
 __all__ = ["DECLARED", "INKS", "SCALES", "InputConvention", "OnnxNetwork", "load_onnx", "sidecar_path", "sidecar_stamp"]
 
@@ -47,8 +50,11 @@ SCALES = ("normalised", "unit", "bytes")
 INKS = ("bright", "dark")
 """Input conventions: the table above."""
 
-_DIGITS_PER_CLASS = 50  # in a trial
-_SECONDS = 20  # for a trial, the start of a process included
+_DIGITS_PER_CLASS = 50  # in a trial, at most
+_SECONDS = 60  # for a trial on a busy machine, the start of a process included
+_AT_ONCE = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))  # trials
+_TRIALS_KEPT = 200
+_MOST_PROBLEM = 600  # characters
 _PROBE = Path(__file__).with_name("onnx_probe.py")
 _LEAST_PROBABILITY = 1e-30
 _SUM_TOLERANCE = 1e-3  # of probabilities
@@ -73,28 +79,46 @@ class InputConvention:
 _CONVENTIONS = {f"{scale} {ink}": InputConvention(scale, ink) for scale in SCALES for ink in INKS}
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """What a trial of a file has found."""
+
+    convention: InputConvention
+    source: str
+    """How the convention is known."""
+    probabilities: bool
+    """Whether the output is probabilities, not logits."""
+    output: str
+    """Name of the output that is taken."""
+    one_by_one: bool
+    """Whether the file takes one digit at a time."""
+    parameters: int
+    metadata: Mapping[str, str]
+    """What the file has in its own metadata under `digitcore.`, by names without that."""
+
+
+_trials: OrderedDict[str, _Trial] = OrderedDict()  # by contents and sidecar, so that each file is tried once
+_trials_lock = threading.Lock()
+
+
 class OnnxNetwork(DigitNetwork):
     """An ONNX file as a network. Threads may share it. It has no gradients and no visible layers.
 
     What lies between input and logits is not known, so the ten logits themselves stand for the features.
     """
 
-    def __init__(
-        self, data: bytes, findings: Mapping[str, Any], *, file: str, convention: InputConvention, probabilities: bool
-    ) -> None:
-        """`findings` are those of the probe; with `probabilities`, the file gives these, not logits.
+    def __init__(self, data: bytes, trial: _Trial, *, file: str) -> None:
+        """The network in `data`, the contents of a file, as its trial has found it.
 
         Raises:
             UnfitModelError: onnxruntime cannot use the data.
         """
         super().__init__()
         self._session = open_session(data, threads=torch.get_num_threads())
-        self._findings = findings
+        self._trial = trial
         self._file = file
-        self._convention = convention
-        self._probabilities = probabilities
         self.digest = hashlib.sha256(
-            f"{hashlib.sha256(data).hexdigest()} {convention} {probabilities}".encode()
+            f"{hashlib.sha256(data).hexdigest()} {trial.convention} {trial.probabilities}".encode()
         ).hexdigest()
         """SHA-256 over everything that determines the logits."""
 
@@ -102,14 +126,14 @@ class OnnxNetwork(DigitNetwork):
         """The logits (N, 10) of a normalised batch (N, 1, 28, 28).
 
         Raises:
-            CheckpointError: onnxruntime cannot run the file on this batch.
+            CheckpointError: onnxruntime cannot run the file on this batch, or takes too long.
         """
-        inputs, names = self._convention.convert(batch), [self._findings["output"]]
+        inputs = self._trial.convention.convert(batch)
         try:
-            (outputs,) = run_session(self._session, inputs, names, one_by_one=self._findings["one_by_one"])
+            (outputs,) = run_session(self._session, inputs, [self._trial.output], one_by_one=self._trial.one_by_one)
         except UnfitModelError as error:
             raise CheckpointError(f"{self._file} {error}") from error
-        return torch.from_numpy(_logits(outputs, probabilities=self._probabilities))
+        return torch.from_numpy(_logits(outputs, probabilities=self._trial.probabilities))
 
     def forward_head(self, features: Tensor) -> Tensor:
         """The features themselves: they are the logits."""
@@ -117,7 +141,7 @@ class OnnxNetwork(DigitNetwork):
 
     def count_parameters(self) -> int:
         """Number of floating-point values among the file's initializers; running statistics are counted too."""
-        return int(self._findings["parameters"])
+        return self._trial.parameters
 
     def folded(self) -> DigitNetwork:
         """Never returns: the file can only be used as it is.
@@ -132,7 +156,7 @@ def load_onnx(data: bytes, path: Path) -> tuple[OnnxNetwork, dict[str, Any], dic
     """The network in `data`, the contents of the ONNX file at `path`, after a trial in a process of its own.
 
     Also how input and output are taken, for the provenance of a checkpoint, and those fields of `DECLARED` that the
-    file has in its metadata.
+    file has in its metadata. Contents that were tried before are not tried again.
 
     Raises:
         CheckpointError: a package is missing, or the file or its sidecar cannot be used.
@@ -141,6 +165,26 @@ def load_onnx(data: bytes, path: Path) -> tuple[OnnxNetwork, dict[str, Any], dic
     if not all(importlib.util.find_spec(package) for package in ("onnx", "onnxruntime")):
         raise CheckpointError(f"{file} needs onnxruntime and onnx: pip install -r requirements-onnx.txt")
     sidecar = _read_sidecar(path)
+    key = f"{hashlib.sha256(data).hexdigest()} {sidecar}"
+    with _trials_lock:
+        known = _trials.get(key)
+    trial = known or _try_out(data, sidecar, file=file)
+    try:
+        network = OnnxNetwork(data, trial, file=file)
+    except UnfitModelError as error:
+        raise CheckpointError(f"{file} {error}") from error
+    with _trials_lock:
+        _trials[key] = trial
+        while len(_trials) > _TRIALS_KEPT:
+            _trials.popitem(last=False)
+    provenance = {
+        "input": {"scale": trial.convention.scale, "ink": trial.convention.ink, "source": trial.source},
+        "output": "probabilities" if trial.probabilities else "logits",
+    }
+    return network, provenance, {name: trial.metadata[name] for name in DECLARED if name in trial.metadata}
+
+
+def _try_out(data: bytes, sidecar: InputConvention | None, *, file: str) -> _Trial:
     try:
         digits = _probe_digits()
     except DatasetError as error:
@@ -155,18 +199,17 @@ def load_onnx(data: bytes, path: Path) -> tuple[OnnxNetwork, dict[str, Any], dic
     if declared and sidecar is None:
         _parse_convention(declared, file=file)
     outputs = {name: np.array(values, dtype=np.float32) for name, values in findings["outputs"].items()}
-    name = _pick(outputs, digits.labels, file=file)
-    convention, probabilities = _CONVENTIONS[name], _are_probabilities(outputs[name])
-    try:
-        network = OnnxNetwork(data, findings, file=file, convention=convention, probabilities=probabilities)
-    except UnfitModelError as error:
-        raise CheckpointError(f"{file} {error}") from error
-    source = "sidecar" if sidecar else "declared" if declared else f"picked on {len(digits)} validation digits"
-    provenance = {
-        "input": {"scale": convention.scale, "ink": convention.ink, "source": source},
-        "output": "probabilities" if probabilities else "logits",
-    }
-    return network, provenance, {name: metadata[name] for name in DECLARED if name in metadata}
+    count = len(next(iter(outputs.values())))
+    name = _pick(outputs, digits.labels[:count], file=file)
+    return _Trial(
+        convention=_CONVENTIONS[name],
+        source="sidecar" if sidecar else "declared" if declared else f"picked on {count} validation digits",
+        probabilities=_are_probabilities(outputs[name]),
+        output=findings["output"],
+        one_by_one=findings["one_by_one"],
+        parameters=findings["parameters"],
+        metadata=metadata,
+    )
 
 
 def sidecar_stamp(path: Path) -> tuple[int, int]:
@@ -205,31 +248,37 @@ def _parse_convention(words: object, *, file: str) -> InputConvention:
 
 @functools.cache
 def _probe_digits() -> DigitSet:
-    """The first digits of each class of the validation set."""
+    """The first digits of each class of the validation set, the classes taking turns."""
     digits = load_digits("mnist-validation")
     rows = [np.flatnonzero(digits.labels == label)[:_DIGITS_PER_CLASS] for label in range(10)]
-    return digits.subset(np.concatenate(rows))
+    return digits.subset(np.stack(rows, axis=1).ravel())
 
 
 def _probe(data: bytes, batches: Mapping[str, NDArray[np.float32]], *, file: str) -> dict[str, Any]:
     """The findings of `onnx_probe` about the data of a file."""
-    arrays = io.BytesIO()
-    np.savez(arrays, allow_pickle=False, model=np.frombuffer(data, dtype=np.uint8), **batches)
     try:
-        process = subprocess.run(
-            [sys.executable, "-P", str(_PROBE)],
-            input=arrays.getvalue(),
-            capture_output=True,
-            timeout=_SECONDS,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each of its threads takes address space
-            check=False,
-        )
+        with _AT_ONCE, tempfile.TemporaryFile() as arrays:
+            np.savez(arrays, allow_pickle=False, model=np.frombuffer(data, dtype=np.uint8), **batches)
+            arrays.seek(0)
+            process = subprocess.run(
+                [sys.executable, "-P", str(_PROBE)],
+                stdin=arrays,
+                capture_output=True,
+                timeout=_SECONDS,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each of its threads takes address space
+                check=False,
+            )
     except subprocess.TimeoutExpired as error:
         raise CheckpointError(
-            f"{file} took longer than {_SECONDS} s in a trial: it never ends or is too slow, use a smaller network."
+            f"{file} took longer than {_SECONDS} s in a trial: it is too slow, or the machine too busy."
         ) from error
     except OSError as error:
         raise CheckpointError(f"{file} cannot be tried out ({error.strerror or error}): try again later.") from error
+    if sys.platform != "win32" and process.returncode == -signal.SIGXCPU:
+        raise CheckpointError(
+            f"{file} took longer than {CPU_SECONDS} s of processor time in a trial: "
+            "it never ends or is too slow, use a smaller network."
+        )
     if process.returncode != 0:
         raise CheckpointError(
             f"{file} made onnxruntime crash in a trial ({_last_words(process)}): "
@@ -237,7 +286,7 @@ def _probe(data: bytes, batches: Mapping[str, NDArray[np.float32]], *, file: str
         )
     findings: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
     if "problem" in findings:
-        raise CheckpointError(f"{file} {findings['problem']}")
+        raise CheckpointError(f"{file} {printable(findings['problem'])[:_MOST_PROBLEM]}")
     return findings
 
 

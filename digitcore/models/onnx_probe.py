@@ -4,25 +4,38 @@
 does not take the server down. Nothing of digitcore or torch is imported, and onnx and onnxruntime only where used.
 """
 
-import io
+import contextlib
 import json
 import math
+import os
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UnfitModelError", "open_session", "run_session"]
+__all__ = ["CPU_SECONDS", "UnfitModelError", "open_session", "run_session"]
+
+CPU_SECONDS = 3
+"""Processor time that a trial may take. Networks of 600,000 parameters take half of it, small ones a tenth."""
 
 _Floats: TypeAlias = NDArray[np.float32]
 _Session: TypeAlias = Any  # an onnxruntime.InferenceSession; neither package has annotations that mypy could use
 _NodeArgument: TypeAlias = Any  # one of its inputs or outputs
 _Message: TypeAlias = Any  # a protobuf message
 
-_MEMORY_LIMIT = 4 << 30  # bytes of address space
-_SECONDS_LIMIT = 120  # of processor time, should nobody be left to stop the program
+_MEMORY_LIMIT = 512 << 20  # bytes of address space, beside the program itself and ...
+_COPIES = 4  # ... of the model
+_POLITENESS = 10  # as of `nice`: visitors come first
+_MOST_SECONDS = 0.01  # of processor time for a digit
+_PICKING_SECONDS = 1.0  # of processor time for the digits that tell the input conventions apart
+_LEAST_DIGITS = 10  # that tell them apart
+_MOST_METADATA = 100_000  # characters
+_START_SECONDS, _DIGIT_SECONDS = 10, 0.1  # after which a run is stopped: for all, and for each digit
 _OUTPUTS_APART = 0.1  # of the largest output: a quantised model depends a little on the other digits of a batch
 
 
@@ -55,15 +68,25 @@ def run_session(session: _Session, batch: _Floats, outputs: list[str] | None, *,
     """The outputs of these names, or all, for a batch (N, 1, 28, 28); with `one_by_one`, one digit at a time.
 
     Raises:
-        UnfitModelError: onnxruntime cannot run the model.
+        UnfitModelError: onnxruntime cannot run the model, or takes too long.
     """
+    import onnxruntime
+
     name = session.get_inputs()[0].name
     parts = np.split(batch, len(batch)) if one_by_one else [batch]
+    options, seconds = onnxruntime.RunOptions(), _START_SECONDS + _DIGIT_SECONDS * len(batch)
+    alarm = threading.Timer(seconds, setattr, (options, "terminate", True))
+    alarm.daemon = True
+    alarm.start()
     try:
-        runs = [session.run(outputs, {name: part}) for part in parts]
+        runs = [session.run(outputs, {name: part}, options) for part in parts]
         return [np.concatenate(values) for values in zip(*runs, strict=True)] if one_by_one else runs[0]
     except _runtime_errors() as error:
+        if options.terminate:
+            raise UnfitModelError(f"was stopped after {seconds:.0f} s: use a smaller network.") from error
         raise UnfitModelError(_cannot_run(error)) from error
+    finally:
+        alarm.cancel()
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
@@ -81,8 +104,7 @@ def _cannot_run(error: Exception) -> str:
 
 def _main() -> None:
     """Reads a model and batches (npz) from standard input and ends standard output with a line of findings (JSON)."""
-    _limit_resources()
-    with np.load(io.BytesIO(sys.stdin.buffer.read())) as arrays:
+    with np.load(sys.stdin.buffer) as arrays:
         batches = {name: arrays[name] for name in arrays.files}
     model = batches.pop("model").tobytes()
     try:
@@ -92,41 +114,56 @@ def _main() -> None:
     print(json.dumps(findings))
 
 
-def _limit_resources() -> None:
-    if sys.platform == "linux":  # macOS ignores the limit of memory, Windows has none
-        import resource
+def _limit_resources(*, model_bytes: int) -> None:
+    """Limits what this process may take from here on; memory only where the system can (Linux)."""
+    if sys.platform == "win32":
+        return
+    import resource
 
-        limits = {resource.RLIMIT_AS: _MEMORY_LIMIT, resource.RLIMIT_CPU: _SECONDS_LIMIT, resource.RLIMIT_CORE: 0}
-        for kind, limit in limits.items():
-            _, hard = resource.getrlimit(kind)
-            resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    os.nice(_POLITENESS)
+    limits = {resource.RLIMIT_CPU: CPU_SECONDS, resource.RLIMIT_CORE: 0}
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")  # the first to go
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        limits[resource.RLIMIT_AS] = pages * resource.getpagesize() + _MEMORY_LIMIT + _COPIES * model_bytes
+    for kind, limit in limits.items():
+        _, hard = resource.getrlimit(kind)
+        resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def _probe(data: bytes, batches: Mapping[str, _Floats]) -> dict[str, Any]:
-    """Facts about the model, and its outputs for each batch; batches are named by their input convention.
+    """Facts about the model, and its outputs for the first digits of each batch.
 
-    Where the model declares the convention of one of the batches, only that one is used.
+    Batches are named by their input convention. Where the model declares that of one of them, only that one is used.
     """
     import onnx
+    import onnxruntime  # noqa: F401 - so that its own memory does not count
     from google.protobuf.message import DecodeError
 
+    _limit_resources(model_bytes=len(data))
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
         raise UnfitModelError(f"cannot be read as an ONNX file ({error}): copy or export it again.") from error
     if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in _tensors(model)):
         raise UnfitModelError("keeps weights in another file: export it with all weights inside.")
-    session = open_session(data, threads=2)
+    session = open_session(data, threads=1)
     one_by_one = _check_inputs(session)
-    metadata = {entry.key: entry.value for entry in model.metadata_props if entry.key.startswith("digitcore.")}
+    metadata = _declared_metadata(model)
     declared = f"{metadata.get('digitcore.scale')} {metadata.get('digitcore.ink')}"
     candidates = {declared: batches[declared]} if declared in batches else batches
-    outputs = {name: run_session(session, batch, None, one_by_one=one_by_one) for name, batch in candidates.items()}
-    first = next(iter(candidates))
-    number = _find_output(session, outputs[first], digits=len(candidates[first]))
+    first, batch = next(iter(candidates.items()))
+    alone = run_session(session, batch[:1], None, one_by_one=one_by_one)
+    number = _find_output(session, alone, digits=1)
+    seconds = _seconds_per_digit(session, batch[:_LEAST_DIGITS], one_by_one=one_by_one)
+    digits = max(_LEAST_DIGITS, int(_PICKING_SECONDS / seconds / len(candidates)))
+    outputs = {
+        name: run_session(session, batch[:digits], None, one_by_one=one_by_one) for name, batch in candidates.items()
+    }
+    number = _find_output(session, outputs[first], digits=len(batch[:digits]))
     logits = {name: values[number] for name, values in outputs.items()}
-    alone = run_session(session, candidates[first][:1], None, one_by_one=one_by_one)[number]
-    if np.abs(alone - logits[first][:1]).max() > _OUTPUTS_APART * np.abs(logits[first]).max():
+    if np.abs(alone[number] - logits[first][:1]).max() > _OUTPUTS_APART * np.abs(logits[first]).max():
         raise UnfitModelError("gives a digit alone other answers than in a batch: export it in evaluation mode.")
     return {
         "output": session.get_outputs()[number].name,
@@ -135,6 +172,26 @@ def _probe(data: bytes, batches: Mapping[str, _Floats]) -> dict[str, Any]:
         "metadata": metadata,
         "outputs": {name: values.tolist() for name, values in logits.items()},
     }
+
+
+def _declared_metadata(model: _Message) -> dict[str, str]:
+    metadata = {entry.key: entry.value for entry in model.metadata_props if entry.key.startswith("digitcore.")}
+    if sum(map(len, [*metadata, *metadata.values()])) > _MOST_METADATA:
+        raise UnfitModelError(f"has metadata of over {_MOST_METADATA:,} characters: export it again.")
+    return metadata
+
+
+def _seconds_per_digit(session: _Session, batch: _Floats, *, one_by_one: bool) -> float:
+    """Processor time for one digit of a batch; raises an error if it is too long."""
+    start = time.process_time()
+    run_session(session, batch, None, one_by_one=one_by_one)
+    seconds = max((time.process_time() - start) / len(batch), 1e-6)
+    if seconds > _MOST_SECONDS:
+        raise UnfitModelError(
+            f"takes {1000 * seconds:.0f} ms of processor time for a digit; {1000 * _MOST_SECONDS:.0f} are the most: "
+            "use a smaller network."
+        )
+    return seconds
 
 
 def _tensors(message: _Message) -> Iterator[_Message]:
@@ -160,7 +217,7 @@ def _check_inputs(session: _Session) -> bool:
         if fits and (count == 1 or isinstance(count, str | None)):
             return bool(count == 1)
     raise UnfitModelError(
-        f"takes {', '.join(map(_describe, inputs)) or 'no input'}: "
+        f"takes {_describe(inputs) or 'no input'}: "
         "export it with one input, float32 of shape (N, 1, 28, 28), N being free or 1."
     )
 
@@ -171,12 +228,16 @@ def _find_output(session: _Session, values: list[Any], *, digits: int) -> int:
         if isinstance(value, np.ndarray) and value.dtype == np.float32 and value.shape == (digits, 10):
             return number
     raise UnfitModelError(
-        f"gives {', '.join(map(_describe, session.get_outputs()))}: export it with a float32 output of shape (N, 10)."
+        f"gives {_describe(session.get_outputs())}: export it with a float32 output of shape (N, 10)."
     )
 
 
-def _describe(place: _NodeArgument) -> str:
-    return f"{place.name}, {place.type} of shape ({', '.join(str(side or '?') for side in place.shape)})"
+def _describe(places: list[_NodeArgument]) -> str:
+    """Name, type and shape of inputs or outputs, in 300 characters at most."""
+    return ", ".join(
+        f"{place.name}, {place.type} of shape ({', '.join(str(side or '?') for side in place.shape)})"
+        for place in places
+    )[:300]
 
 
 def _count_parameters(model: _Message) -> int:

@@ -17,6 +17,7 @@ from pages.shared.state import CHECKPOINT, DATASET, forget_digit
 from pages.shared.words import DATASETS, input_convention
 
 _REPLACED = "replaced-model"
+_MOST_NAMED = 3
 
 
 def model_picker() -> None:
@@ -31,10 +32,28 @@ def model_picker() -> None:
     else:
         st.warning(f"No usable model in {plain(str(checkpoint_library().directory))}.", icon=":material/warning:")
     unusable = [entry for entry in entries if isinstance(entry, UnusableCheckpoint)]
-    if unusable:
-        with st.expander(f"{len(unusable)} unusable", icon=":material/warning:"):
-            for entry in unusable:
+    if any(entry.is_pending for entry in unusable):
+        _await_trials(_pending_names())
+    problems = [entry for entry in unusable if not entry.is_pending]
+    if problems:
+        with st.expander(f"{len(problems)} unusable", icon=":material/warning:"):
+            for entry in problems:
                 st.caption(f"**{plain(entry.path.name)}**: {plain(entry.problem)}")
+
+
+@st.fragment(run_every=2)
+def _await_trials(names: list[str]) -> None:
+    """Names the files that are being tried out; runs the page again when that has changed."""
+    if _pending_names() != names:
+        st.rerun()
+    listed = ", ".join(names[:_MOST_NAMED]) + (" ..." if len(names) > _MOST_NAMED else "")
+    words = "is being tried out" if len(names) == 1 else "are being tried out"
+    st.caption(f":material/hourglass_empty: {plain(listed)} {words}")
+
+
+def _pending_names() -> list[str]:
+    entries = checkpoint_library().entries()
+    return [entry.path.name for entry in entries if isinstance(entry, UnusableCheckpoint) and entry.is_pending]
 
 
 def _note_unknown(names: list[str]) -> None:

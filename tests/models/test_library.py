@@ -1,5 +1,6 @@
 import concurrent.futures
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -332,6 +333,27 @@ def test_all_who_want_a_damaged_file_are_told_and_nobody_else(
             future.result(60)
     assert other.result(60).name == "compact"
     assert reader.reads["slow"] == 1
+
+
+def test_in_the_background_an_onnx_file_is_pending_until_it_has_been_read(
+    weights_folder: Path, save_random: Save, reader: HeldReader
+) -> None:
+    save_random(weights_folder / "compact.safetensors")
+    for name in ("slow", "second"):
+        (weights_folder / f"{name}.onnx").write_bytes(b"no model")
+    library = CheckpointLibrary(weights_folder, read=reader, background=True)
+    entries = library.entries()
+    assert [(entry.name, isinstance(entry, UsableCheckpoint)) for entry in entries] == [
+        ("compact", True), ("second", False), ("slow", False),
+    ]  # fmt: skip
+    assert reader.has_begun.wait(60)
+    assert [entry.is_pending for entry in library.entries()[1:]][-1]
+    reader.may_go_on.set()
+    while any(entry.is_pending for entry in library.entries() if isinstance(entry, UnusableCheckpoint)):
+        time.sleep(0.01)
+    with pytest.raises(CheckpointError, match=r"slow\.onnx (cannot be run|cannot be read|needs)"):
+        library.load("slow")
+    assert reader.reads == {"compact": 1, "slow": 1, "second": 1}
 
 
 def test_whoever_waits_for_a_reader_that_is_interrupted_reads_the_file_itself(

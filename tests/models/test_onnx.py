@@ -1,4 +1,6 @@
 import sys
+import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +14,7 @@ from digitcore.data.datasets import DigitSet
 from digitcore.errors import CheckpointError
 from digitcore.imaging.preprocessing import normalize
 from digitcore.models import onnx as onnx_models
+from digitcore.models import onnx_probe
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, save_checkpoint
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.export import FORMATS, export_network
@@ -39,6 +42,23 @@ def exported(compact: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> P
     path = tmp_path_factory.mktemp("exported") / "compact.onnx"
     export_network(compact, path, file_format="onnx")
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has been tried out before."""
+    monkeypatch.setattr(onnx_models, "_trials", OrderedDict())
+
+
+@pytest.fixture
+def trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that grows by a byte with every trial that is started."""
+    log, probe = tmp_path / "trials", tmp_path / "probe.py"
+    program = f"import runpy\nwith open({str(log)!r}, 'a') as log: log.write('.')\n"
+    probe.write_text(f"{program}runpy.run_path({str(onnx_models._PROBE)!r}, run_name='__main__')\n", encoding="utf-8")
+    monkeypatch.setattr(onnx_models, "_PROBE", probe)
+    log.touch()
+    return log
 
 
 @pytest.fixture(scope="session")
@@ -239,7 +259,8 @@ def _model(
     return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
 
 
-def _endless() -> bytes:
+def endless() -> bytes:
+    """A model that never answers."""
     body = helper.make_graph(
         [helper.make_node("Identity", ["going"], ["on"]), helper.make_node("Identity", ["value"], ["same"])],
         "body",
@@ -251,6 +272,18 @@ def _endless() -> bytes:
         [helper.make_tensor_value_info("on", TensorProto.BOOL, []), helper.make_tensor_value_info("same", FLOAT, None)],
     )
     return _model(helper.make_node("Loop", ["", "true", "y"], ["z"], body=body), constants={"true": np.array(True)})
+
+
+def _slow() -> bytes:
+    """Multiplies large matrices: some 20 ms for a digit, in a batch or alone."""
+    return _model(
+        helper.make_node("ReduceSum", ["y"], ["total"], keepdims=0),
+        helper.make_node("Mul", ["square", "total"], ["large"]),
+        *[helper.make_node("MatMul", ["large" if i == 0 else f"p{i}", "square"], [f"p{i + 1}"]) for i in range(60)],
+        helper.make_node("ReduceSum", ["p60"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["y", "sum"], ["z"]),
+        constants={"square": np.full((600, 600), 1e-9, np.float32)},
+    )
 
 
 def _giant(elements: int) -> bytes:
@@ -293,7 +326,12 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "text": (lambda: b"weights", "cannot be run by onnxruntime|cannot be read as an ONNX file"),
     "random": (lambda: np.random.default_rng(0).bytes(9000), "cannot be read as an ONNX file"),
     "truncated": (lambda: _model()[:20_000], "cannot be read as an ONNX file"),
-    "endless loop": (_endless, "took longer than 3 s"),
+    "slow": (_slow, r"takes \d+ ms of processor time for a digit; 10 are the most: use a smaller network"),
+    "metadata of a megabyte": (lambda: _declaring(trained_on="x" * 1_000_000), "metadata of over 100,000 characters"),
+    "a long name": (
+        lambda: _model(weights=np.ones((2352, 10), np.float32), takes=(FLOAT, ["N" * 100_000, 3, 28, 28])),
+        "takes x, .{200,300}: export it with one input",
+    ),
     "giant tensor": (lambda: _giant(10**12), "cannot be run by onnxruntime|crash in a trial"),
     "large tensor": (lambda: _giant(2 * 10**9), "cannot be run by onnxruntime|crash in a trial"),
     "weights elsewhere": (lambda: _external(nested=False), "keeps weights in another file: export it with all"),
@@ -354,7 +392,6 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
 def test_bad_files_are_listed_with_the_reason(
     weights_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    monkeypatch.setattr(onnx_models, "_SECONDS", 3 if kind == "endless loop" else 60)
     write, reason = BAD_FILES[kind]
     bad = weights_folder / "bad.onnx"
     bad.write_bytes(write())
@@ -394,6 +431,43 @@ def test_what_breaks_down_does_so_elsewhere(
     monkeypatch.setattr(onnx_models, "_PROBE", probe)
     with pytest.raises(CheckpointError, match=rf"compact\.onnx made onnxruntime crash in a trial.*\({reason}\)"):
         load_checkpoint(exported)
+
+
+def test_a_file_is_tried_once(
+    weights_folder: Path, exported: Path, trials: Path, save_random: Callable[..., Path]
+) -> None:
+    """When it is added, when it is listed, and when its network has to be read again."""
+    library = CheckpointLibrary(weights_folder)
+    added = library.add("one.onnx", exported.read_bytes())
+    for seed in range(16):  # more than a library keeps in memory
+        save_random(weights_folder / f"{seed}.safetensors", seed=seed)
+        library.load(str(seed))
+    assert library.load("one").digest == added.digest
+    assert trials.read_text(encoding="utf-8") == "."
+
+
+def test_nobody_waits_for_a_trial(weights_folder: Path, trials: Path, save_random: Callable[..., Path]) -> None:
+    save_random(weights_folder / "compact.safetensors")
+    (weights_folder / "endless.onnx").write_bytes(endless())
+    library = CheckpointLibrary(weights_folder, background=True)
+    entry = library.entries()[1]
+    assert isinstance(entry, UnusableCheckpoint)
+    assert entry.is_pending
+    assert library.load(library.default_name()).name == "compact"
+    with pytest.raises(CheckpointError, match=r"endless\.onnx is being tried out: look again in a moment"):
+        library.load("endless")
+    while entry.is_pending:
+        time.sleep(0.1)
+        entry = library.entries()[1]
+    assert "took longer than 3 s of processor time" in entry.problem
+    assert trials.read_text(encoding="utf-8") == "."
+
+
+def test_a_run_that_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_probe, "_START_SECONDS", 0.2)
+    session = onnx_probe.open_session(endless(), threads=1)
+    with pytest.raises(onnx_probe.UnfitModelError, match="was stopped after 0 s: use a smaller network"):
+        onnx_probe.run_session(session, np.zeros((1, 1, 28, 28), np.float32), None, one_by_one=False)
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])

@@ -73,6 +73,22 @@ def test_the_sidebar_says_what_is_picked_and_quotes_the_picked_digits(visit: Vis
         assert "1,797 coarse scans" in captions
 
 
+def test_a_model_that_is_being_tried_out_is_named(visit: Visit, weights_folder: Path, save_random: Save) -> None:
+    pytest.importorskip("onnx")
+    from tests.models.test_onnx import endless
+
+    save_random(weights_folder / "compact.safetensors")
+    (weights_folder / "endless.onnx").write_bytes(endless())
+    app = visit("compare")
+    assert is_fine(app)
+    assert "endless.onnx is being tried out" in app.sidebar.caption[-3].value
+    assert app.sidebar.selectbox(key="checkpoint").options == ["compact"]
+    assert not app.sidebar.expander
+    while "is being tried out" in texts(app):
+        app.run()
+    assert [expander.label for expander in app.sidebar.expander] == ["1 unusable"]
+
+
 def test_a_model_of_an_address_that_is_not_here_is_named_until_another_is_picked(visit: Visit) -> None:
     app = visit("confusion", checkpoint="*nosuch*", dataset=DATASET)
     app.toggle(key="log").set_value(True).run()

@@ -291,7 +291,8 @@ def _bar(summary: Summary, place: Callable[[float], float]) -> str:
 
 
 def _unusable() -> None:
-    problems = [entry for entry in checkpoint_library().entries() if isinstance(entry, UnusableCheckpoint)]
+    unusable = [entry for entry in checkpoint_library().entries() if isinstance(entry, UnusableCheckpoint)]
+    problems = [entry for entry in unusable if not entry.is_pending]
     if problems:
         with st.expander(
             f"{len(problems)} {'files' if len(problems) > 1 else 'file'} cannot be used", icon=":material/warning:"
