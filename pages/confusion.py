@@ -9,6 +9,7 @@ from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
 from digitcore.reports.charts import ALL
 from pages.parts.confusion.heatmap import heatmap_specification
+from pages.shared.csv_button import csv_button
 from pages.shared.digit_gallery import digit_gallery
 from pages.shared.digit_panel import digit_panel
 from pages.shared.evaluations import cached_confusion, cached_digit_table
@@ -113,8 +114,8 @@ def _exports(matrix: np.ndarray, pairs: pd.DataFrame) -> None:
         st.caption("from, to: the 95% Wilson interval of the share.")
     with st.container(horizontal=True, gap="small"):
         table = pd.DataFrame(matrix, index=pd.Index(_DIGITS, name="true digit \\ answer"), columns=_DIGITS)
-        st.download_button("Matrix", table.to_csv(), "confusion-matrix.csv", icon=":material/download:")
-        st.download_button("Pairs", pairs.to_csv(index=False), "confused-pairs.csv", icon=":material/download:")
+        csv_button("Matrix", table.reset_index, "confusion-matrix.csv")
+        csv_button("Pairs", lambda: pairs, "confused-pairs.csv")
 
 
 st.title("Confusion matrix", anchor=False)

@@ -12,6 +12,7 @@ from digitcore.errors import AnnotationError
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
 from digitcore.serving.annotations import Annotation
+from pages.shared.csv_button import csv_button
 from pages.shared.digit_gallery import digit_gallery
 from pages.shared.digit_panel import digit_panel
 from pages.shared.error_box import show_error
@@ -84,10 +85,7 @@ def _annotations(dataset: str) -> dict[int, Annotation]:
 def _exports(rows: pd.DataFrame, evaluation: Evaluation, pictures: DigitSet | None) -> None:
     name = f"{evaluation.checkpoint}-{evaluation.dataset}"
     with st.container(horizontal=True, gap="small"):
-        st.download_button(
-            "CSV", lambda: _csv(rows, evaluation.dataset), f"{name}.csv", icon=":material/download:",
-            disabled=rows.empty,
-        )  # fmt: skip
+        csv_button("CSV", lambda: _with_annotations(rows, evaluation.dataset), f"{name}.csv", disabled=rows.empty)
         if pictures is not None:
             st.download_button(
                 "PNGs (zip)", lambda: _zip(rows, pictures), f"{name}.zip", icon=":material/download:",
@@ -95,14 +93,14 @@ def _exports(rows: pd.DataFrame, evaluation: Evaluation, pictures: DigitSet | No
             )  # fmt: skip
 
 
-def _csv(rows: pd.DataFrame, dataset: str) -> str:
+def _with_annotations(rows: pd.DataFrame, dataset: str) -> pd.DataFrame:
     known = _annotations(dataset)
     row_annotations = [known.get(digit, Annotation()) for digit in rows["id"]]
     return rows.assign(
         disputed=rows["id"].isin(list(disputed_ids(dataset))),
         starred=[annotation.starred for annotation in row_annotations],
         note=[annotation.note for annotation in row_annotations],
-    ).to_csv(index=False)
+    )
 
 
 def _zip(rows: pd.DataFrame, pictures: DigitSet) -> bytes:

@@ -1,6 +1,8 @@
-"""`plain` against a CommonMark parser: whatever the text, and wherever it stands, it is shown as it is."""
+"""`plain` against a CommonMark parser, `csv_cell` against readers of CSV: whatever the text, and wherever it stands."""
 
+import csv
 import html
+import io
 import re
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from digitcore.text import plain
+from digitcore.text import csv_cell, plain
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 WORD_JOINER = "\u2060"
@@ -83,3 +85,25 @@ def test_it_is_one_line_of_characters_that_can_be_seen() -> None:
     text = plain("a\n\n# b\u202e\u200b\x00")
     assert text == "a # b" + "\N{REPLACEMENT CHARACTER}" * 3
     assert not re.search(r"\s{2}", text)
+
+
+FORMULA_TEXT = st.text(alphabet="a1=+-@\uff1d;,\t\r\n \xa0\"'", max_size=10)
+
+
+@given(rows=st.lists(st.lists(FORMULA_TEXT, min_size=2, max_size=2), min_size=1, max_size=3))
+@example([["x", ';"=1+1"']])
+@example([["\t=1", "a\n @SUM(1)"]])
+def test_no_cell_of_a_table_is_a_formula(rows: list[list[str]]) -> None:
+    """Whichever separator the spreadsheet takes: in many countries it is a semicolon."""
+    table = io.StringIO(newline="")
+    csv.writer(table).writerows([map(csv_cell, row) for row in rows])
+    for separator in ",;\t":
+        for line in csv.reader(io.StringIO(table.getvalue(), newline=""), delimiter=separator):
+            for cell in line:
+                assert cell.lstrip(' \xa0"')[:1] not in {*"=+-@\uff1d"}, (separator, table.getvalue())
+                assert separator != "," or cell[:1] not in {*"\t\r\n"}
+
+
+@pytest.mark.parametrize("value", [-1.5, -3, float("nan"), None, True, "", "a-b", "1.5", "x = 1", "7 @ noon", "'"])
+def test_what_is_no_formula_stays_as_it_is(value: object) -> None:
+    assert csv_cell(value) is value

@@ -20,6 +20,7 @@ from digitcore.settings import load_settings
 from digitcore.text import plain
 from pages.parts.compare.comparisons import cost_specification
 from pages.shared.about import about_button
+from pages.shared.csv_button import csv_button
 from pages.shared.error_box import error_box
 from pages.shared.evaluations import standings
 from pages.shared.pickers import picked_dataset
@@ -167,7 +168,7 @@ def _table(standings: list[Standing], dataset: str) -> None:
     table.insert(2, "bar", pd.Series(_interval_pictures(standings), index=figures.index, dtype=object))
     names = [standing.entry.name for standing in standings]
     ticked = st.session_state.get(_TICKED, [])
-    key = f"standings-{hash((dataset, *names))}"  # ticks belong to places, which change with the order
+    key = f"outside-standings-{hash((dataset, *names))}"  # ticks belong to places, which change with the order
     picked = st.dataframe(
         table, hide_index=True, on_select="rerun", selection_mode="multi-row", key=key,
         column_config=_columns(), height=min(38 + 35 * len(table), 560), placeholder="",
@@ -193,7 +194,7 @@ def _table(standings: list[Standing], dataset: str) -> None:
         about_button(names[0] if len(names) == 1 else None, label="About", key="about-ticked")
         if hidden:
             st.caption(f"Also ticked: {plain(', '.join(hidden))}", width="content")
-        st.download_button("CSV", figures.to_csv(index=False), f"leaderboard-{dataset}.csv", icon=":material/download:")
+        csv_button("CSV", lambda: figures, f"leaderboard-{dataset}.csv")
 
 
 def _pick(name: str) -> None:

@@ -10,6 +10,7 @@ from digitcore.evaluation.comparison import SIGNIFICANCE_LEVEL, cochran_q, compa
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.text import plain
 from pages.parts.compare.comparisons import cached_average, cached_pairs, pairs_specification
+from pages.shared.csv_button import csv_button
 from pages.shared.digit_gallery import answers_gallery
 from pages.shared.digit_panel import digit_panel
 from pages.shared.evaluations import cached_summary, evaluation_of, standings
@@ -61,7 +62,7 @@ def _pairs(evaluations: Sequence[Evaluation]) -> None:
         "Filled: a real difference (exact McNemar test, mid-p below 0.05 after Holm's correction for "
         f"{len(table)} {'pairs' if len(table) > 1 else 'pair'}). Click a cell for the two alone, without correction."
     )
-    with st.expander("All pairs", icon=":material/table:"):
+    with st.expander("All pairs", icon=":material/table:"), st.container(key="outside-pairs"):
         percent = {name: 100 * table[name] for name in ("difference", "low", "high")}
         number = st.column_config.NumberColumn
         st.dataframe(
@@ -72,7 +73,7 @@ def _pairs(evaluations: Sequence[Evaluation]) -> None:
                 "holm_p": number("p, Holm", format="%.2g"),
             },
         )  # fmt: skip
-        st.download_button("CSV", table.to_csv(index=False), "pairs.csv", icon=":material/download:")
+        csv_button("CSV", lambda: table, "pairs.csv")
 
 
 def _open_pair() -> None:
@@ -99,7 +100,7 @@ def _average(evaluations: Sequence[Evaluation]) -> None:
             )
         )
     table = pd.DataFrame(rows, columns=["model", "errors", "accuracy (95%)", "log loss", "calibration error, %"])
-    st.dataframe(
+    st.container(key="outside-average").dataframe(
         table, hide_index=True,
         column_config={
             "log loss": st.column_config.NumberColumn(format="%.4f"),
