@@ -10,12 +10,16 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from platformdirs import user_cache_path, user_data_path
 
 from digitcore.files import PACKAGED_FILES, update_copies
 
 __all__ = ["CHECKOUT", "Settings", "dashboard_script", "load_settings", "project_version"]
+
+Uploads: TypeAlias = Literal["on", "off", "local"]
+"""When visitors may change the weights folder."""
 
 _LOGGER = logging.getLogger(__name__)
 _NAME = "digitcore"
@@ -36,7 +40,7 @@ class Settings:
 
     Each attribute can be set by an environment variable: `DIGITCORE_` and the attribute's name in capitals, except
     that `data` and the other folders stand without `_directory`: `DIGITCORE_DATA`, `DIGITCORE_WEIGHTS`,
-    `DIGITCORE_CACHE`; `uploads` is off where its variable says "off".
+    `DIGITCORE_CACHE`.
 
     Where a folder's variable is not set, it depends on where the package runs from. In a checkout they are the folders
     `data/`, `weights/`, `.cache/` and `.state/` of the checkout. An installed package uses `digitcore` in the user's
@@ -63,8 +67,12 @@ class Settings:
     """Largest picture that is decoded, in pixels."""
     max_checkpoint_bytes: int
     """Largest checkpoint file that is opened, in bytes."""
-    uploads: bool
-    """Whether visitors may add checkpoints for everybody to the weights folder."""
+    max_added_bytes: int
+    """Most bytes of all checkpoint files together that visitors have added."""
+    max_added_files: int
+    """Most checkpoint files that visitors may add."""
+    uploads: Uploads
+    """Whether visitors may add, rename and remove checkpoints: "local" where only this machine reaches the server."""
     notebook_budget: str
     """How much the notebooks take on: "small", which takes seconds, or "full", which takes minutes."""
     allowed_hosts: tuple[str, ...]
@@ -87,7 +95,9 @@ def load_settings() -> Settings:
         max_image_bytes=_positive("DIGITCORE_MAX_IMAGE_BYTES", 20_000_000),
         max_image_pixels=_positive("DIGITCORE_MAX_IMAGE_PIXELS", 16_000_000),
         max_checkpoint_bytes=_positive("DIGITCORE_MAX_CHECKPOINT_BYTES", 100_000_000),
-        uploads=os.environ.get("DIGITCORE_UPLOADS", "").lower() != "off",
+        max_added_bytes=_positive("DIGITCORE_MAX_ADDED_BYTES", 1_000_000_000),
+        max_added_files=_positive("DIGITCORE_MAX_ADDED_FILES", 100),
+        uploads=_uploads(),
         notebook_budget="full" if os.environ.get("DIGITCORE_NOTEBOOK_BUDGET", "").lower() == "full" else "small",
         allowed_hosts=_names("DIGITCORE_ALLOWED_HOSTS"),
         allowed_origins=_names("DIGITCORE_ALLOWED_ORIGINS"),
@@ -171,6 +181,15 @@ def _positive(variable: str, default: int) -> int:
     if not value.isdecimal() or int(value) == 0:
         raise ValueError(f"{variable} must be a positive whole number, got {value!r}")
     return int(value)
+
+
+def _uploads() -> Uploads:
+    value = os.environ.get("DIGITCORE_UPLOADS", "").lower() or "local"
+    choices: tuple[Uploads, ...] = ("on", "off", "local")
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise ValueError(f"DIGITCORE_UPLOADS must be on, off or local, got {value!r}")
 
 
 def _names(variable: str) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ LIMITS = {
     "DIGITCORE_MAX_IMAGE_BYTES": "max_image_bytes",
     "DIGITCORE_MAX_IMAGE_PIXELS": "max_image_pixels",
     "DIGITCORE_MAX_CHECKPOINT_BYTES": "max_checkpoint_bytes",
+    "DIGITCORE_MAX_ADDED_BYTES": "max_added_bytes",
+    "DIGITCORE_MAX_ADDED_FILES": "max_added_files",
 }
 NAMES = {"DIGITCORE_ALLOWED_HOSTS": "allowed_hosts", "DIGITCORE_ALLOWED_ORIGINS": "allowed_origins"}
 
@@ -66,10 +68,13 @@ def test_names(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert getattr(load_settings(), NAMES[variable]) == expected
 
 
-def test_uploads_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    for value, expected in {"": True, "on": True, "off": False, "OFF": False}.items():
+def test_uploads_are_on_off_or_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, expected in {"": "local", "local": "local", "on": "on", "off": "off", "OFF": "off"}.items():
         monkeypatch.setenv("DIGITCORE_UPLOADS", value)
-        assert load_settings().uploads is expected
+        assert load_settings().uploads == expected
+    monkeypatch.setenv("DIGITCORE_UPLOADS", "no")
+    with pytest.raises(ValueError, match="DIGITCORE_UPLOADS must be on, off or local, got 'no'"):
+        load_settings()
 
 
 def test_the_notebooks_take_on_little_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from digitcore.evaluation.evaluation import find_evaluation, summarize
 from digitcore.files import write_atomically
 from digitcore.models.library import CheckpointLibrary, UsableCheckpoint
+from digitcore.models.own_files import manifest_path
 
 __all__ = ["SHIPPED_ON", "describe_checkpoints", "write_manifest"]
 
@@ -26,7 +27,7 @@ def describe_checkpoints(directory: Path) -> dict[str, Any]:
 def write_manifest(directory: Path) -> None:
     """Writes manifest.json in a folder, describing what the folder holds."""
     text = json.dumps(describe_checkpoints(directory), indent=2) + "\n"
-    write_atomically(directory / "manifest.json", text.encode())
+    write_atomically(manifest_path(directory), text.encode())
 
 
 def _describe(entry: UsableCheckpoint, library: CheckpointLibrary) -> dict[str, Any]:

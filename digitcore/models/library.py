@@ -1,10 +1,10 @@
 """The checkpoints of a folder; a file is read again when it is new or has changed."""
 
 import functools
+import hashlib
 import json
 import logging
 import os
-import re
 import tempfile
 import threading
 from collections import OrderedDict
@@ -14,9 +14,18 @@ from pathlib import Path
 from typing import TypeAlias
 
 from digitcore.errors import CheckpointError
-from digitcore.files import write_atomically
 from digitcore.models.checkpoints import SUFFIXES, Checkpoint, CheckpointMetadata, read_checkpoint
 from digitcore.models.onnx import sidecar_path, sidecar_stamp
+from digitcore.models.own_files import (
+    add_file,
+    check_room,
+    is_listed,
+    manifest_path,
+    own_files,
+    remove_file,
+    rename_file,
+    shipped_checksums,
+)
 from digitcore.settings import load_settings
 from digitcore.text import printable
 
@@ -30,7 +39,6 @@ __all__ = [
 ]
 
 _LOGGER = logging.getLogger(__name__)
-_FILE_NAME = re.compile(rf"[^\W_][\w.+ -]{{0,99}}({'|'.join(map(re.escape, SUFFIXES))})")
 _PREFERRED = ("world", "compact")  # where nobody has chosen: the best at drawn digits first
 _NETWORKS_KEPT = 16  # by one library, in memory
 _Stamp: TypeAlias = tuple[int, ...]
@@ -46,6 +54,8 @@ class UsableCheckpoint:
     metadata: CheckpointMetadata
     parameters: int
     digest: str
+    is_verified: bool
+    """Whether the file is one that the folder was shipped with, unchanged."""
 
 
 @dataclass(frozen=True)
@@ -153,28 +163,36 @@ class CheckpointLibrary:
         `convention` is the input convention of an ONNX file, as in `models.onnx`, where it does not declare one.
 
         Raises:
-            CheckpointError: the name or the contents cannot be used, a checkpoint of this name is there already, or
-                the folder cannot be written to.
+            CheckpointError: the name or the contents cannot be used, a checkpoint of this name is there already, too
+                much has been added, or the folder cannot be written to.
         """
-        if not _FILE_NAME.fullmatch(file_name):
-            raise CheckpointError(
-                f"{file_name!r} cannot be the name of a checkpoint: use letters, digits, - and _, ending in "
-                f"{', '.join(SUFFIXES)}."
-            )
+        check_room(self.directory, file_name, size=len(data))
         self._check(file_name, data, convention=convention)
-        path = self.directory / file_name
-        if self._files_named(path.stem):
-            raise CheckpointError(f"There is a checkpoint {path.stem!r} already: rename the file and add it again.")
-        try:
-            if convention is not None:
-                write_atomically(sidecar_path(path), json.dumps(convention).encode())
-            write_atomically(path, data)
-        except OSError as error:
-            raise CheckpointError(f"{path} cannot be written ({error.strerror or error}).") from error
-        entry = self._entry_once_read(path)
+        add_file(self.directory, file_name, data, sidecar=convention)
+        entry = self._entry_once_read(self.directory / file_name)
         if isinstance(entry, UnusableCheckpoint):  # somebody has changed it meanwhile
             raise CheckpointError(entry.problem)
         return entry
+
+    def own_files(self) -> list[str]:
+        """Names of the files that the folder was not shipped with: these can be renamed and removed."""
+        return own_files(self.directory)
+
+    def rename(self, file_name: str, name: str) -> None:
+        """Gives one of the own files another name, without a suffix. Networks in use go on.
+
+        Raises:
+            CheckpointError: it is not an own file, or the name cannot be used or is taken, or nothing can be written.
+        """
+        rename_file(self.directory, file_name, name)
+
+    def remove(self, file_name: str) -> None:
+        """Deletes one of the own files. Networks in use go on.
+
+        Raises:
+            CheckpointError: it is not an own file, or cannot be deleted.
+        """
+        remove_file(self.directory, file_name)
 
     def _check(self, file_name: str, data: bytes, *, convention: Mapping[str, str] | None) -> None:
         """Raises a CheckpointError that names only the file if data cannot be used."""
@@ -192,13 +210,13 @@ class CheckpointLibrary:
                 raise CheckpointError(f"{file_name} cannot be written ({reason}): try a shorter name.") from error
 
     def _files(self) -> list[Path]:
-        return [path for path in self.directory.iterdir() if _is_listed(path)] if self.directory.is_dir() else []
+        return [path for path in self.directory.iterdir() if is_listed(path)] if self.directory.is_dir() else []
 
     def _files_named(self, name: str) -> list[Path]:
         if Path(name).name != name:
             return []
         paths = [self.directory / f"{name}{suffix}" for suffix in SUFFIXES]
-        return [path for path in paths if _is_listed(path)]
+        return [path for path in paths if is_listed(path)]
 
     def _first_of(self, name: str) -> CheckpointEntry | None:
         """Of the files with this name the first that can be used, else the first; None where there is no file."""
@@ -271,6 +289,7 @@ class CheckpointLibrary:
                 metadata=checkpoint.metadata,
                 parameters=checkpoint.parameters,
                 digest=checkpoint.digest,
+                is_verified=_is_verified(path),
             )
         with self._lock:
             self._entries[path] = (stamp, entry)
@@ -329,13 +348,25 @@ def shared_library(directory: Path) -> CheckpointLibrary:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """Time of change and size of a file and of its sidecar; differs when either has changed."""
+    """Time of change and size of a file, of its sidecar and of the manifest; differs when one has changed."""
     status = path.stat()
-    return (status.st_mtime_ns, status.st_size, *sidecar_stamp(path))
+    return (status.st_mtime_ns, status.st_size, *sidecar_stamp(path), *_manifest_stamp(path.parent))
 
 
-def _is_listed(path: Path) -> bool:
-    return path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _manifest_stamp(directory: Path) -> tuple[int, ...]:
+    try:
+        return (manifest_path(directory).stat().st_mtime_ns,)
+    except OSError:
+        return ()
+
+
+def _is_verified(path: Path) -> bool:
+    """Whether a file is one of its folder's manifest, unchanged."""
+    checksum = shipped_checksums(path.parent).get(path.name)
+    if checksum is None:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == checksum
 
 
 def _hidden(entry: CheckpointEntry, first: UsableCheckpoint) -> CheckpointEntry:

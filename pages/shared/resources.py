@@ -6,6 +6,7 @@ from digitcore.data.datasets import DigitSet, is_available, load_digits
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import CheckpointLibrary, shared_library
 from digitcore.serving.annotations import AnnotationStore
+from digitcore.serving.guard import names_of
 from digitcore.settings import load_settings
 
 
@@ -17,6 +18,12 @@ def checkpoint_library() -> CheckpointLibrary:
 def named_classifier(name: str) -> DigitClassifier:
     """The checkpoint of this name as the file is now; the library keeps the networks."""
     return DigitClassifier(checkpoint_library().load(name))
+
+
+def may_add() -> bool:
+    """Whether visitors may add checkpoints to the weights folder, and rename and remove what was added."""
+    uploads = load_settings().uploads
+    return uploads == "on" or (uploads == "local" and bool(names_of(st.get_option("server.address"))))
 
 
 def annotations() -> AnnotationStore:

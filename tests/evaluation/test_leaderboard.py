@@ -102,7 +102,9 @@ def summary_of(errors: int) -> Summary:
 
 
 def entry_of(name: str, parameters: int) -> UsableCheckpoint:
-    return UsableCheckpoint(name, Path(f"{name}.pt"), 1, CheckpointMetadata("compact"), parameters, digest=name)
+    return UsableCheckpoint(
+        name, Path(f"{name}.pt"), 1, CheckpointMetadata("compact"), parameters, digest=name, is_verified=True
+    )
 
 
 def test_what_a_checkpoint_is_good_for_follows_from_its_figures() -> None:

@@ -1,5 +1,6 @@
 """What each page shows, and what its pickers change."""
 
+import hashlib
 import json
 import re
 import threading
@@ -9,7 +10,9 @@ from types import FrameType
 
 import numpy as np
 import pytest
+import streamlit as st
 from numpy.typing import NDArray
+from streamlit import config as st_config
 from streamlit.testing.v1 import AppTest
 
 import digitcore
@@ -409,3 +412,55 @@ def test_an_upload_is_read(visit: Visit, validation_digits: DigitSet, encode: Ca
     assert 'data-strokes="">6<' in texts(app)
     app.file_uploader(key="upload").set_value(("broken.png", b"nothing", "image/png")).run()
     assert ["broken.png" in error.value for error in app.error] == [True]
+
+
+@pytest.fixture
+def own_models(weights_folder: Path, save_random: Save) -> Path:
+    """A weights folder with the shipped checkpoint `compact` and the added one `mine`."""
+    data = save_random(weights_folder / "compact.safetensors").read_bytes()
+    entry = {"file": "compact.safetensors", "sha256": hashlib.sha256(data).hexdigest()}
+    (weights_folder / "manifest.json").write_text(json.dumps({"compact": entry}), encoding="utf-8")
+    save_random(weights_folder / "mine.safetensors", seed=1)
+    return weights_folder
+
+
+def test_an_added_model_is_unverified_and_can_be_renamed_and_removed(visit: Visit, own_models: Path) -> None:
+    app, other = visit("compare", checkpoint="mine"), visit("compare", checkpoint="mine")
+    assert "8,778 parameters · unverified" in texts(app)
+    assert app.selectbox(key="own-file").options == ["mine.safetensors"]
+    app.text_input(key="new-name-mine.safetensors").set_value("compact")
+    app.button(key="confirm-rename").click().run()
+    assert "There is a checkpoint 'compact' already" in texts(app)
+    app.text_input(key="new-name-mine.safetensors").set_value("yours")
+    app.button(key="confirm-rename").click().run()
+    assert (own_models / "yours.safetensors").is_file()
+    app.selectbox(key="own-file").select("yours.safetensors").run()
+    app.button(key="confirm-remove").click().run()
+    assert is_fine(app)
+    assert [path.name for path in own_models.glob("*.safetensors")] == ["compact.safetensors"]
+    assert "Rename or remove" not in {expander.label for expander in app.expander}
+    other.run()  # somebody who had picked it
+    assert is_fine(other)
+    assert other.sidebar.selectbox(key="checkpoint").value == "compact"
+    assert "unverified" not in texts(other)
+
+
+@pytest.mark.parametrize(
+    ("address", "uploads", "expected"),
+    [("127.0.0.1", "", True), ("0.0.0.0", "", False), ("0.0.0.0", "on", True), ("127.0.0.1", "off", False)],
+)
+def test_models_are_added_where_only_this_machine_reaches_the_server_or_as_it_is_set(
+    visit: Visit, own_models: Path, monkeypatch: pytest.MonkeyPatch, address: str, uploads: str, expected: bool
+) -> None:
+    monkeypatch.setenv("DIGITCORE_UPLOADS", uploads)
+    before = st.get_option("server.address")
+    st_config.set_option("server.address", address)
+    try:
+        app = visit("compare")
+    finally:
+        st_config.set_option("server.address", before)
+    labels = {expander.label for expander in app.expander}
+    assert labels & {"Add your own", "Rename or remove"} == (
+        {"Add your own", "Rename or remove"} if expected else set()
+    )
+    assert is_fine(app)

@@ -19,13 +19,14 @@ from digitcore.models.timing import known_milliseconds, milliseconds_per_digit
 from digitcore.settings import load_settings
 from digitcore.text import plain
 from pages.parts.compare.comparisons import cost_specification
+from pages.parts.compare.own_files import own_files_view
 from pages.shared.about import about_button
 from pages.shared.csv_button import csv_button
 from pages.shared.error_box import error_box
 from pages.shared.evaluations import standings
 from pages.shared.pickers import picked_dataset
 from pages.shared.progress import report_on
-from pages.shared.resources import checkpoint_library, named_classifier
+from pages.shared.resources import checkpoint_library, may_add, named_classifier
 from pages.shared.state import CHECKPOINT, compare_several, compare_two, show_errors
 from pages.shared.templates import render
 from pages.shared.words import input_convention
@@ -59,7 +60,9 @@ def leaderboard_view() -> None:
     _table(rows, dataset)
     _unusable()
     _cost(rows)
-    _add(dataset)
+    if may_add():
+        _add(dataset)
+        own_files_view()
 
 
 def _words(standing: Standing) -> str:
@@ -224,6 +227,7 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
             "recipe": metadata.recipe.get("name", ""),
             "architecture": metadata.architecture,
             "input": input_convention(metadata),
+            "checksum": "" if entry.is_verified else "unverified",
             "trained on": ", ".join(metadata.trained_on) + (" (these digits!)" if standing.seen else ""),
             "finished": str(metadata.provenance.get("finished", ""))[:10],
         }
@@ -253,6 +257,7 @@ def _columns() -> dict[str, ColumnConfig]:
         "pen-digits": number("pen digits, %", format="%.2f", help="2,498 digits drawn by ten people."),
         "uci-digits": number("UCI digits, %", format="%.2f", help="1,797 digits of other writers, 8 × 8 pixels."),
         "parameters": number(format="%,d"),
+        "checksum": st.column_config.TextColumn(help="unverified: not one of the models that came with the program."),
         "kB": number(format="%,.0f", width="small"),
         "milliseconds": number(
             "ms",
@@ -344,8 +349,6 @@ def _take_selection() -> None:
 
 
 def _add(dataset: str) -> None:
-    if not load_settings().uploads:
-        return
     with st.expander("Add your own", icon=":material/upload:"):
         st.caption(
             "It goes into the weights folder, for everybody who uses this server, and is evaluated at once. "
