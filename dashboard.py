@@ -13,6 +13,8 @@ if __name__ == "__main__":
     from pages.shared.state import CHECKPOINT
     from pages.shared.templates import load_styles
 
+    # Before the navigation, for which the browser would fetch the page's icon from another server.
+    st.set_page_config(page_icon=icon(), layout="wide")
     page = st.navigation(
         [
             st.Page("pages/draw.py", title="Draw", icon=":material/draw:", default=True),
@@ -22,7 +24,7 @@ if __name__ == "__main__":
             st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         ]
     )
-    st.set_page_config(page_title=f"{page.title} · {NAME}", page_icon=icon(), layout="wide")
+    st.set_page_config(page_title=f"{page.title} · {NAME}")
     show_logo()
     load_styles()
     with error_box():
@@ -31,10 +33,11 @@ if __name__ == "__main__":
             about_button(st.session_state.get(CHECKPOINT), label="About this model", key="about", quiet=True)
             set_picker()
             picked_figures()
-            st.caption("HTTP API: [documentation](/docs)")
+            st.caption("HTTP API: [documentation](docs)")
         page.run()
 else:
     import threading
+    from pathlib import Path
 
     from starlette.middleware import Middleware
     from streamlit.runtime.pages_manager import PagesManager
@@ -42,6 +45,7 @@ else:
     from digitcore.models.library import shared_library
     from digitcore.serving.api import routes
     from digitcore.serving.guard import Guard, names_of
+    from digitcore.serving.headers import SecurityHeaders, page_policy
     from digitcore.settings import load_settings
 
     def prepare() -> None:
@@ -56,6 +60,15 @@ else:
     PagesManager.uses_pages_directory = False
     threading.Thread(target=prepare, daemon=True).start()
     settings = load_settings()
+    base = st.get_option("server.baseUrlPath").strip("/")
+    root_path = f"/{base}" if base else ""
     hosts = settings.allowed_hosts or names_of(st.get_option("server.address"))
-    guard = Middleware(Guard, hosts=hosts, origins=settings.allowed_origins)
-    app = st.App(__file__, routes=routes(), middleware=[guard])
+    policy = page_policy((Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8"))
+    app = st.App(
+        __file__,
+        routes=routes(root_path),
+        middleware=[
+            Middleware(SecurityHeaders, policy=policy),
+            Middleware(Guard, hosts=hosts, origins=settings.allowed_origins),
+        ],
+    )

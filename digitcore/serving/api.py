@@ -8,15 +8,17 @@ never on the event loop. Every error is JSON, `{"detail": "..."}`.
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from fastapi import APIRouter, Depends, FastAPI, File, HTTPException, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, FastAPI, File, Form, HTTPException, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from digitcore.data.datasets import dataset_names
 from digitcore.errors import CheckpointError, DigitcoreError
@@ -27,6 +29,7 @@ from digitcore.models.library import CheckpointLibrary, UnusableCheckpoint, Usab
 from digitcore.models.numbers import read_number
 from digitcore.serving.answers import digit_answer, number_answer
 from digitcore.serving.guard import BodyLimit, Guard, refusal
+from digitcore.serving.headers import DATA_POLICY, SecurityHeaders, page_policy
 from digitcore.serving.schemas import CheckpointAnswer, ErrorAnswer, Figures, NumberAnswer, PredictionAnswer
 from digitcore.settings import Settings, load_settings
 
@@ -42,6 +45,9 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         422: "the picture cannot be read or used",
     }.items()
 }
+
+Value = TypeVar("Value", bound=str)
+_ASSETS = "/static-offline-docs"
 
 router = APIRouter()
 """The endpoints. An application that includes it holds in its `state` what `create_api` puts there."""
@@ -61,13 +67,37 @@ Library: TypeAlias = Annotated[CheckpointLibrary, Depends(_library)]
 FreeCores: TypeAlias = Annotated[threading.Semaphore, Depends(_free_cores)]
 
 
+Mode: TypeAlias = Literal["digit", "number"]
+
+
+def _checkpoint(
+    checkpoint: Annotated[str | None, Query(description="a name that GET /checkpoints lists")] = None,
+    checkpoint_field: Annotated[str | None, Form(alias="checkpoint", description="the same as in the query")] = None,
+) -> str | None:
+    return _agreed("checkpoint", checkpoint, checkpoint_field)
+
+
+def _mode(
+    mode: Annotated[Mode | None, Query(description="one digit, which is the default, or all of a number")] = None,
+    mode_field: Annotated[Mode | None, Form(alias="mode", description="the same as in the query")] = None,
+) -> Mode:
+    return _agreed("mode", mode, mode_field) or "digit"
+
+
+def _agreed(name: str, query: Value | None, field: Value | None) -> Value | None:
+    """What is asked for in the query or in a form field, which must not contradict each other."""
+    if query is not None and field is not None and query != field:
+        raise HTTPException(422, f"{name}: the query says {query!r}, the form field {field!r}. Send one of them.")
+    return query if field is None else field
+
+
 @router.post("/predict", responses=_ERRORS)
 def predict(
     image: Annotated[UploadFile, File(description="a picture of digits: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM")],
     library: Library,
     free_cores: FreeCores,
-    checkpoint: Annotated[str | None, Query(description="a name that GET /checkpoints lists")] = None,
-    mode: Annotated[Literal["digit", "number"], Query(description="one digit, or all of a number")] = "digit",
+    checkpoint: Annotated[str | None, Depends(_checkpoint)] = None,
+    mode: Annotated[Mode, Depends(_mode)] = "digit",
 ) -> PredictionAnswer | NumberAnswer:
     """Reads the digit in a picture, or with `mode=number` all its digits from left to right.
 
@@ -83,6 +113,21 @@ def predict(
         if mode == "number":
             return NumberAnswer(**number_answer(read_number(classifier, picture)), checkpoint=name)
         return PredictionAnswer(**digit_answer(classifier.predict(picture)), checkpoint=name)
+
+
+@router.get("/docs", include_in_schema=False)
+async def documentation(request: Request) -> HTMLResponse:
+    """The endpoints, described and to be tried out in the browser."""
+    root = request.scope["root_path"]
+    page = get_swagger_ui_html(
+        openapi_url=f"{root}{request.app.openapi_url}",
+        title=f"{request.app.title} · API",
+        swagger_js_url=f"{root}{_ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{root}{_ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{root}{_ASSETS}/favicon.png",
+    )
+    page.headers["Content-Security-Policy"] = page_policy(bytes(page.body).decode())
+    return page
 
 
 @router.get("/checkpoints")
@@ -101,7 +146,12 @@ def create_api(settings: Settings | None = None) -> FastAPI:
     """The API as an ASGI application, with these settings (default: the environment's)."""
     settings = settings or load_settings()
     api: FastAPI = FastAPIOffline(
-        title="digitcore", summary="Handwritten digits: a picture in, a digit out.", redoc_url=None, version="1"
+        title="digitcore",
+        summary="Handwritten digits: a picture in, a digit out.",
+        docs_url=None,
+        redoc_url=None,
+        static_url=_ASSETS,
+        version="1",
     )
     api.state.library = shared_library(settings.weights_directory)
     api.state.free_cores = threading.BoundedSemaphore(all_cores())
@@ -112,13 +162,28 @@ def create_api(settings: Settings | None = None) -> FastAPI:
     api.add_exception_handler(RequestValidationError, _explain_invalid_request)
     api.add_exception_handler(DigitcoreError, _explain_unusable_input)
     api.include_router(router)
+    api.add_middleware(SecurityHeaders, policy=DATA_POLICY)
     return api
 
 
-def routes() -> list[BaseRoute]:
-    """The API as routes for a server that also does other things."""
-    own = [route for route in (*api.routes, *router.routes) if isinstance(route, Route | Mount)]
-    return [Route(f"{route.path}/{{path:path}}" if isinstance(route, Mount) else route.path, api) for route in own]
+def routes(root_path: str = "") -> list[BaseRoute]:
+    """The API as routes for a server that also does other things, all below a path such as "/digits"."""
+    paths = [
+        f"{route.path}/{{path:path}}" if isinstance(route, Mount) else route.path
+        for route in (*api.routes, *router.routes)
+        if isinstance(route, Route | Mount)
+    ]
+    return [Route(f"{root_path}{path}", _Below(root_path)) for path in paths]
+
+
+class _Below:
+    """The API below a path, which its own addresses then start with."""
+
+    def __init__(self, root_path: str) -> None:
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await api({**scope, "root_path": scope.get("root_path", "") + self._root_path}, receive, send)
 
 
 def _usable_answer(entry: UsableCheckpoint, summaries: Mapping[str, Mapping[str, Summary]]) -> CheckpointAnswer:

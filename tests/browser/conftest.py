@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -21,7 +22,14 @@ T = TypeVar("T")
 PATIENCE = 180
 """Seconds; machines that run the checks may have two cores and other work."""
 expect.set_options(timeout=1000 * PATIENCE)
-_CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+_CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--use-fake-device-for-media-stream",  # a camera
+    "--use-fake-ui-for-media-stream",  # which may be used
+]
+_FORBIDDEN = "forbidden by the security policy"
 
 
 @pytest.fixture(scope="session")
@@ -58,14 +66,20 @@ def server(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @contextmanager
-def running_dashboard(folder: Path, *, script: Path = ROOT / "dashboard.py", **environment: str) -> Iterator[str]:
-    """A dashboard, or another script, on a free port that writes only to folder. No visit may leave a traceback."""
+def running_dashboard(
+    folder: Path, *, script: Path = ROOT / "dashboard.py", path: str = "", **environment: str
+) -> Iterator[str]:
+    """A dashboard, or another script, on a free port that writes only to folder. No visit may leave a traceback.
+
+    path: what its addresses start with, such as "/digits".
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address, log = f"http://127.0.0.1:{port}", folder / "log.txt"
+    address, log = f"http://127.0.0.1:{port}{path}", folder / "log.txt"
     options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
     own = {
+        "STREAMLIT_SERVER_BASE_URL_PATH": path,
         "DIGITCORE_CACHE": str(folder / "cache"),
         "DIGITCORE_DATABASE_URL": f"sqlite:///{folder / 'annotations.sqlite'}",
     }
@@ -191,7 +205,7 @@ class DrawPage:
 def page(browser: Browser) -> Iterator[Page]:
     """A window of its own, in which nothing may go wrong unseen."""
     context = new_context(browser, width=1280, height=1200)
-    problems: list[str] = []
+    problems = unwanted(context)
     page = context.new_page()
     page.on("pageerror", lambda error: problems.append(str(error)))
     yield page
@@ -209,6 +223,23 @@ def new_context(
     )
     context.set_default_timeout(1000 * PATIENCE)
     return context
+
+
+def unwanted(context: BrowserContext) -> list[str]:
+    """What pages of the context ask other machines for, and what their security policy forbids; it grows with them."""
+    problems: list[str] = []
+
+    def check(address: str) -> None:
+        if urlsplit(address).hostname not in {"127.0.0.1", None}:  # None: data and blob addresses
+            problems.append(address)
+
+    context.on("request", lambda request: check(request.url))
+    context.on("console", lambda message: problems.append(message.text) if _FORBIDDEN in message.text else None)
+    context.add_init_script(
+        "addEventListener('securitypolicyviolation', "
+        f"event => console.error('{_FORBIDDEN}', event.effectiveDirective, event.blockedURI))"
+    )
+    return problems
 
 
 def idle(page: Page) -> None:

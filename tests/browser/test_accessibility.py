@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import DrawPage, idle, new_context, tiles
+from tests.browser.conftest import DrawPage, idle, new_context, tiles, unwanted
 
 Scheme: TypeAlias = Literal["dark", "light"]
 
@@ -58,12 +58,14 @@ _CHART_TEXT = """() => {
 @contextmanager
 def _opened(browser: Browser, address: str, width: int, scheme: Scheme) -> Iterator[Page]:
     context = new_context(browser, width=width, scheme=scheme)
+    problems = unwanted(context)
     page = context.new_page()
     page.goto(address)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     idle(page)
     yield page
     context.close()
+    assert problems == []
 
 
 def _faults(page: Page) -> list[str]:

@@ -72,8 +72,8 @@ def client(serve: Serve, weights: Path, monkeypatch: pytest.MonkeyPatch) -> http
     return serve()
 
 
-def _post(client: httpx.Client, data: bytes, *, name: str = "seven.png", **options: object) -> httpx.Response:
-    return client.post("/predict", files={"image": (name, data)}, **options)
+def _post(client: httpx.Client, picture: bytes, *, name: str = "seven.png", **options: object) -> httpx.Response:
+    return client.post("/predict", files={"image": (name, picture)}, **options)
 
 
 def _detail(response: httpx.Response, status: int) -> str:
@@ -132,6 +132,20 @@ def test_another_checkpoint_can_be_asked(
     assert answer["accepted"] is False
     assert re.fullmatch(r"Not sure: probably \d \(\d+%\), perhaps \d \(\d+%\)", answer["reason"])
     assert _post(client, encode(draw(7))).json()["checkpoint"] == "compact"
+
+
+def test_a_form_field_asks_as_the_query_does(
+    client: httpx.Client, weights: Path, save_random: Callable[..., Path], draw: Draw, encode: Encode
+) -> None:
+    save_random(weights / "one.safetensors")
+    picture = encode(draw(7))
+    fields, query = {"checkpoint": "one", "mode": "number"}, {"params": {"checkpoint": "one", "mode": "number"}}
+    assert _post(client, picture, data=fields).json() == _post(client, picture, **query).json()
+    assert _post(client, picture, data=fields, **query).json()["checkpoint"] == "one"
+    assert "no checkpoint 'nosuch'" in _detail(_post(client, picture, data={"checkpoint": "nosuch"}), 404)
+    assert "'digit' or 'number'" in _detail(_post(client, picture, data={"mode": "word"}), 422)
+    for name, value in {"checkpoint": "compact", "mode": "digit"}.items():
+        assert f"{name}: the query says" in _detail(_post(client, picture, data={name: value}, **query), 422)
 
 
 def test_concurrent_requests_get_their_own_answers(client: httpx.Client, draw: Draw, encode: Encode) -> None:

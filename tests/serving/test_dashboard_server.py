@@ -1,13 +1,16 @@
 """The dashboard's server as `streamlit run dashboard.py` starts it: what it lets in, and what it says about itself."""
 
 import os
+import re
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.paths import ROOT
 from tests.processes import free_port, running_server
@@ -20,12 +23,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[httpx.Client]:
-    """Of a server with no settings of its own."""
+    """Of a server with no settings but that it stands below a path."""
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard.py"), "--server.port", str(port)]
+    command += ["--server.baseUrlPath", "digits"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")}
     environment = inherited | {"DIGITCORE_DATABASE_URL": f"sqlite:///{folder / 'annotations.sqlite'}"}
-    with running_server(command, port=port, folder=folder, environment=environment) as client:
+    with running_server(command, port=port, folder=folder, environment=environment, path="/digits") as client:
         yield client
 
 
@@ -42,7 +46,7 @@ def test_only_this_machine_is_listened_to(client: httpx.Client, folder: Path) ->
         with pytest.raises(OSError):  # noqa: PT011, for what a system says to a port that nothing listens on
             socket.create_connection((address, client.base_url.port or 0), timeout=30)
     log = (folder / "dashboard.log").read_text(encoding="utf-8")
-    assert f"URL: http://localhost:{client.base_url.port}" in log
+    assert f"URL: http://localhost:{client.base_url.port}/digits" in log
     assert "Network URL" not in log
     assert "External URL" not in log
 
@@ -61,3 +65,32 @@ def test_other_hosts_and_sites_are_refused_on_pages_and_web_sockets(client: http
     assert client.get("/", headers={"Origin": "https://evil.example"}).status_code == 403
     assert _opened(client, Host=own, Origin="https://evil.example") == 403
     assert _opened(client, Host=own, Origin=f"http://{own}") == 101
+
+
+def test_every_response_says_what_a_browser_may_do_with_it(client: httpx.Client) -> None:
+    pages = [client.get(path) for path in ("/", "/accuracy", "/nosuch", "/docs")]
+    others = [client.get(path) for path in ("/_stcore/health", "/checkpoints", "/predict", "/openapi.json")]
+    refused = client.get("/", headers={"Host": "evil.example"})
+    for response in (*pages, *others, refused, client.get("/static-offline-docs/swagger-ui.css")):
+        assert response.headers["x-content-type-options"] == "nosniff", response.url
+        assert response.headers["x-frame-options"] == "SAMEORIGIN", response.url
+        assert response.headers["referrer-policy"] == "same-origin", response.url
+        policy = response.headers["content-security-policy"]
+        assert "frame-ancestors" in policy, response.url
+        assert not re.search(r"https?:|\*|unsafe-eval'(?<!wasm-unsafe-eval')", policy), response.url
+        assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0], response.url
+
+
+def test_below_a_path_the_api_answers_and_its_addresses_start_with_it(
+    client: httpx.Client, draw: Callable[..., NDArray[np.uint8]], encode: Callable[..., bytes]
+) -> None:
+    page = client.get("/docs").text
+    addresses = [*re.findall(r'(?:src|href)="([^"]+)"', page), *re.findall(r"url: '([^']+)'", page)]
+    assert len(addresses) == 4
+    for address in addresses:
+        assert address.startswith("/digits/"), address
+        assert client.get(httpx.URL(client.base_url, path=address)).status_code == 200, address
+    assert client.get("/openapi.json").json()["servers"] == [{"url": "/digits"}]
+    assert "world" in {entry["name"] for entry in client.get("/checkpoints").json()}
+    assert client.post("/predict", files={"image": encode(draw(7))}).json()["prediction"] == 7
+    assert client.get(httpx.URL(client.base_url, path="/checkpoints")).status_code == 404
