@@ -8,20 +8,21 @@ BIN := .venv/bin
 run: .venv/ready
 	@$(BIN)/python -m digitcore dashboard --port $(PORT)
 
-# The browser leaves a core half idle, enough for the types.
-test: .venv/test-ready
-	@$(MAKE) --no-print-directory test-style test-package
-	@$(MAKE) --no-print-directory --jobs 2 test-types test-browser
+# All at once: a browser test mostly waits. The rest is nice, so that the pages answer first.
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+test: test-style
+	@$(MAKE) --no-print-directory --jobs 3 $(SYNC) test-types test-package test-browser
 
 test-style: .venv/test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 test-types: .venv/test-ready
-	$(BIN)/mypy
+	nice $(BIN)/mypy
 
 test-package: .venv/test-ready
-	$(BIN)/pytest -m "not slow and not faults" --ignore tests/browser --cov --cov-report term --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+	nice $(BIN)/pytest -m "not slow and not faults" --ignore tests/browser --cov --cov-report term --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
 
 test-browser: .venv/test-ready
 	$(BIN)/pytest -m "not slow and not faults" tests/browser --durations 30

@@ -106,6 +106,7 @@ def test_a_row_of_the_most_confused_pairs_leads_to_its_digits(page: Page, server
     eventually(lambda: set(ids_shown(page)), in_cell(evaluation, true, predicted))
 
 
+@pytest.mark.slow
 def test_a_cell_answers_quickly(page: Page, server: str, evaluation: Evaluation) -> None:
     """Prints the median from click to digits shown; the number itself is asserted nowhere."""
     page.goto(f"{server}/confusion?dataset={DATASET}")
@@ -202,7 +203,14 @@ def test_five_hundred_tiles_stay_quick(page: Page, server: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["accuracy", "confusion", "errors"])
-@pytest.mark.parametrize("dataset", ["mnist-test", "mnist-validation", "uci-digits"])
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        pytest.param("mnist-test", marks=pytest.mark.slow),
+        pytest.param("mnist-validation", marks=pytest.mark.slow),
+        "uci-digits",
+    ],
+)
 def test_each_page_opens_and_fits(browser: Browser, server: str, name: str, dataset: str) -> None:
     context = new_context(browser, width=390, height=844, scheme="dark")
     page = context.new_page()

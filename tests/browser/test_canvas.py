@@ -114,6 +114,22 @@ def test_strokes_are_undone_and_redone(draw_page: DrawPage) -> None:
     eventually(lambda: canvas_png(draw_page), two)
 
 
+def test_a_tool_right_after_a_stroke_acts_on_that_stroke(draw_page: DrawPage) -> None:
+    """Though the canvas has not sent it yet."""
+    draw_page.draw(SEVEN)
+    one = canvas_png(draw_page)
+    draw_page.stroke(BAR)
+    draw_page.press("Undo")
+    expect(draw_page.page.get_by_role("button", name="Redo")).to_be_enabled()
+    draw_page.wait_for_strokes(1)
+    eventually(lambda: canvas_png(draw_page), one)
+    draw_page.stroke(BAR)
+    draw_page.press("Clear")
+    draw_page.wait_for_strokes(0)
+    draw_page.press("Undo")
+    draw_page.wait_for_strokes(2)
+
+
 def shades(element: Locator) -> tuple[int, int]:
     """The darkest and the lightest grey of what the page shows there."""
     grey = np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("L"))

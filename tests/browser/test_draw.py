@@ -45,15 +45,15 @@ def canvas_ink(draw_page: DrawPage) -> NDArray[np.float64]:
 
 
 @pytest.mark.needs_pen_digits
-@pytest.mark.parametrize("count", [10, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [5, pytest.param(30, marks=pytest.mark.slow)])
 def test_drawn_digits_are_read(draw_page: DrawPage, count: int) -> None:
     """Digits of ten people who were never trained on, in varying places and sizes: all are read right."""
     random = np.random.default_rng(2026)
     digits = load_pen_digits()
     wrong = []
     for i in range(count):
-        writer = JUDGING_WRITERS[i * 10 // count]
-        theirs = [digit for digit in digits if digit.writer == writer and digit.label == i % 10]
+        writer = JUDGING_WRITERS[i * len(JUDGING_WRITERS) // count]
+        theirs = [digit for digit in digits if digit.writer == writer and digit.label == 3 * i % 10]
         digit = theirs[random.integers(len(theirs))]
         extent, position = random.uniform(0.35, 0.8), (random.random(), random.random())
         for stroke in place_strokes(digit.strokes, side=draw_page.side(), extent=extent, position=position, brush=24):

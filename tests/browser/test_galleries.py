@@ -25,7 +25,7 @@ def _focused(page: Page) -> int | None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in ("errors", "several") else []) for name in _PAGES],
+    [pytest.param(name, marks=[pytest.mark.slow] if name != "confusion" else []) for name in _PAGES],
 )
 def test_twenty_presses_are_twenty_steps(page: Page, server: str, name: str) -> None:
     """Ten with a run of the page after each, ten faster than the page can follow; then up, down and both ends."""
@@ -93,7 +93,8 @@ _COVERED = """tile => {
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(390, 844), pytest.param(820, 1180, marks=pytest.mark.slow), (1280, 900)]
+    ("width", "height"),
+    [(390, 844), pytest.param(820, 1180, marks=pytest.mark.slow), pytest.param(1280, 900, marks=pytest.mark.slow)],
 )
 def test_a_picked_digit_opens_where_the_eye_is(browser: Browser, server: str, width: int, height: int) -> None:
     """In view beside or below its tile, star and note first, A beside B; Escape closes it, and its tile has focus."""

@@ -3,14 +3,14 @@
 import shutil
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from digitcore.data.datasets import load_digits
@@ -18,7 +18,7 @@ from digitcore.evaluation.evaluation import evaluate, save_evaluation
 from digitcore.models.architectures import build_network
 from digitcore.models.checkpoints import CheckpointMetadata, save_checkpoint
 from digitcore.models.classifier import DigitClassifier, load_classifier
-from tests.browser.conftest import DrawPage, idle, running_dashboard
+from tests.browser.conftest import DrawPage, idle, new_context, running_dashboard
 from tests.paths import WEIGHTS
 
 _STROKES = 25
@@ -182,6 +182,57 @@ def _draw_strokes(browser: Browser, address: str) -> list[dict[str, float]]:
         idle(page)
     context.close()
     return parts
+
+
+_CLEAR = """
+window.cleared = [];
+addEventListener('click', (event) => {
+  if (!event.target.closest('.st-key-clear')) return;
+  const { timeStamp } = event;
+  requestAnimationFrame(function look(now) {
+    const { shadowRoot } = document.querySelector('.st-key-canvas [data-testid=stBidiComponentIsolated]');
+    const canvas = shadowRoot.querySelector('.lower-canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const isEmpty = data.every((value, i) => i % 4 === 3 || value === 255 || data[i - i % 4 + 3] === 0);
+    const answered = [...document.querySelectorAll('[data-testid=nothing-yet]')].some(one => one.offsetParent);
+    if (isEmpty && answered) window.cleared.push(now - timeStamp);
+    else requestAnimationFrame(look);
+  });
+}, true);
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", ["nothing", "similar digits", "an evaluation"])
+def test_clear_while_the_server_works(
+    browser: Browser, tmp_path: Path, save_random: Callable[..., Path], work: str
+) -> None:
+    """Prints how long after a click on Clear the ink and the answer are gone, in milliseconds."""
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    for i in range(9):  # each begins the work anew
+        save_random(weights / f"other-{i}.safetensors", architecture="standard", seed=i)
+    shutil.copy(WEIGHTS / "world.safetensors", weights)
+    look = "Similar+digits" if work == "similar digits" else "Preprocessing"
+    times: list[float] = []
+    with running_dashboard(tmp_path, DIGITCORE_WEIGHTS=str(weights)) as address:
+        context = new_context(browser, width=1280, height=1200)
+        other, page = context.new_page(), context.new_page()  # the last one is in front
+        page.add_init_script(_CLEAR)
+        for i in range(9):
+            if work == "an evaluation":
+                other.goto(f"{address}/accuracy?checkpoint=other-{i}")
+                other.get_by_text("Evaluating").first.wait_for()
+            draw_page = DrawPage(page).open(f"{address}/?checkpoint=other-{i}&look={look}")
+            draw_page.draw([(168, 60), (168, 280)])
+            if work == "similar digits":
+                expect(page.get_by_text("Looking at thousands of digits")).to_be_visible()
+            draw_page.press("Clear")
+            page.wait_for_function("window.cleared.length")
+            times.append(page.evaluate("window.cleared[0]"))
+        context.close()
+    print()
+    _print_times(f"Clear while {work} runs", times)
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,7 @@ def test_where_it_looked_and_why_not(draw_page: DrawPage) -> None:
     eventually(changed_to, (other, other))
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), pytest.param(1280, "light", marks=pytest.mark.slow)])
 def test_nothing_overflows(browser: Browser, server: str, width: int, scheme: Literal["dark", "light"]) -> None:
     context = new_context(browser, width=width, height=844, scheme=scheme, touch=True)
     draw_page = DrawPage(context.new_page()).open(server)

@@ -89,7 +89,7 @@ def test_every_sample_digit_fits_in_a_link() -> None:
 
 def test_more_than_a_link_can_carry_is_an_error() -> None:
     generator = np.random.default_rng(0)
-    scribble = InkStroke(generator.uniform(0, SIDE, size=(3000, 2)).astype(np.float32), 6)
+    scribble = InkStroke(generator.uniform(0, SIDE, size=(1500, 2)).astype(np.float32), 6)
     with pytest.raises(ImageError, match="more on the canvas than a link can carry"):
         encode_drawing([scribble], side=SIDE)
     with pytest.raises(ImageError, match="one sample digit"):
@@ -167,7 +167,7 @@ def test_drawings_are_short_and_read_the_same() -> None:
     digits = [digit for digit in load_pen_digits() if digit.writer in JUDGING_WRITERS]
     classifier = digitcore.load_classifier("world")
     before, after, lengths = [], [], []
-    for i in generator.choice(len(digits), size=120, replace=False):
+    for i in generator.choice(len(digits), size=60, replace=False):
         brush = int(generator.integers(6, 49))
         position = (float(generator.random()), float(generator.random()))
         extent = float(generator.uniform(0.35, 0.8))

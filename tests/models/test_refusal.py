@@ -204,9 +204,10 @@ def test_torn_between_two_is_another_reason_than_like_none() -> None:
         assert refusal.reason == "Not a digit? It does not look like any digit from 0 to 9"
 
 
-def test_ink_alone_refuses_hardly_a_validation_digit(validation_digits: DigitSet) -> None:
-    refused = Counter(refusal.kind for image in validation_digits.images if (refusal := _refuse(image)))
-    assert refused == {"filled": 1}
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_ink_alone_refuses_hardly_a_validation_digit(validation_digits: DigitSet, step: int) -> None:
+    refused = Counter(refusal.kind for image in validation_digits.images[::step] if (refusal := _refuse(image)))
+    assert refused <= Counter(filled=1)
 
 
 @pytest.mark.needs_pen_digits
@@ -237,7 +238,7 @@ def test_scribbles_noise_and_letters_are_refused_more_often_than_digits(
     assert _share_refused(standard, list(scribbles(per_kind=8, generator=generator))) >= 0.7
     assert _share_refused(standard, list(noises(per_kind=8, generator=generator))) >= 0.95
     assert _share_refused(standard, list(pen_letters(per_kind=2, generator=generator))) >= 0.2
-    digits = [NonDigit("digit", image) for image in validation_digits.images[::10]]
+    digits = [NonDigit("digit", image) for image in validation_digits.images[::20]]
     assert _share_refused(standard, digits) <= 0.01
 
 

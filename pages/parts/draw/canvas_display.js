@@ -3,9 +3,14 @@
 // this after every run and at every change of theme, but ends it only once: so there is one of everything here.
 const sheet = new CSSStyleSheet();
 const observer = new MutationObserver(dress);
+const TOOLS = '.st-key-undo button, .st-key-redo button, .st-key-clear button';
+const SENT = 250; // milliseconds after pen-up: by then the canvas, which waits for 200, has sent what was drawn
 const TYPED_IN = 'input:not([type=range], [type=radio], [type=checkbox]), textarea, select, [contenteditable=true]';
+const HELD = [['pointerdown', down], ['pointerup', up], ['pointercancel', up], ['click', hold]];
 let shown = null; // what the page says of the canvas
 let owner = null;
+let isDown = false;
+let penUp = -SENT;
 
 export default function ({ data, parentElement }) {
   [shown, owner] = [data, parentElement];
@@ -15,11 +20,13 @@ export default function ({ data, parentElement }) {
   document.documentElement.style.setProperty('--ink-filter', isDark ? data.dark : 'none');
   observer.observe(document.body, { childList: true, subtree: true });
   document.addEventListener('keydown', press);
+  for (const [kind, action] of HELD) document.addEventListener(kind, action, true);
   dress();
   return () => {
     if (owner !== parentElement) return;
     observer.disconnect();
     document.removeEventListener('keydown', press);
+    for (const [kind, action] of HELD) document.removeEventListener(kind, action, true);
   };
 }
 
@@ -38,6 +45,25 @@ function dress() {
 // On a narrow page Streamlit closes the open sidebar at a click beside it, and the canvas would move under the pen.
 function keepSidebar(event) {
   if (document.querySelector('.stSidebar[data-collapsed=false]')) event.stopPropagation();
+}
+
+function down(event) {
+  isDown = event.composedPath()[0].matches?.('.upper-canvas') ?? false;
+}
+
+function up(event) {
+  if (isDown) penUp = event.timeStamp;
+  isDown = false;
+}
+
+// A tool that is used right after a stroke waits until the server knows that stroke, or it would act on the one before.
+function hold(event) {
+  const tool = event.target.closest?.(TOOLS);
+  const wait = penUp + SENT - event.timeStamp;
+  if (!tool || wait <= 0) return;
+  event.stopImmediatePropagation();
+  event.preventDefault();
+  setTimeout(() => tool.click(), wait);
 }
 
 // Ctrl+Z, and Ctrl+Shift+Z or Ctrl+Y; on a Mac with Cmd. Where text is typed, they belong to the text.
