@@ -150,7 +150,7 @@ def find_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
         for path in sorted(directory.glob(f"*--{fingerprint}.npz")):
             evaluation = _read(path, fingerprint)
             if evaluation is not None:
-                return replace(evaluation, checkpoint=checkpoint.name)  # the file may have been renamed since
+                return replace(evaluation, checkpoint=checkpoint.name, dataset=dataset)  # whatever the file says
     return None
 
 

@@ -10,6 +10,7 @@ from digitcore.evaluation.leaderboard import strength
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint
 from digitcore.text import plain
+from pages.shared.error_box import visible
 from pages.shared.evaluations import evaluation_of, known_summary, standings
 from pages.shared.progress import report_on
 from pages.shared.resources import checkpoint_library, digits_if_available, named_classifier
@@ -30,7 +31,7 @@ def model_picker() -> None:
         st.selectbox("Model", list(usable), index=start, key=CHECKPOINT, bind="query-params", on_change=_forget_unknown)
         _describe(usable[st.session_state[CHECKPOINT]])
     else:
-        st.warning(f"No usable model in {plain(str(checkpoint_library().directory))}.", icon=":material/warning:")
+        st.warning("This server has no usable model.", icon=":material/warning:")
     unusable = [entry for entry in entries if isinstance(entry, UnusableCheckpoint)]
     if any(entry.is_pending for entry in unusable):
         _await_trials(_pending_names())
@@ -38,7 +39,7 @@ def model_picker() -> None:
     if problems:
         with st.expander(f"{len(problems)} unusable", icon=":material/warning:"):
             for entry in problems:
-                st.caption(f"**{plain(entry.path.name)}**: {plain(entry.problem)}")
+                st.caption(f"**{plain(entry.path.name)}**: {visible(entry.problem)}")
 
 
 @st.fragment(run_every=2)
@@ -77,7 +78,7 @@ def _describe(entry: UsableCheckpoint) -> None:
     size = f"{entry.parameters:,} parameters" + ("" if entry.is_verified else " · unverified")
     lines = [f"{words[0].upper()}{words[1:]}  \n{size}" if words else size]
     if input_convention(entry.metadata):
-        lines.append(f"input: {input_convention(entry.metadata)}")
+        lines.append(f"input: {plain(input_convention(entry.metadata))}")
     st.caption("  \n".join(lines))
 
 

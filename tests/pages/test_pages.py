@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from digitcore.settings import load_settings
 from pages.parts.draw.examples import EXAMPLES
 from pages.shared.drawing import SIDE, Drawing
 from tests.pages.conftest import PAGES, Visit, is_fine, texts, tiles
+from tests.paths import ROOT, WEIGHTS
 
 DATASET = "mnist-validation"  # its pictures are always there
 
@@ -289,7 +291,13 @@ def test_a_name_that_would_be_markup_is_shown_literally(
     ("message", "shown"),
     [
         ("a_b*c*.png cannot be read", r"a_b\*c\*.png cannot be read"),
-        ("run `digitcore train compact`, or [x](y).", r"run `digitcore train compact`, or \[x\](y)."),
+        (
+            "run `python -m digitcore train compact`, or [x](y).",
+            r"run `python -m digitcore train compact`, or \[x\](y).",
+        ),
+        ("`![a](b)` `digitcore rm` cannot", r"\`!\[a\](b)\` \`digitcore rm\` cannot"),
+        (f"{WEIGHTS / 'a b.pt'} is not in {WEIGHTS}.", "a b.pt is not in the weights folder."),
+        (f"{ROOT / 'x' / 'a.pt'}: {Path(tempfile.gettempdir()) / 'b'}", "a.pt: b"),
     ],
 )
 def test_errors_name_files_literally_and_commands_as_code(message: str, shown: str) -> None:
@@ -309,7 +317,8 @@ def test_without_a_weights_folder(visit: Visit, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("DIGITCORE_WEIGHTS", str(tmp_path / "nowhere"))
     app = visit(name)
     assert not app.exception
-    assert [warning.value for warning in app.sidebar.warning] == [f"No usable model in {tmp_path / 'nowhere'}."]
+    assert [warning.value for warning in app.sidebar.warning] == ["This server has no usable model."]
+    assert str(tmp_path) not in texts(app)
     advice = {"": "Draw a digit", "compare": "There is no model yet"}.get(name, "holds no usable checkpoint")
     assert advice in texts(app)
 

@@ -22,7 +22,7 @@ from pages.parts.compare.comparisons import cost_specification
 from pages.parts.compare.own_files import own_files_view
 from pages.shared.about import about_button
 from pages.shared.csv_button import csv_button
-from pages.shared.error_box import error_box
+from pages.shared.error_box import error_box, visible
 from pages.shared.evaluations import standings
 from pages.shared.pickers import picked_dataset
 from pages.shared.progress import report_on
@@ -136,7 +136,7 @@ def _evaluate(checkpoint: str, dataset: str, progress: Callable[[float], None]) 
 
 def _show_news(standings: list[Standing]) -> None:
     for failure in st.session_state.pop(_FAILURES, []):
-        st.error(plain(failure), icon=":material/error:")
+        st.error(visible(failure), icon=":material/error:")
     added = st.session_state.pop(_ADDED, None)
     ranks = [standing for standing in standings if standing.summary is not None]
     for place, standing in enumerate(ranks, start=1):
@@ -304,7 +304,7 @@ def _unusable() -> None:
             f"{len(problems)} {'files' if len(problems) > 1 else 'file'} cannot be used", icon=":material/warning:"
         ):
             for entry in problems:
-                st.markdown(f"**{plain(entry.path.name)}**: {plain(entry.problem)}")
+                st.markdown(f"**{plain(entry.path.name)}**: {visible(entry.problem)}")
 
 
 def _cost(standings: list[Standing]) -> None:

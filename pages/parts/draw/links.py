@@ -9,6 +9,7 @@ from digitcore.errors import ImageError
 from digitcore.imaging.canvas_json import layer_of, object_of
 from digitcore.imaging.stroke_links import decode_drawing, encode_drawing
 from pages.shared.drawing import SIDE, current_drawing
+from pages.shared.error_box import visible
 from pages.shared.state import CHECKPOINT
 
 _DRAWING, _ONE = "drawing", "one-digit"
@@ -30,7 +31,7 @@ def open_link(*, one_digit: str) -> None:
         st.session_state.pop("source", None)  # its default is to draw
         st.session_state[one_digit] = one
     except ImageError as error:
-        st.info(str(error), icon=":material/link_off:")
+        st.info(visible(str(error)), icon=":material/link_off:")
 
 
 def objects_in(code: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from digitcore.models.numbers import PictureReading
 from digitcore.reports.drawing_card import drawing_card
 from pages.parts.draw.links import link_to_drawing
 from pages.shared.drawing import SIDE
+from pages.shared.error_box import visible
 from pages.shared.pickers import picked_classifier
 from pages.shared.templates import show_template
 from pages.shared.words import percent
@@ -23,7 +24,7 @@ def share_dialog(read: PictureReading, *, one_digit: bool) -> None:
         try:
             _link(link_to_drawing(checkpoint=checkpoint, one_digit=one_digit))
         except ImageError as error:
-            st.info(str(error), icon=":material/link_off:")
+            st.info(visible(str(error)), icon=":material/link_off:")
     st.download_button(
         "Save picture", _card(read, checkpoint), "drawing.png", "image/png", icon=":material/download:",
         help="The drawing, the answer and its bars.", on_click="ignore",
