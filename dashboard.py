@@ -44,7 +44,7 @@ else:
 
     from digitcore.models.library import shared_library
     from digitcore.serving.api import routes
-    from digitcore.serving.guard import Guard, names_of
+    from digitcore.serving.guard import Guard, LeavingVisitors, names_of
     from digitcore.serving.headers import SecurityHeaders, page_policy
     from digitcore.settings import load_settings
 
@@ -70,5 +70,6 @@ else:
         middleware=[
             Middleware(SecurityHeaders, policy=policy),
             Middleware(Guard, hosts=hosts, origins=settings.allowed_origins),
+            Middleware(LeavingVisitors),
         ],
     )

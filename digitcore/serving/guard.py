@@ -9,8 +9,9 @@ from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnected
 
-__all__ = ["BodyLimit", "Guard", "names_of", "refusal"]
+__all__ = ["BodyLimit", "Guard", "LeavingVisitors", "names_of", "refusal"]
 
 _LOGGER = logging.getLogger(__name__)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -80,6 +81,26 @@ class Guard:
 
     def _is_own(self, host: str) -> bool:
         return not self._hosts or "*" in self._hosts or _without_port(host).lower().rstrip(".") in self._hosts
+
+
+class LeavingVisitors:
+    """Ends a web socket without a traceback where its visitor has left, or sends what no browser sends.
+
+    Streamlit takes the first for the second, and lets either end as an error of the server.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hands every request to the application."""
+        try:
+            await self._app(scope, receive, send)
+        except (WebSocketDisconnected, KeyError, TypeError) as error:
+            if scope["type"] != "websocket":
+                raise
+            if not isinstance(error, WebSocketDisconnected):
+                refusal(scope, 1003, "what came over the web socket is no message of a page")
 
 
 class BodyLimit:

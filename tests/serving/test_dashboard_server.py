@@ -1,9 +1,12 @@
 """The dashboard's server as `streamlit run dashboard.py` starts it: what it lets in, and what it says about itself."""
 
+import asyncio
 import os
 import re
 import socket
+import struct
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +14,12 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnected
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from websockets.sync.client import connect
 
+from digitcore.serving.guard import LeavingVisitors
 from tests.paths import ROOT
 from tests.processes import free_port, running_server
 
@@ -94,3 +102,37 @@ def test_below_a_path_the_api_answers_and_its_addresses_start_with_it(
     assert "world" in {entry["name"] for entry in client.get("/checkpoints").json()}
     assert client.post("/predict", files={"image": encode(draw(7))}).json()["prediction"] == 7
     assert client.get(httpx.URL(client.base_url, path="/checkpoints")).status_code == 404
+
+
+def test_a_page_that_is_closed_while_it_is_being_sent_is_no_error() -> None:
+    async def send_to_nobody(scope: Scope, receive: Receive, send: Send) -> None:
+        raise WebSocketDisconnected("nobody is there")
+
+    async def nothing(*_: object) -> Message:
+        return {}
+
+    async def ask(kind: str) -> None:
+        await LeavingVisitors(send_to_nobody)({"type": kind}, nothing, nothing)
+
+    asyncio.run(ask("websocket"))
+    with pytest.raises(WebSocketDisconnected):
+        asyncio.run(ask("http"))
+
+
+def test_visitors_who_leave_or_send_nonsense_leave_no_traceback(client: httpx.Client) -> None:
+    """Of which `client` asserts that there is none."""
+    stream = f"ws://127.0.0.1:{client.base_url.port}/digits/_stcore/stream"
+    rerun = BackMsg()
+    rerun.rerun_script.query_string = ""
+    for seconds in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4):
+        for _ in range(4):
+            with connect(stream) as visitor:
+                visitor.send(rerun.SerializeToString())
+                time.sleep(seconds)
+                visitor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                visitor.socket.close()  # at once, without a word
+    for nonsense in ("text", b""):
+        with connect(stream) as visitor:
+            visitor.send(nonsense)
+            time.sleep(0.2)
+    assert client.get("/_stcore/health").text == "ok"
