@@ -10,6 +10,7 @@
 
 from digitcore.data.datasets import DigitSet, load_digits
 from digitcore.errors import (
+    AnnotationConflictError,
     AnnotationError,
     BlankImageError,
     CheckpointError,
@@ -26,6 +27,7 @@ from digitcore.models.classifier import DigitClassifier, Prediction, load_classi
 from digitcore.models.numbers import FoundDigit, NumberReading, read_number
 
 __all__ = [
+    "AnnotationConflictError",
     "AnnotationError",
     "BlankImageError",
     "CheckpointError",

@@ -9,6 +9,7 @@
     ├── DatasetError        digits that are damaged, or other than their name says
     │   └── DatasetMissingError ... or not on this machine
     ├── AnnotationError     stars and notes that cannot be read or stored
+    │   └── AnnotationConflictError ... because somebody else has changed them
     └── TrainingError       a training run that cannot start or continue
 
 Each message says what happened, to which file, and what to do. A mistake of the calling code is a `ValueError`
@@ -16,6 +17,7 @@ with the argument, the rule and the value.
 """
 
 __all__ = [
+    "AnnotationConflictError",
     "AnnotationError",
     "BlankImageError",
     "CheckpointError",
@@ -53,6 +55,10 @@ class DatasetMissingError(DatasetError):
 
 class AnnotationError(DigitcoreError):
     """Stars and notes cannot be read or stored."""
+
+
+class AnnotationConflictError(AnnotationError):
+    """A star or a note has been changed by somebody else since it was read."""
 
 
 class TrainingError(DigitcoreError):

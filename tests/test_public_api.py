@@ -66,6 +66,7 @@ def test_the_error_tree_is_the_one_in_its_docstring() -> None:
     parents = {name: getattr(errors, name).__mro__[1].__name__ for name in errors.__all__}
     assert parents == {
         "AnnotationError": "DigitcoreError",
+        "AnnotationConflictError": "AnnotationError",
         "DigitcoreError": "Exception",
         "ImageError": "DigitcoreError",
         "BlankImageError": "ImageError",

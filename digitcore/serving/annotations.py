@@ -1,19 +1,39 @@
 """Stars and notes on digits, stored in a database that all visitors and replicas share."""
 
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table, Text, create_engine, delete, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Engine,
+    Executable,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, SQLAlchemyError
 
-from digitcore.errors import AnnotationError
+from digitcore.errors import AnnotationConflictError, AnnotationError
 
 __all__ = ["Annotation", "AnnotationStore"]
 
 _LONGEST_NOTE = 2000
+_LOCK_TIMEOUT = 30  # seconds that SQLite waits for another process
 
 _TABLE = Table(
     "annotations",
@@ -22,7 +42,10 @@ _TABLE = Table(
     Column("digit_id", Integer, primary_key=True, autoincrement=False),
     Column("starred", Boolean, nullable=False),
     Column("note", Text, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default="1"),
 )
+_ADD_VERSION = text("ALTER TABLE annotations ADD COLUMN version BIGINT NOT NULL DEFAULT 1")
+"""For tables of before there were versions."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +54,8 @@ class Annotation:
 
     starred: bool = False
     note: str = ""
+    version: int = field(default=0, compare=False)
+    """Another number with each change, in no order; 0: it has never been saved, or was removed."""
 
 
 class AnnotationStore:
@@ -46,8 +71,9 @@ class AnnotationStore:
         with self._explained():
             if self._url.get_backend_name() == "sqlite" and self._url.database:
                 Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-            self._engine = create_engine(self._url)
-            _TABLE.metadata.create_all(self._engine)
+            options = {"timeout": _LOCK_TIMEOUT} if self._url.get_backend_name() == "sqlite" else {}
+            self._engine = create_engine(self._url, connect_args=options)
+            _create_missing(self._engine)
 
     def load(self, dataset: str) -> dict[int, Annotation]:
         """Annotations of a dataset by digit id.
@@ -57,24 +83,53 @@ class AnnotationStore:
         """
         with self._explained(), self._engine.connect() as connection:
             rows = connection.execute(select(_TABLE).where(_TABLE.c.dataset == dataset)).all()
-        return {row.digit_id: Annotation(row.starred, row.note) for row in rows}
+        return {row.digit_id: Annotation(row.starred, row.note, row.version) for row in rows}
 
-    def save(self, dataset: str, digit_id: int, annotation: Annotation) -> None:
-        """Replaces the annotation of a digit; an empty one removes it.
+    def save(self, dataset: str, digit_id: int, annotation: Annotation, *, version: int | None = None) -> Annotation:
+        """Replaces the annotation of a digit, and returns it with its new version; an empty one removes it.
+
+        version: of the annotation that is to be replaced, as `load` gave it, or 0 where it gave none. Without a version
+        the last word counts.
 
         Raises:
             ValueError: the note is longer than 2,000 characters.
+            AnnotationConflictError: the annotation has another version by now. Nothing is saved.
             AnnotationError: the database cannot be written.
         """
         if len(annotation.note) > _LONGEST_NOTE:
             raise ValueError(f"note must have at most {_LONGEST_NOTE} characters, got {len(annotation.note)}")
-        is_digit = (_TABLE.c.dataset == dataset) & (_TABLE.c.digit_id == digit_id)
-        with self._explained(), self._engine.begin() as connection:
-            connection.execute(delete(_TABLE).where(is_digit))
-            if annotation != Annotation():
-                row = {"dataset": dataset, "digit_id": digit_id}
-                row |= {"starred": annotation.starred, "note": annotation.note}
-                connection.execute(insert(_TABLE).values(row))
+        if version is not None:
+            return self._replace(dataset, digit_id, annotation, version)
+        while True:
+            with suppress(AnnotationConflictError):
+                known = self.load(dataset).get(digit_id, Annotation())
+                return self._replace(dataset, digit_id, annotation, known.version)
+
+    def _replace(self, dataset: str, digit_id: int, annotation: Annotation, version: int) -> Annotation:
+        """Replaces what has this version by one statement, so that nobody comes in between."""
+        new = replace(annotation, version=0 if annotation == Annotation() else 2 + secrets.randbits(60))
+        values = {"starred": new.starred, "note": new.note, "version": new.version}
+        read = (_TABLE.c.dataset == dataset) & (_TABLE.c.digit_id == digit_id) & (_TABLE.c.version == version)
+        if version:
+            change: Executable = (
+                update(_TABLE).where(read).values(values) if new.version else delete(_TABLE).where(read)
+            )
+        else:
+            change = insert(_TABLE).values(dataset=dataset, digit_id=digit_id, **values)
+        if (new.version or version) and not self._has_changed(change):
+            raise AnnotationConflictError(
+                f"Digit {digit_id} of {dataset} has been starred or noted otherwise meanwhile."
+            )
+        return new
+
+    def _has_changed(self, change: Executable) -> bool:
+        """Executes a statement for one row; False where there is no such row, or there is one already."""
+        with self._explained():
+            try:
+                with self._engine.begin() as connection:
+                    return connection.execute(change).rowcount != 0  # -1: a driver that counts no inserted rows
+            except IntegrityError:
+                return False
 
     def close(self) -> None:
         """Closes the connections."""
@@ -89,6 +144,29 @@ class AnnotationStore:
             raise AnnotationError(
                 f"Stars and notes cannot be stored in {address} ({reason}): see DIGITCORE_DATABASE_URL."
             ) from error
+
+
+def _create_missing(engine: Engine) -> None:
+    """Creates the table, or the column that an old one lacks."""
+    try:
+        _TABLE.metadata.create_all(engine)
+        _add_version(engine)
+    except DatabaseError:
+        if not _has_version(engine):  # or another process has just done it
+            raise
+
+
+def _add_version(engine: Engine) -> None:
+    if not _has_version(engine):
+        with engine.begin() as connection:
+            connection.execute(_ADD_VERSION)
+
+
+def _has_version(engine: Engine) -> bool:
+    inspector = inspect(engine)
+    return inspector.has_table(_TABLE.name) and "version" in {
+        column["name"] for column in inspector.get_columns(_TABLE.name)
+    }
 
 
 def _parsed(url: str) -> URL:

@@ -1,13 +1,14 @@
 """One digit of a set in detail, in a sheet: star and note, the answers of all checkpoints, the most similar digits."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import streamlit as st
 from streamlit.elements.lib.utils import LabelVisibility
 
 from digitcore.data.datasets import DigitSet, disputed_ids
+from digitcore.errors import AnnotationConflictError
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import UsableCheckpoint
@@ -134,19 +135,58 @@ def _other_checkpoints(shown: Sequence[str], pictures: DigitSet, row: int) -> No
 
 
 def _annotate(dataset: str, digit: int) -> None:
-    """Star and note; saved at once, for everybody."""
-    store = annotations()
-    known = store.load(dataset).get(digit, Annotation())
+    """Star and note; saved at once, for everybody, unless somebody else has changed them since they were read here."""
+    store, names = annotations(), _annotation_keys(dataset, digit)
+    stored = store.load(dataset).get(digit, Annotation())
+    if _is_unchanged(names):
+        _show_stored(names, stored)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        starred = st.toggle("Star", known.starred, key=f"star-{dataset}-{digit}")
+        starred = st.toggle("Star", key=names.star)
         note = st.text_area(
-            "Note",
-            known.note,
-            key=f"note-{dataset}-{digit}",
-            max_chars=2000,
-            height=68,
-            label_visibility="collapsed",
-            placeholder="Note",
+            "Note", key=names.note, max_chars=2000, height=68, label_visibility="collapsed", placeholder="Note"
         )
-    if Annotation(starred, note) != known:
-        store.save(dataset, digit, Annotation(starred, note))
+    st.caption("Everybody who uses this server sees stars and notes, and can change them.")
+    mine, read = Annotation(starred, note), st.session_state[names.read]
+    if mine == stored:
+        st.session_state[names.read] = stored
+    elif mine != read:
+        try:
+            st.session_state[names.read] = store.save(dataset, digit, mine, version=read.version)
+        except AnnotationConflictError:
+            _conflict(names, mine, store.load(dataset).get(digit, Annotation()))
+
+
+class _AnnotationKeys(NamedTuple):
+    """Where the session state has the star and the note of a digit, and what was read when they were shown."""
+
+    star: str
+    note: str
+    read: str
+
+
+def _annotation_keys(dataset: str, digit: int) -> _AnnotationKeys:
+    return _AnnotationKeys(*(f"{name}-{dataset}-{digit}" for name in _AnnotationKeys._fields))
+
+
+def _is_unchanged(names: _AnnotationKeys) -> bool:
+    """Whether star and note are as they were read, or not shown yet."""
+    state = st.session_state
+    return names.note not in state or Annotation(state[names.star], state[names.note]) == state[names.read]
+
+
+def _show_stored(names: _AnnotationKeys, stored: Annotation) -> None:
+    st.session_state.update({names.star: stored.starred, names.note: stored.note, names.read: stored})
+
+
+def _conflict(names: _AnnotationKeys, mine: Annotation, theirs: Annotation) -> None:
+    """Both versions, and a choice of which to keep."""
+    st.warning(
+        f"Changed meanwhile.  \nYours: {_in_words(mine)}  \nTheirs: {_in_words(theirs)}", icon=":material/warning:"
+    )
+    with st.container(horizontal=True, gap="small"):
+        st.button("Keep yours", on_click=lambda: st.session_state.update({names.read: theirs}))
+        st.button("Keep theirs", on_click=_show_stored, args=(names, theirs))
+
+
+def _in_words(annotation: Annotation) -> str:
+    return f"{'starred' if annotation.starred else 'no star'}, {plain(annotation.note) or 'no note'}"

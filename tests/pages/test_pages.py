@@ -189,6 +189,26 @@ def test_a_picked_digit_is_looked_at_and_starred(visit: Visit) -> None:
     assert f"There is no digit 123456789 in {DATASET}" in texts(visit("errors", dataset=DATASET, digit="123456789"))
 
 
+@pytest.mark.usefixtures("data_folder")
+@pytest.mark.parametrize("kept", ["yours", "theirs"])
+def test_of_two_writers_neither_is_overwritten_without_a_word(visit: Visit, kept: str) -> None:
+    mine, theirs = (visit("errors", dataset="mnist-test", digit="3") for _ in range(2))
+    assert "Everybody who uses this server sees stars and notes" in texts(mine)
+    theirs.text_area[0].set_value("*theirs*").run()
+    mine.text_area[0].set_value("mine").run()
+    (warning,) = mine.main.warning
+    assert warning.value == "Changed meanwhile.  \nYours: no star, mine  \nTheirs: no star, \\*theirs\\*"
+    assert theirs.run().text_area[0].value == "*theirs*"
+    next(button for button in mine.button if button.label == f"Keep {kept}").click().run()
+    assert not mine.main.warning
+    expected = "mine" if kept == "yours" else "*theirs*"
+    assert [app.run().text_area[0].value for app in (mine, theirs)] == [expected, expected]
+    mine.toggle(key="star-mnist-test-3").set_value(True).run()
+    assert theirs.run().toggle(key="star-mnist-test-3").value
+    assert is_fine(mine)
+    assert is_fine(theirs)
+
+
 def test_both_answers_to_a_digit_stand_side_by_side_until_it_is_closed(visit: Visit) -> None:
     a, b = evaluation_of("baseline"), evaluation_of("compact")
     digit = next(iter(a.ids[a.predictions != b.predictions].tolist()))

@@ -1,12 +1,35 @@
 """Stars and notes in a real database file."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
-from digitcore.errors import AnnotationError
+from digitcore.errors import AnnotationConflictError, AnnotationError
 from digitcore.serving.annotations import Annotation, AnnotationStore
+from tests.databases import postgresql
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.faults)])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('database') / 'annotations.sqlite'}"
+    else:
+        with postgresql() as address:
+            yield address
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[AnnotationStore]:
+    """A store without annotations."""
+    with closing(AnnotationStore(url)) as store:
+        for digit in store.load("mnist-test"):
+            store.save("mnist-test", digit, Annotation())
+        yield store
 
 
 def test_they_survive_a_restart(tmp_path: Path) -> None:
@@ -92,3 +115,67 @@ def test_a_file_that_is_damaged_later_is_an_annotation_error(tmp_path: Path) -> 
     with pytest.raises(AnnotationError, match=r"annotations\.sqlite"):
         store.save("mnist-test", 7, Annotation(note="still here?"))
     store.close()
+
+
+def test_a_change_that_has_not_been_read_is_not_overwritten(store: AnnotationStore) -> None:
+    """A new one, a changed one, a removed one, and one that was removed and written anew."""
+    mine = store.save("mnist-test", 7, Annotation(note="mine"), version=0)
+    with pytest.raises(AnnotationConflictError, match="Digit 7 of mnist-test"):
+        store.save("mnist-test", 7, Annotation(note="other"), version=0)
+    theirs = store.save("mnist-test", 7, Annotation(note="theirs"), version=mine.version)
+    for annotation in (Annotation(note="mine"), Annotation()):
+        with pytest.raises(AnnotationConflictError):
+            store.save("mnist-test", 7, annotation, version=mine.version)
+    assert store.load("mnist-test") == {7: Annotation(note="theirs")}
+    assert store.load("mnist-test")[7].version == theirs.version
+    removed = store.save("mnist-test", 7, Annotation(), version=theirs.version)
+    assert removed.version == 0
+    with pytest.raises(AnnotationConflictError):
+        store.save("mnist-test", 7, Annotation(note="mine"), version=theirs.version)
+    store.save("mnist-test", 7, Annotation(note="theirs"), version=0)
+    with pytest.raises(AnnotationConflictError):
+        store.save("mnist-test", 7, Annotation(note="mine"), version=theirs.version)
+
+
+def test_of_several_writers_who_have_read_the_same_one_is_heard(store: AnnotationStore, url: str) -> None:
+    def write(i: int) -> bool:
+        with closing(AnnotationStore(url)) as own:
+            try:
+                own.save("mnist-test", i // 4, Annotation(note=str(i)), version=0)
+            except AnnotationConflictError:
+                return False
+            return True
+
+    with ThreadPoolExecutor(4) as pool:
+        heard = list(pool.map(write, range(40)))
+    assert sum(heard) == 10
+    assert all(heard[int(annotation.note)] for annotation in store.load("mnist-test").values())
+
+
+def test_a_database_without_versions_goes_on(url: str) -> None:
+    """As older releases left it; several servers may open it at once, and an old one may go on writing to it."""
+    engine = create_engine(url)
+    old = "INSERT INTO annotations (dataset, digit_id, starred, note) VALUES ('uci-digits', {}, true, 'old')"
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS annotations"))
+        connection.execute(
+            text(
+                "CREATE TABLE annotations (dataset VARCHAR(100) NOT NULL, digit_id INTEGER NOT NULL, "
+                "starred BOOLEAN NOT NULL, note TEXT NOT NULL, PRIMARY KEY (dataset, digit_id))"
+            )
+        )
+        connection.execute(text(old.format(1)))
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(AnnotationStore, [url] * 4))
+    with engine.begin() as connection:
+        connection.execute(text(old.format(2)))
+    engine.dispose()
+    known = stores[0].load("uci-digits")
+    assert known == {digit: Annotation(starred=True, note="old") for digit in (1, 2)}
+    stores[1].save("uci-digits", 1, Annotation(note="new"), version=known[1].version)
+    with pytest.raises(AnnotationConflictError):
+        stores[2].save("uci-digits", 1, Annotation(), version=known[1].version)
+    with pytest.raises(AnnotationConflictError):
+        stores[3].save("uci-digits", 2, Annotation(note="new"), version=0)
+    for store in stores:
+        store.close()
