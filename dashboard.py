@@ -46,6 +46,7 @@ else:
     from digitcore.serving.api import routes
     from digitcore.serving.guard import Guard, LeavingVisitors, names_of
     from digitcore.serving.headers import SecurityHeaders, page_policy
+    from digitcore.serving.load import ArrivalLimit
     from digitcore.settings import load_settings
 
     def prepare() -> None:
@@ -69,6 +70,7 @@ else:
         routes=routes(root_path),
         middleware=[
             Middleware(SecurityHeaders, policy=policy),
+            Middleware(ArrivalLimit, seconds=settings.max_arrival_seconds),
             Middleware(Guard, hosts=hosts, origins=settings.allowed_origins),
             Middleware(LeavingVisitors),
         ],

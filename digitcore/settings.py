@@ -71,6 +71,10 @@ class Settings:
     """Most bytes of all checkpoint files together that visitors have added."""
     max_added_files: int
     """Most checkpoint files that visitors may add."""
+    max_waiting: int
+    """Requests to the HTTP API that may wait for their turn; further ones are refused at once."""
+    max_arrival_seconds: int
+    """Seconds for the head of a request to arrive, and for its body, which has another for each 50,000 bytes."""
     uploads: Uploads
     """Whether visitors may add, rename and remove checkpoints: "local" where only this machine reaches the server."""
     notebook_budget: str
@@ -97,6 +101,8 @@ def load_settings() -> Settings:
         max_checkpoint_bytes=_positive("DIGITCORE_MAX_CHECKPOINT_BYTES", 100_000_000),
         max_added_bytes=_positive("DIGITCORE_MAX_ADDED_BYTES", 1_000_000_000),
         max_added_files=_positive("DIGITCORE_MAX_ADDED_FILES", 100),
+        max_waiting=_positive("DIGITCORE_MAX_WAITING", 32),
+        max_arrival_seconds=_positive("DIGITCORE_MAX_ARRIVAL_SECONDS", 10),
         uploads=_uploads(),
         notebook_budget="full" if os.environ.get("DIGITCORE_NOTEBOOK_BUDGET", "").lower() == "full" else "small",
         allowed_hosts=_names("DIGITCORE_ALLOWED_HOSTS"),

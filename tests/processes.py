@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
 
 def run_command(command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str], umask: int = -1) -> str:
@@ -84,6 +87,24 @@ def running_server(
     )
 
 
+@contextmanager
+def running_api(api: FastAPI) -> Iterator[httpx.Client]:
+    """A client of an HTTP API that runs in a thread."""
+    server = uvicorn.Server(uvicorn.Config(api, log_level="warning", lifespan="on"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 30
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.started
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
+            yield client
+        server.should_exit = True
+        thread.join(timeout=10)
+
+
 def _wait_until_healthy(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(600):
         assert process.poll() is None, log.read_text(errors="replace", encoding="utf-8")
@@ -94,6 +115,13 @@ def _wait_until_healthy(client: httpx.Client, process: subprocess.Popen[bytes], 
             pass
         time.sleep(0.2)
     raise AssertionError(f"the dashboard does not answer: {log.read_text(errors='replace', encoding='utf-8')}")
+
+
+def inherited_environment(folder: Path, checkout: Path) -> dict[str, str]:
+    """The environment of a server of a checkout that writes stars and notes to a folder."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")}
+    database = f"sqlite:///{folder / 'annotations.sqlite'}"
+    return inherited | {"PYTHONPATH": str(checkout), "DIGITCORE_DATABASE_URL": database}
 
 
 def free_port() -> int:

@@ -14,6 +14,8 @@ LIMITS = {
     "DIGITCORE_MAX_IMAGE_BYTES": "max_image_bytes",
     "DIGITCORE_MAX_IMAGE_PIXELS": "max_image_pixels",
     "DIGITCORE_MAX_CHECKPOINT_BYTES": "max_checkpoint_bytes",
+    "DIGITCORE_MAX_WAITING": "max_waiting",
+    "DIGITCORE_MAX_ARRIVAL_SECONDS": "max_arrival_seconds",
     "DIGITCORE_MAX_ADDED_BYTES": "max_added_bytes",
     "DIGITCORE_MAX_ADDED_FILES": "max_added_files",
 }

@@ -6,7 +6,7 @@ never on the event loop. Every error is JSON, `{"detail": "..."}`.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
@@ -30,6 +30,7 @@ from digitcore.models.numbers import read_number
 from digitcore.serving.answers import digit_answer, number_answer
 from digitcore.serving.guard import BodyLimit, Guard, refusal
 from digitcore.serving.headers import DATA_POLICY, SecurityHeaders, page_policy
+from digitcore.serving.load import ArrivalLimit, BusyServer, Turns
 from digitcore.serving.schemas import CheckpointAnswer, ErrorAnswer, Figures, NumberAnswer, PredictionAnswer
 from digitcore.settings import Settings, load_settings
 
@@ -42,11 +43,15 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         403: "called from a page of another site",
         404: "no such checkpoint",
         413: "the picture is too large",
+        408: "the picture was too slow to arrive",
         422: "the picture cannot be read or used",
+        503: "the server is busy, or has no checkpoint",
     }.items()
 }
 
 Value = TypeVar("Value", bound=str)
+_MOST_THREADS = 16  # or requests would take the threads of those who ask for pages
+_ARRIVING = 4  # requests that may be arriving or waiting, for each that may wait
 _ASSETS = "/static-offline-docs"
 
 router = APIRouter()
@@ -63,21 +68,26 @@ async def _free_cores(request: Request) -> threading.Semaphore:
     return free_cores
 
 
+async def _turn(request: Request) -> AsyncIterator[None]:
+    turns: Turns = request.app.state.turns
+    async with turns.turn(request):
+        yield
+
+
 Library: TypeAlias = Annotated[CheckpointLibrary, Depends(_library)]
+InTurn = Depends(_turn, scope="function")
 FreeCores: TypeAlias = Annotated[threading.Semaphore, Depends(_free_cores)]
-
-
 Mode: TypeAlias = Literal["digit", "number"]
 
 
-def _checkpoint(
+async def _checkpoint(
     checkpoint: Annotated[str | None, Query(description="a name that GET /checkpoints lists")] = None,
     checkpoint_field: Annotated[str | None, Form(alias="checkpoint", description="the same as in the query")] = None,
 ) -> str | None:
     return _agreed("checkpoint", checkpoint, checkpoint_field)
 
 
-def _mode(
+async def _mode(
     mode: Annotated[Mode | None, Query(description="one digit, which is the default, or all of a number")] = None,
     mode_field: Annotated[Mode | None, Form(alias="mode", description="the same as in the query")] = None,
 ) -> Mode:
@@ -91,7 +101,7 @@ def _agreed(name: str, query: Value | None, field: Value | None) -> Value | None
     return query if field is None else field
 
 
-@router.post("/predict", responses=_ERRORS)
+@router.post("/predict", responses=_ERRORS, dependencies=[InTurn])
 def predict(
     image: Annotated[UploadFile, File(description="a picture of digits: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM")],
     library: Library,
@@ -130,7 +140,7 @@ async def documentation(request: Request) -> HTMLResponse:
     return page
 
 
-@router.get("/checkpoints")
+@router.get("/checkpoints", dependencies=[InTurn])
 def checkpoints(library: Library) -> list[CheckpointAnswer]:
     """All checkpoints of the weights folder, those that cannot be used included."""
     entries = library.entries()
@@ -155,7 +165,10 @@ def create_api(settings: Settings | None = None) -> FastAPI:
     )
     api.state.library = shared_library(settings.weights_directory)
     api.state.free_cores = threading.BoundedSemaphore(all_cores())
+    api.state.turns = Turns(at_work=min(2 * all_cores(), _MOST_THREADS), waiting=settings.max_waiting)
+    api.add_middleware(BusyServer, turns=api.state.turns, most=_ARRIVING * settings.max_waiting)
     api.add_middleware(BodyLimit, picture_bytes=settings.max_image_bytes)
+    api.add_middleware(ArrivalLimit, seconds=settings.max_arrival_seconds)
     api.add_middleware(Guard, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
     api.add_middleware(CORSMiddleware, allow_origins=settings.allowed_origins, allow_methods=["GET", "POST"])
     api.add_exception_handler(StarletteHTTPException, _explain_refusal)

@@ -5,15 +5,14 @@ import json
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import torch
-import uvicorn
 from fastapi import HTTPException, UploadFile
 from numpy.typing import NDArray
 from PIL import Image
@@ -25,6 +24,7 @@ from digitcore.serving.api import checkpoints, create_api, predict
 from digitcore.serving.cli import main
 from digitcore.serving.schemas import NumberAnswer
 from digitcore.settings import load_settings
+from tests.processes import running_api
 
 Draw = Callable[..., NDArray[np.uint8]]
 Encode = Callable[..., bytes]
@@ -37,26 +37,8 @@ LIMIT = 300_000
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """A function that starts a server with the settings of the environment and returns a client for it."""
-    running: list[tuple[uvicorn.Server, threading.Thread, httpx.Client]] = []
-
-    def served() -> httpx.Client:
-        listener = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_api(), log_level="warning", lifespan="on"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        client = httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30, trust_env=False)
-        running.append((server, thread, client))
-        deadline = time.monotonic() + 30
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert server.started
-        return client
-
-    yield served
-    for server, thread, client in running:
-        client.close()
-        server.should_exit = True
-        thread.join(timeout=10)
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(running_api(create_api()))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The dashboard's server as `streamlit run dashboard.py` starts it: what it lets in, and what it says about itself."""
 
 import asyncio
-import os
 import re
 import socket
 import struct
@@ -21,7 +20,7 @@ from websockets.sync.client import connect
 
 from digitcore.serving.guard import LeavingVisitors
 from tests.paths import ROOT
-from tests.processes import free_port, running_server
+from tests.processes import free_port, inherited_environment, running_server
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +34,7 @@ def client(folder: Path) -> Iterator[httpx.Client]:
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard.py"), "--server.port", str(port)]
     command += ["--server.baseUrlPath", "digits"]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")}
-    environment = inherited | {"DIGITCORE_DATABASE_URL": f"sqlite:///{folder / 'annotations.sqlite'}"}
+    environment = inherited_environment(folder, ROOT)
     with running_server(command, port=port, folder=folder, environment=environment, path="/digits") as client:
         yield client
 
