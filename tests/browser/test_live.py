@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect
 from digitcore.models.classifier import Prediction, load_classifier
 from pages.parts.draw.live import live_module
 from pages.shared.drawing import SIDE
-from tests.browser.conftest import DrawPage, eventually_true
-from tests.browser.test_draw import SEVEN, canvas_png
+from tests.browser.conftest import DrawPage, eventually_true, idle
+from tests.browser.test_draw import BAR, SEVEN, canvas_ink, canvas_png
 from tests.live_pictures import NETWORK, Picture, check_answers, random_drawings, special_pictures
 from tests.paths import WEIGHTS
 
@@ -121,6 +121,31 @@ def test_a_number_is_left_to_the_server(draw_page: DrawPage) -> None:
     expect(live).to_have_count(0)
     page.mouse.up()
     expect(draw_page.answer).to_have_text("11")
+
+
+_HOLD = """() => {
+  const { send } = WebSocket.prototype;
+  const held = [];
+  WebSocket.prototype.send = function (data) { held.push(() => send.call(this, data)); };
+  window.release = () => { WebSocket.prototype.send = send; held.forEach((one) => one()); };
+}"""
+
+
+def test_clear_acts_before_the_server_knows(draw_page: DrawPage) -> None:
+    """Ink and answer are gone while nothing reaches the server, and stay away once it has answered."""
+    page = draw_page.page
+    draw_page.draw(SEVEN, BAR)
+    idle(page)
+    page.evaluate(_HOLD)
+    draw_page.press("Clear")
+    expect(page.locator(".live-answer.empty b")).to_have_text("?")
+    assert canvas_ink(draw_page).max() == 0
+    page.evaluate("window.release()")
+    draw_page.wait_for_strokes(0)
+    expect(page.locator(".live-answer")).to_have_count(0)
+    assert canvas_ink(draw_page).max() == 0
+    draw_page.press("Undo")
+    draw_page.wait_for_strokes(2)
 
 
 def test_a_press_elsewhere_ends_it(draw_page: DrawPage) -> None:

@@ -30,8 +30,12 @@ export default function ({ data, parentElement }) {
   };
 }
 
+function canvasHost() {
+  return document.querySelector(`.st-key-${shown.canvas} [data-testid=stBidiComponentIsolated]`);
+}
+
 function dress() {
-  const host = document.querySelector(`.st-key-${shown.canvas} [data-testid=stBidiComponentIsolated]`);
+  const host = canvasHost();
   const root = host?.shadowRoot;
   if (!root) return;
   observer.observe(root, { childList: true, subtree: true });
@@ -57,13 +61,33 @@ function up(event) {
 }
 
 // A tool that is used right after a stroke waits until the server knows that stroke, or it would act on the one before.
+// Clear takes the ink away at once.
 function hold(event) {
   const tool = event.target.closest?.(TOOLS);
+  if (!tool || tool.disabled) return;
   const wait = penUp + SENT - event.timeStamp;
-  if (!tool || wait <= 0) return;
-  event.stopImmediatePropagation();
-  event.preventDefault();
-  setTimeout(() => tool.click(), wait);
+  if (wait > 0) {
+    event.stopImmediatePropagation();
+    event.preventDefault();
+    setTimeout(() => tool.click(), wait);
+  } else if (tool.matches('.st-key-clear *')) {
+    wipe();
+  }
+}
+
+// Takes the ink away before the server has been asked, which has the canvas made anew.
+function wipe() {
+  for (const canvas of canvasHost()?.shadowRoot?.querySelectorAll('canvas') ?? []) {
+    const context = canvas.getContext('2d');
+    context.save();
+    context.resetTransform();
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    if (canvas.matches('.lower-canvas')) {
+      context.fillStyle = '#ffffff';
+      context.fillRect(0, 0, canvas.width, canvas.height);
+    }
+    context.restore();
+  }
 }
 
 // Ctrl+Z, and Ctrl+Shift+Z or Ctrl+Y; on a Mac with Cmd. Where text is typed, they belong to the text.

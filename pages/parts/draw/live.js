@@ -5,6 +5,8 @@ const LEAST_INTERVAL = 24; // milliseconds from one evaluation to the next: ever
 const SHARE = 0.2; // of the time that evaluations may take, so that the pen always comes first
 const TOO_SLOW = 80; // milliseconds; a machine that takes longer several times in a row is left alone
 const MOST_SLOW = 5;
+const NOTHING = { probabilities: Array(10).fill(0), digit: 0, accepted: false };
+const BLANK = new Uint8Array(28 * 28);
 const LONGEST_WAIT = 5000; // milliseconds for an answer; a stroke that left no ink gets none
 
 const views = new WeakMap(); // by the element that Streamlit gives; a page runs again with every stroke
@@ -60,6 +62,7 @@ function follow(root, network) {
   listen('pointerup', up);
   listen('pointercancel', up);
   listen('keydown', rest);
+  listen('click', clear);
   warmUp = globalThis.requestIdleCallback?.(() => attempt(compile));
   return stop;
 
@@ -101,6 +104,15 @@ function follow(root, network) {
       request = 0;
       schedule();
     });
+  }
+
+  // At once, whatever else the server does; it has the last word here as well.
+  function clear(event) {
+    if (!event.target.closest?.('.st-key-clear button:enabled')) return;
+    isWaiting = true;
+    expected = 0;
+    timeout = setTimeout(rest, LONGEST_WAIT);
+    panel.empty();
   }
 
   function rest() {
@@ -178,9 +190,16 @@ function createPanel(root, place) {
   const bars = element('div', 'digit-bars live-bars', rows.flatMap(({ cells }) => cells));
   image.data.fill(255);
 
-  return { show, hide };
+  return { show, empty, hide };
+
+  function empty() {
+    show(NOTHING, BLANK);
+    answer.classList.add('empty');
+    for (const { share } of rows) write(share, '');
+  }
 
   function show({ probabilities, digit: best, accepted }, input) {
+    answer.classList.remove('empty');
     write(digit, accepted ? String(best) : '?');
     rows.forEach(({ bar, share, marked }, i) => {
       bar.style.width = `${(100 * probabilities[i]).toFixed(2)}%`;
