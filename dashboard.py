@@ -36,6 +36,7 @@ if __name__ == "__main__":
             st.caption("HTTP API: [documentation](docs)")
         page.run()
 else:
+    import logging
     import threading
     from pathlib import Path
 
@@ -60,6 +61,7 @@ else:
     # which the first visitor's address of any page but the first would run that page without this file.
     PagesManager.uses_pages_directory = False
     threading.Thread(target=prepare, daemon=True).start()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = load_settings()
     base = st.get_option("server.baseUrlPath").strip("/")
     root_path = f"/{base}" if base else ""

@@ -174,6 +174,7 @@ def create_api(settings: Settings | None = None) -> FastAPI:
     api.add_exception_handler(StarletteHTTPException, _explain_refusal)
     api.add_exception_handler(RequestValidationError, _explain_invalid_request)
     api.add_exception_handler(DigitcoreError, _explain_unusable_input)
+    api.add_exception_handler(Exception, _explain_failure)
     api.include_router(router)
     api.add_middleware(SecurityHeaders, policy=DATA_POLICY)
     return api
@@ -254,6 +255,11 @@ async def _explain_refusal(request: Request, error: Exception) -> JSONResponse:
 async def _explain_unusable_input(request: Request, error: Exception) -> JSONResponse:
     detail = _without_folder(str(error), await _library(request))
     return refusal(request.scope, 503 if isinstance(error, CheckpointError) else 422, detail)
+
+
+async def _explain_failure(request: Request, error: Exception) -> JSONResponse:
+    """For what nobody expected; the server writes the traceback to its log."""
+    return refusal(request.scope, 500, "Something went wrong on the server: its log says what.")
 
 
 async def _explain_invalid_request(request: Request, error: Exception) -> JSONResponse:

@@ -130,6 +130,18 @@ def test_a_form_field_asks_as_the_query_does(
         assert f"{name}: the query says" in _detail(_post(client, picture, data={name: value}, **query), 422)
 
 
+def test_what_nobody_expected_is_told_to_the_log_alone(
+    weights: Path, draw: Draw, encode: Encode, capfd: pytest.CaptureFixture[str]
+) -> None:
+    api = create_api()
+    del api.state.free_cores  # a fault of ours
+    with running_api(api) as client:
+        assert "its log says what" in _detail(_post(client, encode(draw(7))), 500)
+    log = capfd.readouterr().err
+    assert "Traceback" in log
+    assert "free_cores" in log
+
+
 def test_concurrent_requests_get_their_own_answers(client: httpx.Client, draw: Draw, encode: Encode) -> None:
     pictures = [encode(draw(i % 10, i)) for i in range(40)]
     alone = [_post(client, picture).json() for picture in pictures]

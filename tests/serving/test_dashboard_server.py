@@ -1,6 +1,7 @@
 """The dashboard's server as `streamlit run dashboard.py` starts it: what it lets in, and what it says about itself."""
 
 import asyncio
+import json
 import re
 import socket
 import struct
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -134,3 +136,22 @@ def test_visitors_who_leave_or_send_nonsense_leave_no_traceback(client: httpx.Cl
             visitor.send(nonsense)
             time.sleep(0.2)
     assert client.get("/_stcore/health").text == "ok"
+
+
+def test_each_refusal_is_one_line_of_the_log(client: httpx.Client, folder: Path) -> None:
+    """With what, why, size and from where, but nothing of the picture; no name can look like another line."""
+    forged = "x\n2026-01-01 00:00:00 WARNING digitcore.serving.guard refused {}\u2028\x1b[31m"
+    client.get(f"/{quote(forged)}", headers={"Host": "evil.example"})
+    response = client.post("/predict", params={"checkpoint": forged}, files={"image": ("a.png", b"secret")})
+    assert response.status_code == 404
+    log = (folder / "dashboard.log").read_text(encoding="utf-8")
+    lines = re.findall(
+        r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING digitcore.serving.guard refused (.*)$", log, re.MULTILINE
+    )
+    *_, other_host, no_checkpoint = map(json.loads, lines)
+    assert (other_host["status"], other_host["request"]) == (400, f"GET /digits/{forged}")
+    assert (no_checkpoint["status"], no_checkpoint["request"]) == (404, "POST /digits/predict")
+    assert (no_checkpoint["from"], no_checkpoint["bytes"]) == ("127.0.0.1", response.request.headers["content-length"])
+    assert not re.search(r"^2026-01-01", log, re.MULTILINE)
+    assert "secret" not in log
+    assert "\x1b" not in log
