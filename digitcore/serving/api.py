@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi_offline import FastAPIOffline
+from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route
@@ -42,6 +43,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         400: "no multipart request, or for another host",
         403: "called from a page of another site",
         404: "no such checkpoint",
+        409: "query and form fields contradict each other",
         413: "the picture is too large",
         408: "the picture was too slow to arrive",
         422: "the picture cannot be read or used",
@@ -77,19 +79,25 @@ async def _turn(request: Request) -> AsyncIterator[None]:
 Library: TypeAlias = Annotated[CheckpointLibrary, Depends(_library)]
 InTurn = Depends(_turn, scope="function")
 FreeCores: TypeAlias = Annotated[threading.Semaphore, Depends(_free_cores)]
+NotInSchema: TypeAlias = SkipJsonSchema[None]
+"""Left out, which is not to be sent as null."""
 Mode: TypeAlias = Literal["digit", "number"]
 
 
 async def _checkpoint(
-    checkpoint: Annotated[str | None, Query(description="a name that GET /checkpoints lists")] = None,
-    checkpoint_field: Annotated[str | None, Form(alias="checkpoint", description="the same as in the query")] = None,
+    checkpoint: Annotated[str | NotInSchema, Query(description="a name that GET /checkpoints lists")] = None,
+    checkpoint_field: Annotated[
+        str | NotInSchema, Form(alias="checkpoint", description="the same as in the query")
+    ] = None,
 ) -> str | None:
     return _agreed("checkpoint", checkpoint, checkpoint_field)
 
 
 async def _mode(
-    mode: Annotated[Mode | None, Query(description="one digit, which is the default, or all of a number")] = None,
-    mode_field: Annotated[Mode | None, Form(alias="mode", description="the same as in the query")] = None,
+    mode: Annotated[
+        Mode | NotInSchema, Query(description="one digit, which is the default, or all of a number")
+    ] = None,
+    mode_field: Annotated[Mode | NotInSchema, Form(alias="mode", description="the same as in the query")] = None,
 ) -> Mode:
     return _agreed("mode", mode, mode_field) or "digit"
 
@@ -97,7 +105,7 @@ async def _mode(
 def _agreed(name: str, query: Value | None, field: Value | None) -> Value | None:
     """What is asked for in the query or in a form field, which must not contradict each other."""
     if query is not None and field is not None and query != field:
-        raise HTTPException(422, f"{name}: the query says {query!r}, the form field {field!r}. Send one of them.")
+        raise HTTPException(409, f"{name}: the query says {query!r}, the form field {field!r}. Send one of them.")
     return query if field is None else field
 
 
@@ -140,7 +148,7 @@ async def documentation(request: Request) -> HTMLResponse:
     return page
 
 
-@router.get("/checkpoints", dependencies=[InTurn])
+@router.get("/checkpoints", responses={status: _ERRORS[status] for status in (400, 403, 503)}, dependencies=[InTurn])
 def checkpoints(library: Library) -> list[CheckpointAnswer]:
     """All checkpoints of the weights folder, those that cannot be used included."""
     entries = library.entries()

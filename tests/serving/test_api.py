@@ -127,7 +127,7 @@ def test_a_form_field_asks_as_the_query_does(
     assert "no checkpoint 'nosuch'" in _detail(_post(client, picture, data={"checkpoint": "nosuch"}), 404)
     assert "'digit' or 'number'" in _detail(_post(client, picture, data={"mode": "word"}), 422)
     for name, value in {"checkpoint": "compact", "mode": "digit"}.items():
-        assert f"{name}: the query says" in _detail(_post(client, picture, data={name: value}, **query), 422)
+        assert f"{name}: the query says" in _detail(_post(client, picture, data={name: value}, **query), 409)
 
 
 def test_what_nobody_expected_is_told_to_the_log_alone(
