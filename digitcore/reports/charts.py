@@ -34,6 +34,7 @@ _TEXT = "currentColor"
 """The page's own, whatever its ground."""
 _LIGHT_BLUE, _ON_COLOUR = "#5b9ae6", "#000000"
 """Colour of cells, like `_ORANGE` as light as black numbers on it must have it, and those numbers."""
+_CHARACTER = 7  # pixels that a digit of a cell is wide at most
 _FAINT, _STRONG = 0.64, 0.76
 """Opacities: a cell up to the first lets the page's text be read on it, one from the second on black text, on a light
 ground and on a dark one (4.5 : 1). Between them neither does, so that no cell is."""
@@ -495,10 +496,14 @@ def _share_in_words(row: dict[str, Any], totals: dict[str, NDArray[np.int64]], n
 
 
 def _cell_numbers(base: alt.Chart, table: pd.DataFrame) -> list[alt.Chart]:
-    """The texts of the cells, in what can be read on their colour; none for a layer without a cell."""
+    """The texts of the cells, in what can be read on their colour; none for a layer without a cell.
+
+    On a phone a long text stands in the tooltip alone.
+    """
+    text = alt.condition(f"{_CHARACTER} * length(datum.text) > bandwidth('x')", alt.value(""), "text:N")
     layers = {_TEXT: f"datum.opacity <= {_FAINT}", _ON_COLOUR: f"datum.opacity > {_FAINT}"}
     return [
-        base.transform_filter(condition).mark_text(fontSize=12, color=ink, aria=False).encode(text="text:N")
+        base.transform_filter(condition).mark_text(fontSize=12, color=ink, aria=False).encode(text=text)
         for ink, condition in layers.items()
         if ((table["opacity"] > _FAINT) == (ink == _ON_COLOUR)).any()
     ]

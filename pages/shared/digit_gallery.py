@@ -44,7 +44,8 @@ def _tiles_or_table(
         return
     first = rows.iloc[:MOST_TILES]
     if pictures is None:
-        st.dataframe(first[columns], hide_index=True, height=260, column_config=_HEADS)
+        with st.container(key=f"{key}-table"):  # laid out as the gallery is
+            st.dataframe(first[columns], hide_index=True, height=260, column_config=_HEADS)
         return
     disputed = disputed_ids(dataset)
     values = zip(*(first[column].tolist() for column in columns), strict=True)

@@ -15,8 +15,8 @@ def percent(share: float) -> str:
 
 
 DATASETS = {
-    "mnist-test": "10,000 scanned digits, to report with",
-    "mnist-validation": "5,000 scanned digits, to choose models with",
+    "mnist-test": "10,000 scans, for final figures",
+    "mnist-validation": "5,000 scans, for choosing models",
     "uci-digits": "1,797 coarse scans by other writers",
     "pen-digits": "2,498 digits that ten people drew",
 }
