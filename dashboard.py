@@ -43,7 +43,10 @@ else:
     from starlette.middleware import Middleware
     from streamlit.runtime.pages_manager import PagesManager
 
+    from digitcore.evaluation.evaluation import evaluation_folders
+    from digitcore.files import remove_leftovers
     from digitcore.models.library import shared_library
+    from digitcore.models.timing import timing_folder
     from digitcore.serving.api import routes
     from digitcore.serving.guard import Guard, LeavingVisitors, names_of
     from digitcore.serving.headers import SecurityHeaders, page_policy
@@ -54,15 +57,17 @@ else:
         """Does what the first visitor would have to wait for."""
         import digitcore.reports.charts  # noqa: F401
 
+        for folder in (settings.weights_directory, *evaluation_folders(), timing_folder()):
+            remove_leftovers(folder)
         shared_library(load_settings().weights_directory).entries()
         import captum.attr  # noqa: F401
 
     # Until st.navigation has run once, Streamlit takes a folder named pages for its older kind of multipage app, in
     # which the first visitor's address of any page but the first would run that page without this file.
     PagesManager.uses_pages_directory = False
-    threading.Thread(target=prepare, daemon=True).start()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = load_settings()
+    threading.Thread(target=prepare, daemon=True).start()
     base = st.get_option("server.baseUrlPath").strip("/")
     root_path = f"/{base}" if base else ""
     hosts = settings.allowed_hosts or names_of(st.get_option("server.address"))

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import struct
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -18,11 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PACKAGED_FILES", "load_arrays", "update_copies", "write_atomically"]
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["PACKAGED_FILES", "load_arrays", "remove_leftovers", "update_copies", "write_atomically"]
 
 PACKAGED_FILES = Path(__file__).resolve().parent / "_app"
 """What a wheel holds of `weights/`, `pages/`, `.streamlit/` and `dashboard.py`; missing in a checkout."""
 
+_PARTIAL = ".partial-"  # what the names of files begin with that are being written
 _RECORD = ".copies.json"  # version and SHA-256 of the files that update_copies has written
 
 _DAMAGES = (
@@ -42,6 +47,8 @@ _DAMAGES = (
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes data so that path holds the old contents or the new, never a part. Makes missing folders.
 
+    Removes what earlier writes that were killed have left in the folder.
+
     Raises:
         OSError: it cannot be written, or belongs to the installed package.
     """
@@ -49,18 +56,55 @@ def write_atomically(path: Path, data: bytes) -> None:
         reason = "it belongs to the installed package; set DIGITCORE_WEIGHTS to a folder of your own"
         raise PermissionError(errno.EACCES, reason, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    # Not tempfile.mkstemp, whose files are readable by their owner alone: here the process's umask decides.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    remove_leftovers(path.parent)
+    temporary, descriptor = _new_partial(path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            if sys.platform == "win32":
+                file.close()  # or it could not be renamed
+            temporary.replace(path)
     except BaseException:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the files that writes have left in a folder whose process was killed; of a missing folder none."""
+    with suppress(OSError):
+        for path in folder.glob(f"{_PARTIAL}*"):
+            _remove_unless_in_use(path)
+
+
+def _new_partial(folder: Path) -> tuple[Path, int]:
+    """A new file that `remove_leftovers` lets be, and its descriptor."""
+    while True:
+        path = folder / f"{_PARTIAL}{secrets.token_hex(4)}"
+        # Not tempfile.mkstemp, whose files are readable by their owner alone: here the process's umask decides.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        if sys.platform != "win32":
+            with suppress(OSError):  # of file systems without locks, where leftovers stay
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink == 0:  # taken for a leftover before it was locked
+                os.close(descriptor)
+                continue
+        return path, descriptor
+
+
+def _remove_unless_in_use(path: Path) -> None:
+    """Removes a file that no process writes to; Windows removes none that is open."""
+    with suppress(OSError):
+        if sys.platform == "win32":
+            path.unlink()
+            return
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(descriptor)
 
 
 def update_copies(source: Path, target: Path, *, version: str) -> None:

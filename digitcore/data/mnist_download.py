@@ -18,6 +18,7 @@ from urllib.error import URLError
 import torch
 
 from digitcore.errors import DatasetError
+from digitcore.files import write_atomically
 
 __all__ = ["mnist_sources", "verified_download"]
 
@@ -49,9 +50,9 @@ def verified_download(file: str, *, md5: str, directory: Path) -> None:
     for mirror in datasets.MNIST.mirrors:
         try:
             # A temporary folder first: a wrong file must not be found in its place next time.
-            with tempfile.TemporaryDirectory(dir=directory) as aside:
+            with tempfile.TemporaryDirectory() as aside:
                 datasets.utils.download_url(f"{mirror}{file}", root=aside, filename=file, md5=md5)
-                (Path(aside) / file).replace(directory / file)
+                write_atomically(directory / file, (Path(aside) / file).read_bytes())
         except (URLError, HTTPException, OSError, RuntimeError) as error:  # RuntimeError: the MD5 differs
             problems.append(f"{mirror}: {error}")
         else:

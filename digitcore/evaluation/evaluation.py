@@ -7,6 +7,7 @@ changed file has another fingerprint, so a stale evaluation is never used.
 import hashlib
 import io
 import json
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -35,6 +36,8 @@ __all__ = [
     "shipped_evaluations",
     "summarize",
 ]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +136,11 @@ def load_or_evaluate(
     if stored is not None:
         return stored
     evaluation = evaluate(classifier, load_digits(dataset), progress=progress)
-    with suppress(
-        OSError
-    ):  # where the folder cannot be written, the next visitor waits again; this one gets the result
-        save_evaluation(evaluation, load_settings().cache_directory / "evaluations")
+    folder = load_settings().cache_directory / "evaluations"
+    try:
+        save_evaluation(evaluation, folder)
+    except OSError as error:  # the next one waits again; this one gets the result
+        _LOGGER.warning("The evaluation cannot be stored in %s (%s): see DIGITCORE_CACHE.", folder, error.strerror)
     return evaluation
 
 

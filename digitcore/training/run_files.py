@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from digitcore.errors import TrainingError
-from digitcore.files import write_atomically
+from digitcore.files import remove_leftovers, write_atomically
 from digitcore.training.tensorboard import TensorBoardLog
 
 __all__ = ["RunFiles", "check_state_file", "check_writable", "pack_state", "read_state", "unpack_state"]
@@ -28,13 +28,23 @@ class RunFiles:
         self._log = TensorBoardLog(state_file.with_suffix(""), history)
 
     def write_epoch(self, history: Sequence[Figures], state: bytes | None) -> None:
-        """Writes the figures of all finished epochs, and the state; None deletes the state of a finished run."""
-        self._log.add(history[-1])
-        write_atomically(self._state_file.with_suffix(".csv"), _as_csv(history))
-        if state is None:
-            self._state_file.unlink(missing_ok=True)
-        else:
-            write_atomically(self._state_file, state)
+        """Writes the figures of all finished epochs, and the state; None deletes the state of a finished run.
+
+        Raises:
+            TrainingError: a file cannot be written. The state of the epoch before is still there.
+        """
+        try:
+            if state is not None:
+                write_atomically(self._state_file, state)
+            write_atomically(self._state_file.with_suffix(".csv"), _as_csv(history))
+            self._log.add(history[-1])
+            if state is None:
+                self._state_file.unlink(missing_ok=True)
+        except OSError as error:
+            raise TrainingError(
+                f"The state of the run cannot be written to {self._state_file.parent} ({error.strerror}): make room, "
+                "then go on with the same command and --resume."
+            ) from error
 
     def close(self) -> None:
         """Ends the log."""
@@ -62,6 +72,7 @@ def check_writable(path: Path, *, advice: str) -> None:
         raise TrainingError(f"{path} is a folder, not a file: {advice}.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
