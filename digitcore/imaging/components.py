@@ -29,8 +29,8 @@ class Components:
     """Connected components of an ink map (H, W), numbered from 1."""
 
     numbers: NDArray[np.int32]  # (H, W), 0 = without ink
-    boxes: tuple[Box, ...]
-    """Item i is the box of component i + 1."""
+    boxes: NDArray[np.int64]  # (N, 4)
+    """Row i is the `Box` of component i + 1."""
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -57,20 +57,23 @@ class Components:
         specks = np.zeros(len(self) + 1, dtype=bool)
         if len(self) < 2:
             return specks
-        lengths = np.array([max(right - left, bottom - top) for left, top, right, bottom in self.boxes])
+        lengths = (self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1)
         left, top, right, bottom = box_of(self.numbers)
         if lengths.min() > _LARGEST_DOT * max(right - left, bottom - top):  # the rest takes 30 times as long
             return specks
-        thickness = 2 * ndimage.maximum(self.depths, self.numbers, np.arange(1, len(self) + 1))
-        widths = np.maximum(thickness, self.stroke_width)
+        inked = self.numbers > 0
+        depths = np.zeros(len(self) + 1)
+        np.maximum.at(depths, self.numbers[inked], self.depths[inked])  # ndimage.maximum would sort all pixels
+        widths = np.maximum(2 * depths[1:], self.stroke_width)
         specks[1:] = lengths <= _LONGEST_SLIP * widths
-        rest = ~specks[self.numbers] & (self.numbers > 0)
+        rest = ~specks[self.numbers] & inked
         if not rest.any():
             return np.zeros_like(specks)
         left, top, right, bottom = box_of(rest)
         specks[1:] &= lengths <= _LARGEST_DOT * max(right - left, bottom - top)
-        distances = ndimage.distance_transform_edt(~rest)
-        gaps = (ndimage.minimum(distances, self.numbers, np.arange(1, len(self) + 1)) - 1) / self.stroke_width
+        distances = np.full(len(self) + 1, np.inf)
+        np.minimum.at(distances, self.numbers[inked], ndimage.distance_transform_edt(~rest)[inked])
+        gaps = (distances[1:] - 1) / self.stroke_width
         specks[1:] &= np.where(lengths <= _LONGEST_DOT * widths, gaps >= _LEAST_GAP, gaps >= _FAR_GAP)
         return specks
 
@@ -79,8 +82,18 @@ def find_components(ink: NDArray[np.uint8]) -> Components:
     """The connected components of an ink map (H, W), 0 where there is no ink."""
     numbers: NDArray[np.int32] = np.empty(ink.shape, dtype=np.int32)
     ndimage.label(ink, structure=_EIGHT_NEIGHBOURS, output=numbers)
-    slices = ndimage.find_objects(numbers)
-    return Components(numbers, tuple((x.start, y.start, x.stop, y.stop) for y, x in slices))
+    return Components(numbers, _boxes(numbers))
+
+
+def _boxes(numbers: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Boxes (N, 4) of the components numbered 1 to N; ndimage.find_objects takes twenty times as long for dust."""
+    boxes = np.zeros((int(numbers.max(initial=0)) + 1, 4), dtype=np.int64)
+    for axis, by_row in ((1, numbers), (0, numbers.T)):
+        places, others = np.nonzero(by_row)  # in order of the places, of which the last that is assigned stays
+        found = by_row[places, others]
+        boxes[found[::-1], axis] = places[::-1]
+        boxes[found, axis + 2] = places + 1
+    return boxes[1:]
 
 
 def box_of(ink: NDArray[np.uint8] | NDArray[np.int32] | NDArray[np.bool_]) -> Box:

@@ -72,7 +72,7 @@ def find_lines(ink: NDArray[np.uint8]) -> list[list[DigitInk]]:
 
 
 def _digit_ink(ink: NDArray[np.uint8], components: Components, group: Sequence[int]) -> DigitInk:
-    boxes = np.array([components.boxes[number - 1] for number in group])
+    boxes = components.boxes[np.array(group) - 1]
     left, top = (int(least) for least in boxes[:, :2].min(axis=0))
     right, bottom = (int(most) for most in boxes[:, 2:].max(axis=0))
     part = (slice(top, bottom), slice(left, right))

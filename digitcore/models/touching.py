@@ -27,6 +27,7 @@ _CROSSED = 0.15  # a cut through as much ink as the whole is high
 _BETTER = 1.0  # by which a row of parts has to beat the whole
 _EACH = 0.3  # each digit: of readings that are equally good, the one of fewer digits
 _LEAST_PROBABILITY = 1e-6
+_MOST_PIXELS = 3_000_000  # of what is taken apart and its parts, on one picture: numbers of 6 digits take 2 million
 _SHAPELESS = ("blank", "dot", "filled", "inverted")  # refusals of what has no strokes to be taken apart
 
 
@@ -47,11 +48,24 @@ def is_doubtful(box: Box, prediction: Prediction) -> bool:
 
 
 def read_apart(classifier: DigitClassifier, digits: Sequence[DigitInk]) -> list[list[FoundDigit]]:
-    """What is read in each ink: itself, or its parts from left to right, which together have all of its ink."""
+    """What is read in each ink: itself, or its parts from left to right, which together have all of its ink.
+
+    Where that would take too much work, as in a maze, ink stays whole.
+    """
     wholes = _read(classifier, digits)
-    offered = [find_parts(whole) if is_doubtful(whole.box, whole.prediction) else [] for whole in wholes]
+    offered = _offered(wholes)
     read = iter(_read(classifier, [part.digit for parts in offered for part in parts]))
     return [_best(whole, [(part, next(read)) for part in parts]) for whole, parts in zip(wholes, offered, strict=True)]
+
+
+def _offered(wholes: Sequence[FoundDigit]) -> list[list[Part]]:
+    """The parts of each whole that may be several digits, as long as all parts have no more than `_MOST_PIXELS`."""
+    offered, spare = [], _MOST_PIXELS
+    for whole in wholes:
+        parts = find_parts(whole) if spare > 0 and is_doubtful(whole.box, whole.prediction) else []
+        spare -= sum(part.digit.ink.size for part in parts) + whole.ink.size
+        offered.append(parts if spare > 0 else [])
+    return offered
 
 
 def _read(classifier: DigitClassifier, digits: Sequence[DigitInk]) -> list[FoundDigit]:

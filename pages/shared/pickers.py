@@ -1,6 +1,8 @@
 """The sidebar's pickers, whose choices hold on every page and in the address, and what is picked."""
 
+import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import streamlit as st
 
@@ -19,10 +21,12 @@ from pages.shared.words import DATASETS, input_convention
 
 _REPLACED = "replaced-model"
 _MOST_NAMED = 3
+_PATIENCE = 10  # seconds
 
 
 def model_picker() -> None:
     """The picker of a checkpoint, with what it is good for; names the files that cannot be used."""
+    _await_addressed()
     entries = checkpoint_library().entries()
     usable = {entry.name: entry for entry in entries if isinstance(entry, UsableCheckpoint)}
     if usable:
@@ -33,13 +37,27 @@ def model_picker() -> None:
     else:
         st.warning("This server has no usable model.", icon=":material/warning:")
     unusable = [entry for entry in entries if isinstance(entry, UnusableCheckpoint)]
-    if any(entry.is_pending for entry in unusable):
-        _await_trials(_pending_names())
+    pending = [entry.path.name for entry in unusable if entry.is_pending]
+    if pending:
+        _await_trials(pending)
     problems = [entry for entry in unusable if not entry.is_pending]
     if problems:
         with st.expander(f"{len(problems)} unusable", icon=":material/warning:"):
             for entry in problems:
                 st.caption(f"**{plain(entry.path.name)}**: {visible(entry.problem)}")
+
+
+def _await_addressed() -> None:
+    """Waits a while for a file that is being tried out, where it is the one in the visitor's address."""
+    addressed, deadline = st.query_params.get(CHECKPOINT), time.monotonic() + _PATIENCE
+    if _is_pending(addressed):
+        with st.spinner(f"{plain(str(addressed))} is being tried out ..."):
+            while _is_pending(addressed) and time.monotonic() < deadline:
+                time.sleep(0.1)
+
+
+def _is_pending(name: str | None) -> bool:
+    return name in [Path(file).stem for file in _pending_names()]
 
 
 @st.fragment(run_every=2)

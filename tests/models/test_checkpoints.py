@@ -220,7 +220,7 @@ def test_weights_too_large_for_an_answer_are_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "one.pt")
 
 
-def _safetensors(header: bytes, data: bytes = b"") -> bytes:
+def safetensors_file(header: bytes, data: bytes = b"") -> bytes:
     return len(header).to_bytes(8, "little") + header + data
 
 
@@ -229,30 +229,30 @@ def _one_tensor(**fields: object) -> bytes:
 
 
 HOSTILE_SAFETENSORS: dict[str, Callable[[], bytes]] = {
-    "a header of 90 MB": lambda: _safetensors(b'{"__metadata__": {"a": "' + b" " * 90_000_000 + b'"}}'),
+    "a header of 90 MB": lambda: safetensors_file(b'{"__metadata__": {"a": "' + b" " * 90_000_000 + b'"}}'),
     "a header that says it has 2^62 bytes": lambda: (1 << 62).to_bytes(8, "little") + b"{}",
-    "a header nested 100,000 deep": lambda: _safetensors(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
-    "a header that is a list": lambda: _safetensors(b"[]"),
-    "20,000 tensors": lambda: _safetensors(
+    "a header nested 100,000 deep": lambda: safetensors_file(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    "a header that is a list": lambda: safetensors_file(b"[]"),
+    "20,000 tensors": lambda: safetensors_file(
         json.dumps({str(i): {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(20_000)}).encode()
     ),
-    "a key twice": lambda: _safetensors(_one_tensor()[:-1] + b"," + _one_tensor()[1:], bytes(8)),
-    "metadata that are a list": lambda: _safetensors(b'{"__metadata__": [1]}'),
-    "metadata that are a number": lambda: _safetensors(b'{"__metadata__": {"a": 1}}'),
-    "a size of 2^62": lambda: _safetensors(_one_tensor(shape=[1 << 62]), bytes(8)),
-    "a negative size": lambda: _safetensors(_one_tensor(shape=[-2]), bytes(8)),
-    "a tensor beyond the file": lambda: _safetensors(_one_tensor(data_offsets=[0, 800]), bytes(8)),
-    "tensors that overlap": lambda: _safetensors(
+    "a key twice": lambda: safetensors_file(_one_tensor()[:-1] + b"," + _one_tensor()[1:], bytes(8)),
+    "metadata that are a list": lambda: safetensors_file(b'{"__metadata__": [1]}'),
+    "metadata that are a number": lambda: safetensors_file(b'{"__metadata__": {"a": 1}}'),
+    "a size of 2^62": lambda: safetensors_file(_one_tensor(shape=[1 << 62]), bytes(8)),
+    "a negative size": lambda: safetensors_file(_one_tensor(shape=[-2]), bytes(8)),
+    "a tensor beyond the file": lambda: safetensors_file(_one_tensor(data_offsets=[0, 800]), bytes(8)),
+    "tensors that overlap": lambda: safetensors_file(
         _one_tensor()[:-1] + b',"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}', bytes(12)
     ),
-    "an unknown kind of number": lambda: _safetensors(_one_tensor(dtype="F128"), bytes(8)),
-    "half a character": lambda: _safetensors(
+    "an unknown kind of number": lambda: safetensors_file(_one_tensor(dtype="F128"), bytes(8)),
+    "half a character": lambda: safetensors_file(
         b'{"\\ud800": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', bytes(8)
     ),
-    "a name of a megabyte": lambda: _safetensors(
+    "a name of a megabyte": lambda: safetensors_file(
         b'{"' + b"x" * 1_000_000 + b'": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', bytes(8)
     ),
-    "bytes that are not text": lambda: _safetensors(b'{"\xff": 1}'),
+    "bytes that are not text": lambda: safetensors_file(b'{"\xff": 1}'),
 }
 
 
@@ -293,7 +293,7 @@ METADATA: dict[str, dict[str, object]] = {
 def test_metadata_are_of_the_right_kind_short_and_can_be_shown(tmp_path: Path, save_random: Save, kind: str) -> None:
     """Or refused, whatever checksum they bring."""
     path = save_random(tmp_path / "one.safetensors")
-    _with_metadata(path, **{name: json.dumps(value) for name, value in METADATA[kind].items()})
+    with_metadata(path, **{name: json.dumps(value) for name, value in METADATA[kind].items()})
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(path)
     assert str(caught.value).isprintable()
@@ -396,7 +396,7 @@ def test_pickled_code_is_never_run(tmp_path: Path, suffix: str) -> None:
             assert not target.exists()
 
 
-def _with_metadata(path: Path, **changed: object) -> None:
+def with_metadata(path: Path, **changed: object) -> None:
     """Writes a good file with other metadata; None leaves a field out, a string is written as it is."""
     save_checkpoint(path, _network(), CheckpointMetadata("compact"))
     metadata, tensors = _parts(path)
@@ -491,56 +491,56 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "negative variance": (".pt", _negative_variance, "bad"),
     "storage key": (".pt", _wrong_storage_key, "cannot be read as a state dict"),
     "other network": (".pt", lambda path: torch.save(nn.Linear(3, 4).state_dict(), path), r"weight \(4, 3\)"),
-    "architecture": (".safetensors", lambda path: _with_metadata(path, architecture="resnet"), "metadata"),
-    "unknown architecture": (".safetensors", lambda path: _with_metadata(path, architecture=["resnet"]), "resnet"),
+    "architecture": (".safetensors", lambda path: with_metadata(path, architecture="resnet"), "metadata"),
+    "unknown architecture": (".safetensors", lambda path: with_metadata(path, architecture=["resnet"]), "resnet"),
     "unknown name": (
         ".safetensors",
-        lambda path: _with_metadata(path, architecture='"resnet"'),
+        lambda path: with_metadata(path, architecture='"resnet"'),
         "compact, compact-wide, standard, standard-x3, mlp",
     ),
     "recipe": (
         ".safetensors",
-        lambda path: _with_metadata(path, recipe="[1]"),
+        lambda path: with_metadata(path, recipe="[1]"),
         "recipe is not what it should be",
     ),
     "provenance": (
         ".safetensors",
-        lambda path: _with_metadata(path, provenance='"x"'),
+        lambda path: with_metadata(path, provenance='"x"'),
         "provenance is not",
     ),
     "trained on": (
         ".safetensors",
-        lambda path: _with_metadata(path, trained_on="[1]"),
+        lambda path: with_metadata(path, trained_on="[1]"),
         "trained_on is not",
     ),
-    "wrong architecture": (".safetensors", lambda path: _with_metadata(path, architecture='"mlp"'), "do not fit"),
-    "newer version": (".safetensors", lambda path: _with_metadata(path, format_version="2"), "update the program"),
-    "no version": (".safetensors", lambda path: _with_metadata(path, format_version=None), "version None"),
-    "preprocessing": (".safetensors", lambda path: _with_metadata(path, preprocessing='"mnist-2"'), "mnist-2"),
-    "classes": (".safetensors", lambda path: _with_metadata(path, class_names=list("abcdefghij")), "needs what"),
-    "no checksum": (".safetensors", lambda path: _with_metadata(path, weights_sha256=None), "checksum"),
-    "metadata checksum": (".safetensors", lambda path: _with_metadata(path, metadata_sha256="0" * 64), "checksum"),
-    "checksum": (".safetensors", lambda path: _with_metadata(path, weights_sha256="0" * 64), "checksum"),
+    "wrong architecture": (".safetensors", lambda path: with_metadata(path, architecture='"mlp"'), "do not fit"),
+    "newer version": (".safetensors", lambda path: with_metadata(path, format_version="2"), "update the program"),
+    "no version": (".safetensors", lambda path: with_metadata(path, format_version=None), "version None"),
+    "preprocessing": (".safetensors", lambda path: with_metadata(path, preprocessing='"mnist-2"'), "mnist-2"),
+    "classes": (".safetensors", lambda path: with_metadata(path, class_names=list("abcdefghij")), "needs what"),
+    "no checksum": (".safetensors", lambda path: with_metadata(path, weights_sha256=None), "checksum"),
+    "metadata checksum": (".safetensors", lambda path: with_metadata(path, metadata_sha256="0" * 64), "checksum"),
+    "checksum": (".safetensors", lambda path: with_metadata(path, weights_sha256="0" * 64), "checksum"),
     "field missing": (
         ".safetensors",
-        lambda path: _with_metadata(path, temperature=None),
+        lambda path: with_metadata(path, temperature=None),
         "metadata that cannot be read",
     ),
-    "temperature 0": (".safetensors", lambda path: _with_metadata(path, temperature=0), "temperature 0"),
+    "temperature 0": (".safetensors", lambda path: with_metadata(path, temperature=0), "temperature 0"),
     "temperature NaN": (
         ".safetensors",
-        lambda path: _with_metadata(path, temperature="NaN"),
+        lambda path: with_metadata(path, temperature="NaN"),
         "temperature is not",
     ),
-    "temperature text": (".safetensors", lambda path: _with_metadata(path, temperature='"warm"'), "metadata"),
-    "temperature tiny": (".safetensors", lambda path: _with_metadata(path, temperature=1e-50), "temperature"),
+    "temperature text": (".safetensors", lambda path: with_metadata(path, temperature='"warm"'), "metadata"),
+    "temperature tiny": (".safetensors", lambda path: with_metadata(path, temperature=1e-50), "temperature"),
     "temperature huge": (
         ".safetensors",
-        lambda path: _with_metadata(path, temperature=10**400),
+        lambda path: with_metadata(path, temperature=10**400),
         "temperature|metadata",
     ),
-    "threshold": (".safetensors", lambda path: _with_metadata(path, refusal_threshold=1.5), "threshold 1.5"),
-    "deep": (".safetensors", lambda path: _with_metadata(path, recipe="[" * 100_000), "metadata"),
+    "threshold": (".safetensors", lambda path: with_metadata(path, refusal_threshold=1.5), "threshold 1.5"),
+    "deep": (".safetensors", lambda path: with_metadata(path, recipe="[" * 100_000), "metadata"),
 }
 
 

@@ -237,7 +237,7 @@ def test_of_several_outputs_the_first_that_fits_is_taken(
     assert np.abs(_logits(load_checkpoint(tmp_path / "one.onnx"), digits) - _logits(compact, digits)).max() < 1e-4
 
 
-def _model(
+def linear_model(
     *nodes: Message,
     weights: np.ndarray | None = None,
     takes: tuple[int, list[Any]] = (FLOAT, ["N", 1, 28, 28]),
@@ -271,12 +271,14 @@ def endless() -> bytes:
         ],
         [helper.make_tensor_value_info("on", TensorProto.BOOL, []), helper.make_tensor_value_info("same", FLOAT, None)],
     )
-    return _model(helper.make_node("Loop", ["", "true", "y"], ["z"], body=body), constants={"true": np.array(True)})
+    return linear_model(
+        helper.make_node("Loop", ["", "true", "y"], ["z"], body=body), constants={"true": np.array(True)}
+    )
 
 
 def _slow() -> bytes:
     """Multiplies large matrices: some 20 ms for a digit, in a batch or alone."""
-    return _model(
+    return linear_model(
         helper.make_node("ReduceSum", ["y"], ["total"], keepdims=0),
         helper.make_node("Mul", ["square", "total"], ["large"]),
         *[helper.make_node("MatMul", ["large" if i == 0 else f"p{i}", "square"], [f"p{i + 1}"]) for i in range(60)],
@@ -287,7 +289,7 @@ def _slow() -> bytes:
 
 
 def _giant(elements: int) -> bytes:
-    return _model(
+    return linear_model(
         helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
         helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
         helper.make_node("Add", ["y", "sum"], ["z"]),
@@ -297,7 +299,7 @@ def _giant(elements: int) -> bytes:
 
 def _external(nested: bool) -> bytes:
     """A model with weights in `secret`, a file that is there; with nested, in the branch of a condition."""
-    model = onnx.load_model_from_string(_model())
+    model = onnx.load_model_from_string(linear_model())
     weights = model.graph.initializer[0]
     weights.ClearField("raw_data")
     weights.data_location = TensorProto.EXTERNAL
@@ -311,25 +313,25 @@ def _external(nested: bool) -> bytes:
 
 
 def _declaring(**properties: str) -> bytes:
-    model = onnx.load_model_from_string(_model())
+    model = onnx.load_model_from_string(linear_model())
     helper.set_model_props(model, {f"digitcore.{name}": value for name, value in properties.items()})
     return model.SerializeToString()
 
 
 def _batch_mean_taken_off() -> bytes:
     mean = helper.make_node("ReduceMean", ["y"], ["mean"], axes=[0], keepdims=1)
-    return _model(mean, helper.make_node("Sub", ["y", "mean"], ["z"]))
+    return linear_model(mean, helper.make_node("Sub", ["y", "mean"], ["z"]))
 
 
 BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "cannot be run by onnxruntime"),
     "text": (lambda: b"weights", "cannot be run by onnxruntime|cannot be read as an ONNX file"),
     "random": (lambda: np.random.default_rng(0).bytes(9000), "cannot be read as an ONNX file"),
-    "truncated": (lambda: _model()[:20_000], "cannot be read as an ONNX file"),
+    "truncated": (lambda: linear_model()[:20_000], "cannot be read as an ONNX file"),
     "slow": (_slow, r"takes \d+ ms of processor time for a digit; 10 are the most: use a smaller network"),
     "metadata of a megabyte": (lambda: _declaring(trained_on="x" * 1_000_000), "metadata of over 100,000 characters"),
     "a long name": (
-        lambda: _model(weights=np.ones((2352, 10), np.float32), takes=(FLOAT, ["N" * 100_000, 3, 28, 28])),
+        lambda: linear_model(weights=np.ones((2352, 10), np.float32), takes=(FLOAT, ["N" * 100_000, 3, 28, 28])),
         "takes x, .{200,300}: export it with one input",
     ),
     "giant tensor": (lambda: _giant(10**12), "cannot be run by onnxruntime|crash in a trial"),
@@ -337,46 +339,48 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "weights elsewhere": (lambda: _external(nested=False), "keeps weights in another file: export it with all"),
     "nested weights elsewhere": (lambda: _external(nested=True), "keeps weights in another file: export it with all"),
     "colour": (
-        lambda: _model(weights=np.ones((2352, 10), np.float32), takes=(FLOAT, ["N", 3, 28, 28])),
+        lambda: linear_model(weights=np.ones((2352, 10), np.float32), takes=(FLOAT, ["N", 3, 28, 28])),
         r"\(N, 3, 28, 28\): export it with one input, float32",
     ),
-    "flat": (lambda: _model(takes=(FLOAT, ["N", 784])), r"takes x, tensor\(float\) of shape \(N, 784\)"),
-    "batches of three": (lambda: _model(takes=(FLOAT, [3, 1, 28, 28])), r"\(3, 1, 28, 28\).*N being free or 1"),
+    "flat": (lambda: linear_model(takes=(FLOAT, ["N", 784])), r"takes x, tensor\(float\) of shape \(N, 784\)"),
+    "batches of three": (lambda: linear_model(takes=(FLOAT, [3, 1, 28, 28])), r"\(3, 1, 28, 28\).*N being free or 1"),
     "double": (
-        lambda: _model(weights=np.ones((784, 10)), takes=(TensorProto.DOUBLE, ["N", 1, 28, 28]), gives=(11, ["N", 10])),
+        lambda: linear_model(
+            weights=np.ones((784, 10)), takes=(TensorProto.DOUBLE, ["N", 1, 28, 28]), gives=(11, ["N", 10])
+        ),
         r"tensor\(double\).*export it with one input, float32",
     ),
     "half": (
-        lambda: _model(
+        lambda: linear_model(
             weights=np.ones((784, 10), np.float16), takes=(TensorProto.FLOAT16, ["N", 1, 28, 28]), gives=(10, ["N", 10])
         ),
         r"tensor\(float16\).*export it with one input, float32",
     ),
     "two inputs": (
-        lambda: _model(
+        lambda: linear_model(
             helper.make_node("Add", ["y", "mask"], ["z"]),
             more_inputs=(helper.make_tensor_value_info("mask", FLOAT, ["N", 10]),),
         ),
         r"takes x, .*, mask, tensor\(float\) of shape \(N, 10\): export it with one input",
     ),
     "eleven classes": (
-        lambda: _model(weights=np.ones((784, 11), np.float32), gives=(FLOAT, ["N", 11])),
+        lambda: linear_model(weights=np.ones((784, 11), np.float32), gives=(FLOAT, ["N", 11])),
         r"gives y, tensor\(float\) of shape \(N, 11\): export it with a float32 output of shape \(N, 10\)",
     ),
     "labels": (
-        lambda: _model(helper.make_node("ArgMax", ["y"], ["z"], axis=1), gives=(TensorProto.INT64, ["N", 1])),
+        lambda: linear_model(helper.make_node("ArgMax", ["y"], ["z"], axis=1), gives=(TensorProto.INT64, ["N", 1])),
         r"gives z, tensor\(int64\)",
     ),
     "one digit of a batch": (
-        lambda: _model(
+        lambda: linear_model(
             helper.make_node("Gather", ["y", "zero"], ["z"], axis=0), constants={"zero": np.array([0])}, gives=(1, None)
         ),
         r"gives z, .*export it with a float32 output",
     ),
-    "NaN": (lambda: _model(weights=np.full((784, 10), np.nan, np.float32)), "gives NaN or infinity"),
-    "infinite": (lambda: _model(weights=np.full((784, 10), np.inf, np.float32)), "gives NaN or infinity"),
+    "NaN": (lambda: linear_model(weights=np.full((784, 10), np.nan, np.float32)), "gives NaN or infinity"),
+    "infinite": (lambda: linear_model(weights=np.full((784, 10), np.inf, np.float32)), "gives NaN or infinity"),
     "custom operation": (
-        lambda: _model(helper.make_node("Cast2", ["y"], ["z"], domain="elsewhere")),
+        lambda: linear_model(helper.make_node("Cast2", ["y"], ["z"], domain="elsewhere")),
         r"cannot be run by onnxruntime \(.*Cast2",
     ),
     "training mode": (_batch_mean_taken_off, "gives a digit alone other answers.*export it in evaluation mode"),

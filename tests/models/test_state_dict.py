@@ -33,13 +33,13 @@ FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 DTYPES = (*FLOATS, torch.int64, torch.int32, torch.uint8, torch.bool)
 
 
-def _saved(contents: object, *, archive: bool = True) -> bytes:
+def saved(contents: object, *, archive: bool = True) -> bytes:
     buffer = io.BytesIO()
     torch.save(contents, buffer, _use_new_zipfile_serialization=archive)
     return buffer.getvalue()
 
 
-def _archive(pickled: bytes, *, compression: int = zipfile.ZIP_STORED, **entries: bytes) -> bytes:
+def torch_archive(pickled: bytes, *, compression: int = zipfile.ZIP_STORED, **entries: bytes) -> bytes:
     """A file like those of `torch.save`, with this pickle."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
@@ -63,7 +63,7 @@ def _tensors(draw: st.DrawFn) -> Tensor:
 
 @given(st.dictionaries(st.text(max_size=12), _tensors(), max_size=6), st.booleans())
 def test_it_is_what_torch_loads(state: dict[str, Tensor], archive: bool) -> None:
-    data = _saved(OrderedDict(state), archive=archive)
+    data = saved(OrderedDict(state), archive=archive)
     expected = torch.load(io.BytesIO(data), weights_only=True)
     tensors = read_state_dict(data)
     assert list(tensors) == list(expected)
@@ -75,7 +75,7 @@ def test_it_is_what_torch_loads(state: dict[str, Tensor], archive: bool) -> None
 @pytest.mark.parametrize("archive", [True, False])
 def test_tensors_share_memory_as_they_did(archive: bool) -> None:
     weight = torch.arange(6.0)
-    tensors = read_state_dict(_saved({"tied": weight, "weight": weight, "part": weight[2:4]}, archive=archive))
+    tensors = read_state_dict(saved({"tied": weight, "weight": weight, "part": weight[2:4]}, archive=archive))
     assert len({tensor.untyped_storage().data_ptr() for tensor in tensors.values()}) == 1
     assert tensors["part"].tolist() == [2, 3]
 
@@ -94,15 +94,15 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     trap = tmp_path / "run"
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         pickled = pickle.dumps({"trap": _Trap(trap)}, protocol=protocol)
-        for data in (pickled, _archive(pickled)):
+        for data in (pickled, torch_archive(pickled)):
             with pytest.raises(StateDictError):
                 read_state_dict(data)
-    tensors = read_state_dict(_saved({"trap": _Trap(trap), "model": {"weight": torch.ones(2)}}))
+    tensors = read_state_dict(saved({"trap": _Trap(trap), "model": {"weight": torch.ones(2)}}))
     assert tensors["weight"].tolist() == [1, 1]
     assert not trap.exists()
 
 
-def _tensor_pickle(*, count: int = 4, offset: int = 0, shape: object = (4,), stride: object = (1,)) -> bytes:
+def tensor_pickle(*, count: int = 4, offset: int = 0, shape: object = (4,), stride: object = (1,)) -> bytes:
     """A state dict of one tensor with these properties, whatever they are."""
 
     def binary(value: object) -> bytes:
@@ -120,7 +120,7 @@ def _laughs(depth: int) -> bytes:
 
 
 def _repeated_entries() -> bytes:
-    return _archive(pickle.dumps({}, protocol=2), **{"data.pk_": b""}).replace(b"data.pk_", b"data.pkl")
+    return torch_archive(pickle.dumps({}, protocol=2), **{"data.pk_": b""}).replace(b"data.pk_", b"data.pkl")
 
 
 def _many_entries() -> bytes:
@@ -132,52 +132,54 @@ def _many_entries() -> bytes:
 
 MANY_TENSORS = {str(i): torch.zeros(1) for i in range(20_000)}
 HOSTILE: dict[str, Callable[[], bytes]] = {
-    "nested 200,000 deep": lambda: _archive(b"\x80\x02})" + b"\x85" * 200_000 + b"K\x01s."),
-    "lists nested 100,000 deep": lambda: _archive(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."),
-    "dictionaries nested 50,000 deep": lambda: _archive(b"\x80\x02" + b"}K\x01" * 50_000 + b"}" + b"s" * 50_000 + b"."),
-    "compressed": lambda: _archive(b"\x80\x02}" + b"\x85" * 9_000_000, compression=zipfile.ZIP_DEFLATED),
-    "bytearray of a terabyte": lambda: _archive(b"\x80\x02c__builtin__\nbytearray\n\x8a\x06\0\0\0\0\0\x01\x85R."),
-    "bytearray of 6 GB": lambda: _archive(b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\0\0\0\x80\x01\x85R."),
-    "a text that says it is 4 GB": lambda: _archive(b"\x80\x02X\xff\xff\xff\xff."),
-    "a number of a million digits": lambda: _archive(b"\x80\x02L" + b"9" * 1_000_000 + b"L\n."),
-    "nested tensor": lambda: _saved({"a": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])}),
-    "sparse tensor": lambda: _saved({"a": torch.eye(3).to_sparse()}),
-    "meta tensor": lambda: _saved({"a": torch.ones(3, device="meta")}),
-    "quantised tensor": lambda: _saved({"a": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)}),
-    "tensor beyond its values": lambda: _archive(_tensor_pickle(offset=1), **{"data/0": bytes(16)}),
-    "tensor before its values": lambda: _archive(_tensor_pickle(offset=-1), **{"data/0": bytes(16)}),
-    "tensor of a million times the same value": lambda: _archive(
-        _tensor_pickle(shape=(1000, 1000), stride=(0, 0)), **{"data/0": bytes(16)}
+    "nested 200,000 deep": lambda: torch_archive(b"\x80\x02})" + b"\x85" * 200_000 + b"K\x01s."),
+    "lists nested 100,000 deep": lambda: torch_archive(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."),
+    "dictionaries nested 50,000 deep": lambda: torch_archive(
+        b"\x80\x02" + b"}K\x01" * 50_000 + b"}" + b"s" * 50_000 + b"."
     ),
-    "negative size": lambda: _archive(_tensor_pickle(shape=(-4,)), **{"data/0": bytes(16)}),
-    "size of 2^70": lambda: _archive(_tensor_pickle(shape=(1 << 70,)), **{"data/0": bytes(16)}),
-    "stride of 2^70": lambda: _archive(_tensor_pickle(stride=(1 << 70,)), **{"data/0": bytes(16)}),
-    "a thousand dimensions": lambda: _archive(_tensor_pickle(shape=(1,) * 1000, stride=(1,) * 1000)),
-    "sizes that are text": lambda: _archive(_tensor_pickle(shape=("4",)), **{"data/0": bytes(16)}),
-    "storage that says it is larger": lambda: _archive(_tensor_pickle(count=1 << 40), **{"data/0": bytes(16)}),
-    "storage of a negative size": lambda: _archive(_tensor_pickle(count=-4), **{"data/0": bytes(16)}),
-    "storage that is missing": lambda: _archive(_tensor_pickle()),
-    "20,000 tensors": lambda: _saved(MANY_TENSORS),
-    "20,000 tensors in the old format": lambda: _saved(MANY_TENSORS, archive=False),
+    "compressed": lambda: torch_archive(b"\x80\x02}" + b"\x85" * 9_000_000, compression=zipfile.ZIP_DEFLATED),
+    "bytearray of a terabyte": lambda: torch_archive(b"\x80\x02c__builtin__\nbytearray\n\x8a\x06\0\0\0\0\0\x01\x85R."),
+    "bytearray of 6 GB": lambda: torch_archive(b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\0\0\0\x80\x01\x85R."),
+    "a text that says it is 4 GB": lambda: torch_archive(b"\x80\x02X\xff\xff\xff\xff."),
+    "a number of a million digits": lambda: torch_archive(b"\x80\x02L" + b"9" * 1_000_000 + b"L\n."),
+    "nested tensor": lambda: saved({"a": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])}),
+    "sparse tensor": lambda: saved({"a": torch.eye(3).to_sparse()}),
+    "meta tensor": lambda: saved({"a": torch.ones(3, device="meta")}),
+    "quantised tensor": lambda: saved({"a": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)}),
+    "tensor beyond its values": lambda: torch_archive(tensor_pickle(offset=1), **{"data/0": bytes(16)}),
+    "tensor before its values": lambda: torch_archive(tensor_pickle(offset=-1), **{"data/0": bytes(16)}),
+    "tensor of a million times the same value": lambda: torch_archive(
+        tensor_pickle(shape=(1000, 1000), stride=(0, 0)), **{"data/0": bytes(16)}
+    ),
+    "negative size": lambda: torch_archive(tensor_pickle(shape=(-4,)), **{"data/0": bytes(16)}),
+    "size of 2^70": lambda: torch_archive(tensor_pickle(shape=(1 << 70,)), **{"data/0": bytes(16)}),
+    "stride of 2^70": lambda: torch_archive(tensor_pickle(stride=(1 << 70,)), **{"data/0": bytes(16)}),
+    "a thousand dimensions": lambda: torch_archive(tensor_pickle(shape=(1,) * 1000, stride=(1,) * 1000)),
+    "sizes that are text": lambda: torch_archive(tensor_pickle(shape=("4",)), **{"data/0": bytes(16)}),
+    "storage that says it is larger": lambda: torch_archive(tensor_pickle(count=1 << 40), **{"data/0": bytes(16)}),
+    "storage of a negative size": lambda: torch_archive(tensor_pickle(count=-4), **{"data/0": bytes(16)}),
+    "storage that is missing": lambda: torch_archive(tensor_pickle()),
+    "20,000 tensors": lambda: saved(MANY_TENSORS),
+    "20,000 tensors in the old format": lambda: saved(MANY_TENSORS, archive=False),
     "400,000 entries": _many_entries,
     "two entries of one name": _repeated_entries,
-    "TorchScript": lambda: _archive(pickle.dumps({}, protocol=2), **{"constants.pkl": b""}),
-    "other byte order": lambda: _archive(_tensor_pickle(), **{"byteorder": b"big", "data/0": bytes(16)}),
-    "archive of something else": lambda: _archive(b"")[:40],
-    "protocol 0": lambda: _archive(b"(dp0\n."),
-    "extension": lambda: _archive(b"\x80\x02\x82\x01."),
-    "buffer outside": lambda: _archive(b"\x80\x05\x97."),
-    "no stop": lambda: _archive(b"\x80\x02}"),
-    "empty stack": lambda: _archive(b"\x80\x02."),
-    "mark that was never set": lambda: _archive(b"\x80\x02t."),
-    "memo that was never set": lambda: _archive(b"\x80\x02h\x07."),
-    "persistent identity of something else": lambda: _archive(b"\x80\x02X\x01\x00\x00\x00aQ."),
-    "whole model": lambda: _saved(nn.Linear(2, 2)),
-    "list": lambda: _saved([torch.ones(2)]),
-    "text": lambda: _saved("weights"),
+    "TorchScript": lambda: torch_archive(pickle.dumps({}, protocol=2), **{"constants.pkl": b""}),
+    "other byte order": lambda: torch_archive(tensor_pickle(), **{"byteorder": b"big", "data/0": bytes(16)}),
+    "archive of something else": lambda: torch_archive(b"")[:40],
+    "protocol 0": lambda: torch_archive(b"(dp0\n."),
+    "extension": lambda: torch_archive(b"\x80\x02\x82\x01."),
+    "buffer outside": lambda: torch_archive(b"\x80\x05\x97."),
+    "no stop": lambda: torch_archive(b"\x80\x02}"),
+    "empty stack": lambda: torch_archive(b"\x80\x02."),
+    "mark that was never set": lambda: torch_archive(b"\x80\x02t."),
+    "memo that was never set": lambda: torch_archive(b"\x80\x02h\x07."),
+    "persistent identity of something else": lambda: torch_archive(b"\x80\x02X\x01\x00\x00\x00aQ."),
+    "whole model": lambda: saved(nn.Linear(2, 2)),
+    "list": lambda: saved([torch.ones(2)]),
+    "text": lambda: saved("weights"),
     "nothing": lambda: b"",
     "zeros": lambda: bytes(100_000),
-    "NumPy arrays": lambda: _archive(pickle.dumps({"a": np.ones(3)}, protocol=2)),
+    "NumPy arrays": lambda: torch_archive(pickle.dumps({"a": np.ones(3)}, protocol=2)),
 }
 
 
@@ -192,12 +194,12 @@ def test_hostile_files_are_refused(kind: str) -> None:
 @pytest.mark.parametrize("key", [b"\x80\x02})" + b"\x85" * 100_000 + b"K\x01s.", _laughs(60)], ids=["deep", "wide"])
 def test_keys_that_are_neither_text_nor_numbers_are_left_out(key: bytes) -> None:
     """Their hash could take for ever, or end the process."""
-    assert read_state_dict(_archive(key)) == {}
+    assert read_state_dict(torch_archive(key)) == {}
 
 
 def test_a_thousand_views_of_one_storage_take_its_memory_once() -> None:
     weight = torch.zeros(500_000)
-    data = _saved({str(i): weight[i:] for i in range(1_000)})
+    data = saved({str(i): weight[i:] for i in range(1_000)})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tensors = read_state_dict(data)
     assert len(tensors) == 1_000
@@ -236,7 +238,7 @@ def test_hostile_files_take_50_megabytes_and_a_second_at_most(kind: str, tmp_pat
 @pytest.mark.parametrize("archive", [True, False])
 def test_a_mutated_file_is_read_or_refused(count: int, archive: bool) -> None:
     state = OrderedDict(weight=torch.ones(3, 4), bias=nn.Parameter(torch.ones(3)))
-    data = _saved({"model": state, "epoch": 3, "args": [None]}, archive=archive)
+    data = saved({"model": state, "epoch": 3, "args": [None]}, archive=archive)
     generator = np.random.default_rng(0)
     for _ in range(count):
         mutated = bytearray(data)

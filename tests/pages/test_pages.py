@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from digitcore.evaluation.metrics import outcomes_at
 from digitcore.imaging.canvas_json import digit_object
 from digitcore.imaging.preprocessing import extract_ink
 from digitcore.imaging.segmentation import PictureInk
+from digitcore.models.export import export_network
 from digitcore.settings import load_settings
 from pages.parts.draw.examples import EXAMPLES
 from pages.shared.drawing import SIDE, Drawing
@@ -92,6 +94,16 @@ def test_a_model_that_is_being_tried_out_is_named(visit: Visit, weights_folder: 
     while "is being tried out" in texts(app):
         app.run()
     assert [expander.label for expander in app.sidebar.expander] == ["1 unusable"]
+
+
+def test_whoever_asks_for_a_model_that_is_being_tried_out_waits_for_it(visit: Visit, weights_folder: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    for name in ("compact", "mlp"):
+        shutil.copy(WEIGHTS / f"{name}.safetensors", weights_folder)
+    export_network(digitcore.load_classifier("mlp").checkpoint, weights_folder / "exported.onnx", file_format="onnx")
+    app = visit("confusion", dataset=DATASET, checkpoint="exported")
+    assert app.sidebar.selectbox(key="checkpoint").value == "exported"
+    assert not app.sidebar.warning
 
 
 def test_a_model_of_an_address_that_is_not_here_is_named_until_another_is_picked(visit: Visit) -> None:
