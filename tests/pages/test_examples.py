@@ -20,5 +20,9 @@ def test_examples_are_read_as_they_are_called() -> None:
     assert answers == {"a sloppy 4": "4", "a letter": REFUSED, "1987": "1987"}
 
 
+def test_the_sloppy_one_leaves_doubt() -> None:
+    assert 0.6 < _reading(EXAMPLES["a sloppy 4"]).prediction.confidence < 0.9
+
+
 def test_the_first_screen_shows_a_three() -> None:
     assert answer_in_short(_reading(GHOST)) == "3"

@@ -426,9 +426,9 @@ def test_a_sample_is_put_on_the_canvas_and_cleared(visit: Visit) -> None:
 
 
 def test_a_link_opens_its_drawing_with_its_model(visit: Visit) -> None:
-    app = visit(drawing=EXAMPLES["a sloppy 4"], checkpoint="compact")
+    app = visit(drawing=EXAMPLES["a sloppy 4"], checkpoint="baseline")
     assert is_fine(app)
-    assert 'data-checkpoint="compact" data-strokes="2">4<' in texts(app)
+    assert 'data-checkpoint="baseline" data-strokes="2">4<' in texts(app)
     assert "drawing" not in app.query_params
     number = visit(drawing=EXAMPLES["1987"])
     assert 'data-strokes="4">1987<' in texts(number)
