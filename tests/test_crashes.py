@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +21,7 @@ from digitcore.serving.annotations import Annotation, AnnotationStore
 from tests.crash_victims import EPOCHS, LARGEST, contents
 from tests.databases import postgresql
 from tests.paths import ROOT
+from tests.processes import as_user, readable_folder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are those of POSIX")
 MANY = pytest.mark.faults
@@ -231,3 +232,37 @@ def test_two_processes_in_the_same_folders(url: str, tmp_path: Path) -> None:
     assert all(load_arrays(path)["logits"].shape == (50, 10) for path in evaluations)
     assert CheckpointLibrary(folder).usable_names() == sorted(f"mine-{me}-{i}" for me in (0, 1) for i in range(5))
     assert not list(folder.glob(".*"))
+
+
+@MANY
+def test_folders_that_cannot_be_written_to(save_random: Callable[..., Path]) -> None:
+    """Figures are given all the same; what cannot be stored is a sentence that names the setting."""
+    with readable_folder() as folder:
+        user = as_user(65534)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "DIGITCORE_CACHE": str(folder / "cache"),
+            "DIGITCORE_DATABASE_URL": f"sqlite:///{folder / 'state' / 'annotations.sqlite'}",
+        }
+        save_random(folder / "one.safetensors", architecture="mlp")
+        digitcore = [*user, sys.executable, "-m", "digitcore"]
+        options = ["--dataset", "mnist-validation"]
+        evaluated, compared, exported = (
+            subprocess.run([*digitcore, *words], cwd=ROOT, env=environment, capture_output=True, encoding="utf-8")
+            for words in (
+                ["evaluate", folder / "one.safetensors", *options],
+                ["compare", "mlp", folder / "one.safetensors", *options, "--report", folder / "report.html"],
+                ["export", "mlp", "--format", "state-dict", "--output", folder / "out.pt"],
+            )
+        )
+        assert files(folder) == ["one.safetensors"]
+    assert evaluated.returncode == 0
+    assert "5,000" in evaluated.stdout
+    assert "The evaluation cannot be stored in" in evaluated.stderr
+    assert "DIGITCORE_CACHE" in evaluated.stderr
+    assert compared.returncode == 1
+    assert "DIGITCORE_DATABASE_URL" in compared.stderr
+    assert "report.html cannot be written (Permission denied): choose another place" in compared.stderr
+    assert exported.returncode == 1
+    assert "out.pt cannot be written (Permission denied): choose another place" in exported.stderr
+    assert "Traceback" not in evaluated.stderr + compared.stderr + exported.stderr
