@@ -31,7 +31,7 @@ from digitcore.models.numbers import read_number
 from digitcore.serving.answers import digit_answer, number_answer
 from digitcore.serving.guard import BodyLimit, Guard, refusal
 from digitcore.serving.headers import DATA_POLICY, SecurityHeaders, page_policy
-from digitcore.serving.load import ArrivalLimit, BusyServer, Turns
+from digitcore.serving.load import ArrivalLimit, BusyServer, Turns, give_back_memory
 from digitcore.serving.schemas import CheckpointAnswer, ErrorAnswer, Figures, NumberAnswer, PredictionAnswer
 from digitcore.settings import Settings, load_settings
 
@@ -163,6 +163,7 @@ def checkpoints(library: Library) -> list[CheckpointAnswer]:
 def create_api(settings: Settings | None = None) -> FastAPI:
     """The API as an ASGI application, with these settings (default: the environment's)."""
     settings = settings or load_settings()
+    give_back_memory()
     api: FastAPI = FastAPIOffline(
         title="digitcore",
         summary="Handwritten digits: a picture in, a digit out.",

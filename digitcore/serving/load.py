@@ -1,9 +1,11 @@
 """Load: requests that wait for their turn, and time limits for those that are slow to arrive."""
 
 import asyncio
+import ctypes
 import functools
 import json
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,12 +17,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digitcore.serving.guard import refusal
 
-__all__ = ["ArrivalLimit", "BusyServer", "Turns"]
+__all__ = ["ArrivalLimit", "BusyServer", "Turns", "give_back_memory"]
 
 _LOGGER = logging.getLogger(__name__)
 _BUSY = "The server is busy: try again in a moment."
 _RETRY = {"Retry-After": "2"}
 _BYTES_PER_SECOND = 50_000  # what a client has to send, after the first seconds
+_M_MMAP_THRESHOLD = -3  # of malloc.h
+_LARGE = 4_000_000  # bytes of an array
 _STATE = "digitcore_head_seconds"
 
 
@@ -104,6 +108,16 @@ class ArrivalLimit:
             return message
 
         return limited_receive
+
+
+def give_back_memory() -> None:
+    """Has memory of large pictures given back to the system as soon as they have been read.
+
+    The C library of Linux would learn from the first ones to keep as much for the next. It still does for small arrays.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 @functools.cache

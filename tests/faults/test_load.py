@@ -1,8 +1,13 @@
 """The dashboard's server under load. `python -m tests.load` measures more, and compares checkouts."""
 
+import re
 import statistics
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
 
 import httpx
 import pytest
@@ -21,6 +26,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with running_server(
         command, port=port, folder=folder, environment=inherited_environment(folder, ROOT)
     ) as dashboard:
+        time.sleep(15)  # for what it does before its first visitor
         yield dashboard
 
 
@@ -32,3 +38,35 @@ def test_two_hundred_clients_are_answered_or_told_to_come_again(client: httpx.Cl
     assert load.answers.total() == 1000
     assert load.without_retry == 0
     assert load.answers[200, 7] > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("mode", ["digit", "number"])
+def test_the_memory_of_large_pictures_is_given_back(client: httpx.Client, mode: str) -> None:
+    """Of eight of the largest that are allowed, one after another and at once: all but 50 MB."""
+    large = picture(4000)
+
+    def ask(data: bytes) -> int:
+        return client.post("/predict", params={"mode": mode}, files={"image": ("seven.pgm", data)}).status_code
+
+    assert [ask(picture()) for _ in range(10)] == [200] * 10
+    before = _resident_megabytes(client.base_url.port)
+    one_by_one = [ask(large) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        at_once = list(pool.map(ask, 8 * [large]))
+    after = _resident_megabytes(client.base_url.port)
+    print(f"{mode}: {before} MB before, {after} MB afterwards")
+    assert one_by_one + at_once == [200] * 16
+    assert after - before <= 50
+
+
+def _resident_megabytes(port: int | None) -> int:
+    """What the server with this port in its command line has in memory now."""
+    options = (b"--server.port", str(port).encode())
+    (process,) = [
+        path.parent
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if options in pairwise(path.read_bytes().split(b"\0"))
+    ]
+    (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", (process / "status").read_text())
+    return int(kilobytes) // 1024
