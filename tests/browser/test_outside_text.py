@@ -72,9 +72,7 @@ def watched(page: Page, address: str) -> Iterator[Page]:
 
 
 def is_foreign(url: str, address: str) -> bool:
-    """Whether it leads elsewhere; Streamlit itself asks for the icon of a page before it hears of ours."""
-    hosts = {urlsplit(address).netloc, "fonts.gstatic.com"}
-    return urlsplit(url).scheme in {"http", "https"} and urlsplit(url).netloc not in hosts
+    return urlsplit(url).scheme in {"http", "https"} and urlsplit(url).netloc != urlsplit(address).netloc
 
 
 def words(text: str) -> str:
