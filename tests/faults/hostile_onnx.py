@@ -194,3 +194,21 @@ def _fields(depth: int) -> bytes:
             size, rest = size + bytes([rest & 127 | 128]), rest >> 7
         data = bytes([number << 3 | 2]) + size + bytes([rest]) + data
     return data
+
+
+def smallest() -> bytes:
+    """A model that can be used and has hardly any weights, so that a mutation meets its structure."""
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1, 2, 3], keepdims=0),
+         helper.make_node("Reshape", ["mean", "shape"], ["row"]),
+         helper.make_node("MatMul", ["row", "w"], ["y"])],
+        "digits",
+        [helper.make_tensor_value_info("x", FLOAT, ["N", 1, 28, 28])],
+        [helper.make_tensor_value_info("y", FLOAT, ["N", 10])],
+        [numpy_helper.from_array(np.ones((1, 10), np.float32), "w"),
+         numpy_helper.from_array(np.array([-1, 1]), "shape")],
+    )  # fmt: skip
+    data: bytes = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    ).SerializeToString()
+    return data
