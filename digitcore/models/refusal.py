@@ -62,6 +62,8 @@ _BLOB = 0.85  # widest place of a dot, as a share of its shorter side
 _SMALL = 0.25  # longer side of a dot, as a share of the picture's
 _WIDEST = 0.6  # widest place of a digit, as a share of its longer side
 _FULLEST = 0.7  # share of its box that a digit inks, where it inks all four corners
+_THIN = 1.7  # pixels where it is measured: lines narrower than that may fall to pieces there
+_LEAST_WIDE = 0.25
 _MOST_HOLES = 4
 _MOST_PIECES = 5
 _LONGEST = 4.5  # length of all lines, as a multiple of the longer side
@@ -165,8 +167,15 @@ class _Shape:
 
 
 def _measure(cropped: NDArray[np.uint8]) -> _Shape:
-    """Measures of the ink in its box (h, w)."""
+    """Measures of the ink in its box (h, w).
+
+    Lines too thin to stay whole where they are measured are made wider first, and their width is counted without.
+    """
     side = max(cropped.shape)
+    widening = 0
+    if _is_thin(cropped, width=round(_THIN * side / _SIDE)):
+        widening = round(side / _SIDE)
+        cropped = ndimage.maximum_filter(cropped, size=1 + widening)
     height, width = (max(1, round(length * _SIDE / side)) for length in cropped.shape)
     scaled = np.asarray(Image.fromarray(cropped).resize((width, height), Image.Resampling.BILINEAR))
     solid = np.pad(scaled >= min(_SOLID, int(scaled.max())), 1)
@@ -181,13 +190,22 @@ def _measure(cropped: NDArray[np.uint8]) -> _Shape:
         side=side,
         aspect=min(height, width) / _SIDE,
         widest=2 * float(depth.max()) / _SIDE,
-        width=line / _SIDE,
+        width=max(0.0, line / _SIDE - widening / side),
         length=area / line / _SIDE,
         outline=float(steps) * np.pi / 4 / _SIDE,
         pieces=int(np.count_nonzero(pieces >= _LEAST_PIECE * area)),
         holes=int(np.count_nonzero(grounds >= _LEAST_HOLE * _SIDE**2)) - 1,
         is_card=bool(corners.all() and area >= _FULLEST * height * width and min(height, width) >= _LEAST_DOT * _SIDE),
     )
+
+
+def _is_thin(cropped: NDArray[np.uint8], *, width: int) -> bool:
+    """Whether hardly any of the ink is in lines of this width, in pixels, or wider ones."""
+    if width < 2:
+        return False
+    solid = cropped >= min(_SOLID, int(cropped.max()))
+    wide = ndimage.minimum_filter(solid, size=width, mode="constant")
+    return bool(wide.sum() * width < _LEAST_WIDE * solid.sum())
 
 
 def _are_several(digits: Sequence[DigitInk]) -> bool:
