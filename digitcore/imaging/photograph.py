@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from digitcore.imaging.exact import Levels, area_sums, enlarge_bilinear, rounded, smooth
 
-__all__ = ["LEAST_CONTRAST", "denoise", "is_noisy"]
+__all__ = ["LEAST_CONTRAST", "clean", "denoise", "is_even", "is_noisy"]
 
 LEAST_CONTRAST = 0.1
 """Least difference between ink and ground, as a share of white."""
@@ -25,6 +25,8 @@ _GROUND_SIDE = 120  # pixels of the longer side: light changes slowly
 _LEAST_GAP = 4  # between ink and ground in a noisy picture, in standard deviations of the ground
 _LEAST_GROUND = 0.1  # share of the pixels of a clean picture that have the ground's colour
 _LEAST_DIFFERENCE = 0.5 / 255  # of full ink: half a step of grey at 8 bits
+_STROKE, _FULL_STROKE = 0.3, 0.6  # of full ink, from which on a pixel is of a stroke, and not of a printed line
+_STRAY, _MOST_STRAY = 0.12, 0.01  # of full ink, and share of the pixels of an even ground that have as much
 _FAINT = 0.06  # pixels below this share of full ink, away from any stroke, are noise
 
 
@@ -37,9 +39,9 @@ def is_noisy(relative: _Floats) -> bool:
     if np.mean(relative < _LEAST_DIFFERENCE) < _LEAST_GROUND:
         return True
     faint = (relative > _LEAST_DIFFERENCE) & (relative < _FAINT)
-    stray = faint & ~ndimage.binary_dilation(relative >= 0.3, structure=np.ones((3, 3), dtype=bool), iterations=2)
+    stray = faint & ~_near(relative >= _STROKE)
     rough = stray & (_is_extreme(relative) | _is_extreme(relative.T).T)
-    return bool(np.count_nonzero(rough) > max(20, 0.02 * np.count_nonzero(relative >= 0.3)))
+    return bool(np.count_nonzero(rough) > max(20, 0.02 * np.count_nonzero(relative >= _STROKE)))
 
 
 def _is_extreme(values: _Floats) -> NDArray[np.bool_]:
@@ -48,6 +50,32 @@ def _is_extreme(values: _Floats) -> NDArray[np.bool_]:
     extreme = np.zeros(values.shape, dtype=bool)
     extreme[:, 1:-1] = steps[:, :-1] * steps[:, 1:] < 0
     return extreme
+
+
+def is_even(relative: _Floats) -> bool:
+    """Whether a noisy ground is of one colour but for faint noise, as in a JPEG of a drawing.
+
+    relative: difference (H, W) from the colour of the margin, 1 = full ink.
+    """
+    ground = ~_near(relative >= _FULL_STROKE)
+    if np.mean(ground) < _LEAST_GROUND:
+        return False
+    return bool(np.mean(relative[ground] >= _STRAY) <= _MOST_STRAY)
+
+
+def clean(relative: _Floats) -> _Floats:
+    """Ink (H, W) in [0, 1] of a picture with an even ground: what is near strokes, less the noise.
+
+    Which of two colours is the ink, the margin has said: no width of the lines is assumed.
+    """
+    ink: _Floats = np.where(_near(relative >= _STROKE), np.clip((relative - _FAINT) / (1 - _FAINT), 0, 1), 0)
+    return ink.astype(np.float32)
+
+
+def _near(strokes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels (H, W) of strokes and of their edges."""
+    near: NDArray[np.bool_] = ndimage.binary_dilation(strokes, structure=np.ones((3, 3), dtype=bool), iterations=2)
+    return near
 
 
 def denoise(colour: _Floats) -> _Floats:

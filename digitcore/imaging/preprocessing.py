@@ -29,7 +29,7 @@ from torch import Tensor
 from digitcore.errors import BlankImageError, ImageError
 from digitcore.imaging.components import box_of, find_components
 from digitcore.imaging.exact import Levels, area_sums, cubic_sums
-from digitcore.imaging.photograph import LEAST_CONTRAST, denoise, is_noisy
+from digitcore.imaging.photograph import LEAST_CONTRAST, clean, denoise, is_even, is_noisy
 from digitcore.settings import load_settings
 
 __all__ = [
@@ -219,8 +219,10 @@ def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
     difference = _difference_from_ground(colour, alpha)
     if difference.max() < LEAST_CONTRAST:
         return np.zeros(difference.shape, dtype=np.uint8)
-    opaque = bool(alpha.min() > 0.5)
-    return _stretch(denoise(colour) if opaque and is_noisy(difference / difference.max()) else difference)
+    relative = difference / difference.max()
+    if alpha.min() <= 0.5 or not is_noisy(relative):
+        return _stretch(difference)
+    return _stretch(clean(relative) if is_even(relative) else denoise(colour))
 
 
 def for_display(image: DigitImage, *, longest: int) -> NDArray[np.uint8]:
