@@ -30,9 +30,9 @@ for words in json.loads(sys.argv[1]):
     print(json.dumps({"status": main()}))
 """
 _OPEN_PAGES = """
-from streamlit.runtime.pages_manager import PagesManager
-from streamlit.testing.v1 import AppTest
-PagesManager.uses_pages_directory = False
+from streamlit.testing.v1 import AppTest, app_test
+from tests.pages.conftest import ServedPages
+app_test.PagesManager = ServedPages
 for name in ("draw", "errors"):
     app = AppTest.from_file("dashboard.py", default_timeout=120).switch_page(f"pages/{name}.py").run()
     print(name, [element.value for element in [*app.exception, *app.error]], [title.value for title in app.title])

@@ -47,9 +47,9 @@ def _weights() -> bytes | None:
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def _file_bytes(path: Path, digest: str) -> bytes:
-    """The contents of a checkpoint file; the digest tells when it has changed."""
-    return path.read_bytes()
+def _file_bytes(_path: Path, digest: str) -> bytes:
+    """The contents of a checkpoint file, by its digest: a path need not be text that can be hashed."""
+    return _path.read_bytes()
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
