@@ -26,7 +26,7 @@ _LEAST_GAP = 4  # between ink and ground in a noisy picture, in standard deviati
 _LEAST_GROUND = 0.1  # share of the pixels of a clean picture that have the ground's colour
 _LEAST_DIFFERENCE = 0.5 / 255  # of full ink: half a step of grey at 8 bits
 _STROKE, _FULL_STROKE = 0.3, 0.6  # of full ink, from which on a pixel is of a stroke, and not of a printed line
-_STRAY, _MOST_STRAY = 0.12, 0.01  # of full ink, and share of the pixels of an even ground that have as much
+_STRAY, _MOST_STRAY = 0.12, 0.01  # of full ink, as JPEG leaves beside strokes; share of an even ground with more
 _FAINT = 0.06  # pixels below this share of full ink, away from any stroke, are noise
 
 
@@ -68,7 +68,7 @@ def clean(relative: _Floats) -> _Floats:
 
     Which of two colours is the ink, the margin has said: no width of the lines is assumed.
     """
-    ink: _Floats = np.where(_near(relative >= _STROKE), np.clip((relative - _FAINT) / (1 - _FAINT), 0, 1), 0)
+    ink: _Floats = np.where(_near(relative >= _STROKE), np.clip((relative - _STRAY) / (1 - _STRAY), 0, 1), 0)
     return ink.astype(np.float32)
 
 

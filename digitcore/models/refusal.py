@@ -173,9 +173,10 @@ def _measure(cropped: NDArray[np.uint8]) -> _Shape:
     """
     side = max(cropped.shape)
     widening = 0
-    if _is_thin(cropped, width=round(_THIN * side / _SIDE)):
-        widening = round(side / _SIDE)
-        cropped = ndimage.maximum_filter(cropped, size=1 + widening)
+    if side > _SIDE // 2 and _is_thin(cropped, width=max(2, round(_THIN * side / _SIDE))):
+        widening = max(1, round(side / _SIDE))
+        whole = np.minimum(cropped, _SOLID - 1) * 2  # a line between two rows of pixels is half ink on each
+        cropped = ndimage.maximum_filter(whole, size=1 + widening)
     height, width = (max(1, round(length * _SIDE / side)) for length in cropped.shape)
     scaled = np.asarray(Image.fromarray(cropped).resize((width, height), Image.Resampling.BILINEAR))
     solid = np.pad(scaled >= min(_SOLID, int(scaled.max())), 1)
@@ -201,8 +202,6 @@ def _measure(cropped: NDArray[np.uint8]) -> _Shape:
 
 def _is_thin(cropped: NDArray[np.uint8], *, width: int) -> bool:
     """Whether hardly any of the ink is in lines of this width, in pixels, or wider ones."""
-    if width < 2:
-        return False
     solid = cropped >= min(_SOLID, int(cropped.max()))
     wide = ndimage.minimum_filter(solid, size=width, mode="constant")
     return bool(wide.sum() * width < _LEAST_WIDE * solid.sum())

@@ -791,3 +791,18 @@ def test_detached_strokes_belong_to_the_digit(detached: str, brush: float) -> No
 @pytest.mark.needs_pen_digits
 def test_pen_digits_lose_nothing(pen_drawings: list[Ink]) -> None:
     assert not any(preprocess_ink(ink).left_out.any() for ink in pen_drawings)
+
+
+@pytest.mark.parametrize("is_dark", [True, False], ids=["dark", "light"])
+@pytest.mark.parametrize("share", [0.04, 0.09, 0.14, 0.18])
+@pytest.mark.parametrize("side", [28, 56, 112, 336])
+def test_a_jpeg_is_read_like_the_png(
+    draw: Draw, encode: Callable[..., bytes], side: int, share: float, is_dark: bool
+) -> None:
+    """Whatever the width of the lines, a share of the side, which do not tell ink and ground apart; the margin does."""
+    for digit, quality in itertools.product((0, 2, 4, 6, 8), (60, 75, 95)):
+        ink = draw(digit, side=side, brush=max(1, share * side), extent=0.7 - share / 2)
+        drawing = 255 - ink if is_dark else ink
+        jpeg = preprocess(read_image(encode(drawing, "JPEG", quality=quality)))
+        limit = OTHER_SHAPE if side > 28 or quality > 60 else 1.5 * OTHER_SHAPE  # eight pixels share their noise
+        assert distance(jpeg.model_input, preprocess(drawing).model_input) < limit, (digit, quality)

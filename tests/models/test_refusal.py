@@ -256,3 +256,15 @@ def test_every_symbol_is_in_the_typefaces() -> None:
     assert len(pictures) == 3 * len(SYMBOLS)
     for style in range(3):
         assert len(set(pictures[style * len(SYMBOLS) :][: len(SYMBOLS)])) == len(SYMBOLS)
+
+
+@pytest.mark.parametrize(("side", "width"), [(100, 1), (200, 1), (200, 2), (400, 1), (400, 3), (800, 1), (1000, 4)])
+def test_a_thin_line_is_no_scribble(draw: Draw, side: int, width: int) -> None:
+    """However thin for the size of the picture; and a scribble in a thin line is one."""
+    drawings = [draw(digit, seed, side=side, brush=width) for digit in range(10) for seed in range(2)]
+    assert [refusal for ink in drawings if (refusal := _refuse(ink))] == []
+    generator = np.random.default_rng(side)
+    scribble = _render(list(generator.uniform(0.1 * side, 0.9 * side, size=(40, 2))), brush=width, side=side)
+    refusal = _refuse(scribble)
+    assert refusal is not None
+    assert refusal.kind == "scribble"
