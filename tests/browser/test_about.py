@@ -13,7 +13,7 @@ from digitcore.models.architectures import build_network
 from tests.browser.conftest import click_row, download, eventually_true, new_context
 
 
-@pytest.mark.parametrize("place", ["", "accuracy"])
+@pytest.mark.parametrize("place", ["", pytest.param("accuracy", marks=pytest.mark.slow)])
 def test_the_sidebar_leads_to_the_card(page: Page, server: str, place: str) -> None:
     evaluation = find_evaluation(digitcore.load_classifier("compact").checkpoint, "pen-digits")
     assert evaluation is not None
@@ -52,6 +52,7 @@ def test_a_stranger_is_shown_as_it_is(page: Page, server: str, weights: Path) ->
     (weights / f"{name}.pt").unlink()
 
 
+@pytest.mark.slow
 def test_the_leaderboard_leads_to_the_card_of_what_is_ticked(page: Page, server: str) -> None:
     page.goto(f"{server}/compare?filter=mlp")
     about = page.get_by_role("button", name="About", exact=True)
@@ -61,6 +62,7 @@ def test_the_leaderboard_leads_to_the_card_of_what_is_ticked(page: Page, server:
     expect(page.get_by_role("dialog")).to_contain_text("mlp.safetensors: 101,770 parameters")
 
 
+@pytest.mark.slow
 def test_the_card_fits_a_phone(browser: Browser, server: str) -> None:
     """Its tables scroll inside the dialog, which is no wider than the window."""
     context = new_context(browser, width=390)

@@ -23,6 +23,7 @@ _PAGES = {
     "a-against-b": _PAIR,
     "several": f"compare?view=Several&{_SET}",
 }
+_IN_SHORT = ("draw", "confusion", "a-against-b")
 _IMPACTS = ("serious", "critical")
 _OF_STREAMLIT = {
     (
@@ -85,7 +86,9 @@ def _faults(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", _PAGES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in _IN_SHORT else [pytest.mark.slow]) for name in _PAGES]
+)
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)])
 def test_each_page(browser: Browser, server: str, name: str, width: int, scheme: Scheme) -> None:
     """As it opens; and each chart's text is at least 12 px and has 4.5 : 1, each chart a sentence."""
@@ -132,7 +135,7 @@ _STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["digit of a pair", "about"])
+@pytest.mark.parametrize("name", ["digit of a pair", pytest.param("about", marks=pytest.mark.slow)])
 def test_a_sheet_and_a_dialog(browser: Browser, server: str, name: str) -> None:
     address, act = _STATES[name]
     with _opened(browser, f"{server}/{address}", 1280, "light") as page:

@@ -84,6 +84,7 @@ def test_from_a_cell_to_its_digit_to_the_canvas(page: Page, server: str, evaluat
     expect(page.get_by_test_id("answer")).to_have_text(str(predicted))
 
 
+@pytest.mark.slow
 def test_margins_and_pickers_do_the_same(page: Page, server: str, evaluation: Evaluation) -> None:
     """A click on a row's margin shows the errors of that row; a select box shows them too."""
     true = most_confused(evaluation)[0][0]
@@ -121,6 +122,7 @@ def test_a_cell_answers_quickly(page: Page, server: str, evaluation: Evaluation)
     print(f"\nconfusion cell clicked to its digits shown: median {statistics.median(times):.2f} s of {len(times)}")
 
 
+@pytest.mark.slow
 def test_the_headline_agrees_with_the_evaluation(page: Page, server: str, evaluation: Evaluation) -> None:
     page.goto(f"{server}/accuracy?dataset={DATASET}")
     main = page.get_by_test_id("stMain")
@@ -131,6 +133,7 @@ def test_the_headline_agrees_with_the_evaluation(page: Page, server: str, evalua
     expect(tiles(page)).to_have_count(evaluation.errors)
 
 
+@pytest.mark.slow
 def test_a_row_of_the_table_leads_to_its_errors(page: Page, server: str, evaluation: Evaluation) -> None:
     page.goto(f"{server}/accuracy?dataset={DATASET}")
     click_row(page, page.get_by_test_id("stDataFrame").first, 5)
@@ -183,6 +186,7 @@ def test_stars_and_notes_survive(page: Page, server: str, evaluation: Evaluation
     assert table.splitlines()[1].startswith(f"{digit},")
 
 
+@pytest.mark.slow
 def test_the_pictures_can_be_had(page: Page, server: str, evaluation: Evaluation) -> None:
     page.goto(f"{server}/errors?dataset={DATASET}&sort=by+id")
     expect(tiles(page)).to_have_count(evaluation.errors)
@@ -195,6 +199,7 @@ def test_the_pictures_can_be_had(page: Page, server: str, evaluation: Evaluation
             assert np.array_equal(np.asarray(Image.open(io.BytesIO(archive.read(name)))), digits.images[row])
 
 
+@pytest.mark.slow
 def test_five_hundred_tiles_stay_quick(page: Page, server: str) -> None:
     page.goto(f"{server}/errors?dataset={DATASET}&show=all+digits")
     expect(tiles(page)).to_have_count(500)
@@ -202,7 +207,10 @@ def test_five_hundred_tiles_stay_quick(page: Page, server: str) -> None:
     expect(page.get_by_text(re.compile(r"Digit \d+ of"))).to_be_visible()
 
 
-@pytest.mark.parametrize("name", ["accuracy", "confusion", "errors"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("accuracy", marks=pytest.mark.slow), pytest.param("confusion", marks=pytest.mark.slow), "errors"],
+)
 @pytest.mark.parametrize(
     "dataset",
     [

@@ -73,6 +73,7 @@ def test_the_canvas_is_whole_in_every_window(draw_page: DrawPage) -> None:
     assert widths[1920] >= 600
 
 
+@pytest.mark.slow
 def test_the_canvas_is_whole_at_twice_the_size(browser: Browser, server: str) -> None:
     """A window of 1280 by 800 pixels, enlarged to 200%."""
     context = browser.new_context(viewport={"width": 640, "height": 400}, device_scale_factor=2)

@@ -94,6 +94,7 @@ def test_the_verdict_and_its_tiles_lead_to_their_digits(
     expect(page.get_by_text("Answers of other models")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_cell_of_the_answers_shows_its_digits_and_has_an_address(
     page: Page, address: str, evaluations: dict[str, Evaluation]
 ) -> None:
@@ -162,6 +163,7 @@ def test_ticked_rows_are_compared(page: Page, address: str) -> None:
     page.wait_for_url(re.compile("view=Several"))
 
 
+@pytest.mark.slow
 def test_several_and_their_average(page: Page, address: str, evaluations: dict[str, Evaluation]) -> None:
     names = "&".join(f"chosen={name}" for name in (A, B, "mlp"))
     page.goto(f"{address}/compare?view=Several&{names}&dataset={DATASET}")
@@ -173,6 +175,7 @@ def test_several_and_their_average(page: Page, address: str, evaluations: dict[s
     expect(page.get_by_role("heading", name=f"{B} is better")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_an_address_means_the_same_pair_whatever_is_picked_elsewhere(page: Page, address: str) -> None:
     page.goto(f"{address}/compare?dataset=uci-digits")
     page.locator(".st-key-view").get_by_text("A against B").click()
@@ -189,6 +192,7 @@ def test_an_address_means_the_same_pair_whatever_is_picked_elsewhere(page: Page,
     expect(page.get_by_text("Pick two different models")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_names_are_shown_as_they_are(page: Page, address: str, folder: Path) -> None:
     """Also those that would be Markdown or HTML."""
     name = "x *_[a](b)$ <b>z"
@@ -242,7 +246,14 @@ def test_an_onnx_file_stands_there_with_its_input(page: Page, address: str, fold
     (folder / "exported.onnx").unlink()
 
 
-@pytest.mark.parametrize("view", ["Leaderboard", "A+against+B", "Several"])
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param("Leaderboard", marks=pytest.mark.slow),
+        "A+against+B",
+        pytest.param("Several", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), pytest.param(1280, "light", marks=pytest.mark.slow)])
 def test_each_view_opens_and_fits(
     browser: Browser, address: str, view: str, width: int, scheme: Literal["dark", "light"]

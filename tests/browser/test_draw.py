@@ -102,6 +102,7 @@ def test_the_same_answer_everywhere(draw_page: DrawPage, server: str, tmp_path: 
         np.testing.assert_allclose(other, in_python.probabilities, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_drawing_survives_a_change_of_checkpoint(draw_page: DrawPage, weights: Path) -> None:
     """A checkpoint dropped into the folder is offered without a restart, and answers for the same drawing."""
     draw_page.draw(SEVEN)
@@ -140,6 +141,7 @@ def test_a_drawing_survives_a_visit_to_another_page(draw_page: DrawPage) -> None
     assert draw_page.probabilities() == probabilities
 
 
+@pytest.mark.slow
 def test_broken_checkpoints_are_named(browser: Browser, tmp_path: Path) -> None:
     """With no usable checkpoint every page opens, says which file is broken, and what to do."""
     weights = tmp_path / "weights"
@@ -160,6 +162,7 @@ def test_broken_checkpoints_are_named(browser: Browser, tmp_path: Path) -> None:
         context.close()
 
 
+@pytest.mark.slow
 def test_an_address_reopens_the_checkpoint(browser: Browser, server: str) -> None:
     context = new_context(browser, width=1280)
     page = DrawPage(context.new_page()).open(f"{server}/?checkpoint=baseline").page
@@ -203,6 +206,7 @@ def test_an_upload_and_what_is_no_picture(draw_page: DrawPage, tmp_path: Path) -
     expect(draw_page.answer).to_have_text("7")
 
 
+@pytest.mark.slow
 def test_pictures_of_any_depth_and_shape_are_shown(draw_page: DrawPage, tmp_path: Path) -> None:
     """Upright, in bounds, and whatever is on transparent ground visible."""
     ink = digitcore.load_digits("mnist-validation").images[3000]
@@ -231,7 +235,7 @@ def test_pictures_of_any_depth_and_shape_are_shown(draw_page: DrawPage, tmp_path
     ("width", "scheme"),
     [
         (320, "dark"),
-        (1280, "light"),
+        pytest.param(1280, "light", marks=pytest.mark.slow),
         pytest.param(320, "light", marks=pytest.mark.slow),
         pytest.param(1280, "dark", marks=pytest.mark.slow),
     ],

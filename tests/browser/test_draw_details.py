@@ -57,6 +57,7 @@ def test_a_detail_is_kept_in_the_address_and_for_the_next_drawing(draw_page: Dra
     expect(page.get_by_test_id("opinions")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_every_checkpoint_says_what_it_says_alone(
     draw_page: DrawPage, weights: Path, save_random: Callable[..., Path]
 ) -> None:
@@ -125,6 +126,7 @@ def test_the_snippets_reproduce_the_answer(page: Page, server: str, weights: Pat
     hostile.unlink()
 
 
+@pytest.mark.slow
 def test_the_snippets_reproduce_a_number(draw_page: DrawPage, weights: Path, tmp_path: Path) -> None:
     """All of it, not the digit that was looked at last."""
     left, right = ([(x / 2 + dx, y / 2 + 80) for x, y in SEVEN] for dx in (10, 150))
@@ -169,6 +171,7 @@ def ran(script: str, folder: Path, weights: Path) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_an_upload_is_downloaded_as_it_was_given(draw_page: DrawPage, tmp_path: Path) -> None:
     photograph = tmp_path / "a photograph.jpg"
     Image.fromarray(255 - load_digits("mnist-validation").images[3000]).resize((300, 300)).save(photograph)
@@ -213,6 +216,7 @@ def test_earlier_drawings_come_back(draw_page: DrawPage) -> None:
     eventually(lambda: canvas_png(draw_page), with_bar)
 
 
+@pytest.mark.slow
 def test_a_blank_picture_is_refused_with_the_reason_first(draw_page: DrawPage, tmp_path: Path) -> None:
     """The answer stays visible, muted."""
     Image.new("L", (200, 200), 255).save(tmp_path / "white.png")
@@ -269,6 +273,7 @@ def test_several_digits_are_a_number(page: Page, server: str) -> None:
     expect(page.get_by_role("button", name="bring back this drawing")).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_equal_digits_of_a_number_are_looked_at_one_by_one(page: Page, server: str) -> None:
     left, right = ([(x * 0.6 + shift, y) for x, y in SEVEN] for shift in (-30, 115))
     bar = [(right[1][0] - 60, 170.0), (right[1][0] + 5, 170.0)]

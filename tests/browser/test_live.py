@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -111,6 +112,7 @@ def test_bars_move_with_the_pen_and_make_room_for_the_server(draw_page: DrawPage
     assert server_bars.bounding_box() == before
 
 
+@pytest.mark.slow
 def test_a_number_is_left_to_the_server(draw_page: DrawPage) -> None:
     """And so is the next stroke of it."""
     page, live = draw_page.page, draw_page.page.locator(".live-answer")

@@ -86,7 +86,7 @@ def missing(page: Page, texts: list[str], place: str = "body") -> list[str]:
     return [text for text in texts if words(text) not in shown]
 
 
-@pytest.mark.parametrize("view", ["Leaderboard", "Several"])
+@pytest.mark.parametrize("view", ["Leaderboard", pytest.param("Several", marks=pytest.mark.slow)])
 def test_no_table_is_downloaded_with_formulas(page: Page, address: str, view: str) -> None:
     """By the page's own button; Streamlit's is hidden, in full screen too."""
     page.goto(f"{address}/compare?view={view}&dataset={DATASET}")

@@ -78,6 +78,7 @@ def test_preprocessing(draw_page: DrawPage) -> None:
         expect(gauges).to_contain_text(value.comparison)
 
 
+@pytest.mark.slow
 def test_a_blot_gets_a_hint(page: Page, server: str) -> None:
     draw_page = DrawPage(page).open(f"{server}/?checkpoint=compact")
     slider = draw_page.page.get_by_role("slider", name="Brush width")
@@ -110,6 +111,7 @@ def test_what_strokes_carry(draw_page: DrawPage) -> None:
     expect(draw_page.page.get_by_test_id("strokes").locator("figure")).to_have_count(4)  # of the one stroke, quarters
 
 
+@pytest.mark.slow
 def test_where_it_looked_and_why_not(draw_page: DrawPage) -> None:
     draw_page.draw(SEVEN)
     expect(draw_page.answer).to_have_text("7")
