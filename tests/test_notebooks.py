@@ -100,6 +100,7 @@ def test_it_runs_without_mnist(number: int, copied_weights: Path, data_folder: P
     assert notebook.cells[-1].outputs
 
 
+@pytest.mark.slow
 @pytest.mark.needs_mnist
 def test_what_is_trained_is_in_the_dashboard_at_once(
     copied_weights: Path, tmp_path: Path, draw: Callable[..., NDArray[np.uint8]], encode: Callable[..., bytes]

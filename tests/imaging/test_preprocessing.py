@@ -78,12 +78,14 @@ def assert_normal(result: Preprocessed) -> None:
 
 
 @pytest.mark.needs_mnist
-def test_mnist_test_images_come_back_unchanged_but_for_three() -> None:
+@pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.slow)])
+def test_mnist_test_images_come_back_unchanged_but_for_three(step: int) -> None:
     from digitcore.data.datasets import load_digits
 
     images = load_digits("mnist-test").images
-    results = [preprocess(image) for image in images]
-    changed = [i for i, result in enumerate(results) if not np.array_equal(result.model_input, images[i])]
+    rows = sorted({*range(0, len(images), step), 9302})
+    results = {i: preprocess(images[i]) for i in rows}
+    changed = [i for i in rows if not np.array_equal(results[i].model_input, images[i])]
     assert changed == [4530, 9300, 9302]
     assert [max(results[i].cropped.shape) for i in changed] == [19, 19, 19]
 

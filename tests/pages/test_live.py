@@ -87,7 +87,7 @@ def test_special_pictures(node: str, tmp_path: Path) -> None:
 
 
 def test_random_drawings(node: str, tmp_path: Path) -> None:
-    _check(node, random_drawings(240, seed=1), tmp_path)
+    _check(node, random_drawings(80, seed=1), tmp_path)
 
 
 def test_sample_digits(node: str, tmp_path: Path) -> None:

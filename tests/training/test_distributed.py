@@ -85,6 +85,7 @@ def _errors(path: Path) -> int:
     return int(path.with_suffix(".csv").read_text(encoding="utf-8").splitlines()[-1].split(",")[3])
 
 
+@pytest.mark.slow
 def test_two_processes_end_in_the_weights_of_one(folders: dict[int, Path]) -> None:
     one, two = (load_checkpoint(folder / "plain.safetensors") for folder in folders.values())
     for name, value in one.network.state_dict().items():
@@ -92,12 +93,14 @@ def test_two_processes_end_in_the_weights_of_one(folders: dict[int, Path]) -> No
     assert (one.metadata.provenance["processes"], two.metadata.provenance["processes"]) == (1, 2)
 
 
+@pytest.mark.slow
 def test_with_batch_normalisation_the_quality_is_the_same(folders: dict[int, Path]) -> None:
     one, two = (_errors(folder / "normalised.csv") for folder in folders.values())
     assert max(one, two) < 0.2 * 250
     assert abs(one - two) < 0.06 * 250
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 def test_one_process_writes_and_the_figures_are_kept_over_resuming(folders: dict[int, Path], count: int) -> None:
     names = [f"{run}{suffix}" for run in ("normalised", "plain") for suffix in ("", ".csv", ".safetensors")]

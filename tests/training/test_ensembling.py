@@ -63,6 +63,7 @@ def test_what_cannot_be_joined_is_said(members: list[Path], validation: DigitSet
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_the_command(members: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "joined.safetensors"
     assert main(["join", str(output), *map(str, members)]) == 0

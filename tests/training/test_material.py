@@ -41,7 +41,8 @@ def test_no_material_holds_what_judges() -> None:
 
 @pytest.mark.parametrize("name", ["written", "no-digits"])
 def test_drawn_material_is_the_same_every_time(name: str) -> None:
-    first, again = list(islice(draw_material(name), 12)), list(islice(draw_material(name), 12))
+    count = 4 if name == "no-digits" else 12
+    first, again = (list(islice(draw_material(name), count)) for _ in range(2))
     for (image, label), (same_image, same_label) in zip(first, again, strict=True):
         assert image.shape == (28, 28)
         assert image.dtype == np.uint8
