@@ -258,6 +258,16 @@ def idle(page: Page) -> None:
     )
 
 
+def visit(page: Page, address: str) -> None:
+    """Opens a page, and waits until the server is done with it.
+
+    A click during the first run may leave a page half drawn: Streamlit's browser part reports a "bad delta path".
+    """
+    page.goto(address)
+    page.get_by_test_id("stApp").wait_for()
+    idle(page)
+
+
 def expect_width(page: Page, width: int) -> None:
     """The page is as wide as its window, and shows no traceback, once it has been drawn."""
     idle(page)

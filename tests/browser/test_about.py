@@ -10,14 +10,14 @@ from playwright.sync_api import Browser, Page, expect
 import digitcore
 from digitcore.evaluation.evaluation import find_evaluation
 from digitcore.models.architectures import build_network
-from tests.browser.conftest import click_row, download, eventually_true, new_context
+from tests.browser.conftest import click_row, download, eventually_true, new_context, visit
 
 
 @pytest.mark.parametrize("place", ["", pytest.param("accuracy", marks=pytest.mark.slow)])
 def test_the_sidebar_leads_to_the_card(page: Page, server: str, place: str) -> None:
     evaluation = find_evaluation(digitcore.load_classifier("compact").checkpoint, "pen-digits")
     assert evaluation is not None
-    page.goto(f"{server}/{place}?checkpoint=compact")
+    visit(page, f"{server}/{place}?checkpoint=compact")
     page.get_by_role("button", name="About this model").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("row", name="pen-digits")).to_contain_text(f"{evaluation.errors} of {len(evaluation):,}")
@@ -28,7 +28,7 @@ def test_the_sidebar_leads_to_the_card(page: Page, server: str, place: str) -> N
 
 
 def test_each_page_has_a_title_of_its_own_under_one_logo(page: Page, server: str) -> None:
-    page.goto(server)
+    visit(page, server)
     for name in ("Draw", "Accuracy", "Confusion matrix", "Browse digits", "Compare"):
         page.get_by_role("link", name=name).click()
         expect(page).to_have_title(f"{name} · Digit workbench")
@@ -42,7 +42,7 @@ def test_a_stranger_is_shown_as_it_is(page: Page, server: str, weights: Path) ->
     """A file dropped into the folder while the server runs, its name full of markup."""
     name = "a *b* <img src=x> [c](d) $e$ :red[f]"
     torch.save(build_network("mlp").state_dict(), weights / f"{name}.pt")
-    page.goto(f"{server}/?checkpoint={quote(name)}")
+    visit(page, f"{server}/?checkpoint={quote(name)}")
     expect(page.get_by_role("combobox", name="Model")).to_have_value(name)
     page.get_by_role("button", name="About this model").click()
     dialog = page.get_by_role("dialog")
@@ -54,7 +54,7 @@ def test_a_stranger_is_shown_as_it_is(page: Page, server: str, weights: Path) ->
 
 @pytest.mark.slow
 def test_the_leaderboard_leads_to_the_card_of_what_is_ticked(page: Page, server: str) -> None:
-    page.goto(f"{server}/compare?filter=mlp")
+    visit(page, f"{server}/compare?filter=mlp")
     about = page.get_by_role("button", name="About", exact=True)
     expect(about).to_be_disabled()
     click_row(page, page.get_by_test_id("stDataFrame").first, 0)
@@ -67,7 +67,7 @@ def test_the_card_fits_a_phone(browser: Browser, server: str) -> None:
     """Its tables scroll inside the dialog, which is no wider than the window."""
     context = new_context(browser, width=390)
     page = context.new_page()
-    page.goto(f"{server}/accuracy?checkpoint=compact")
+    visit(page, f"{server}/accuracy?checkpoint=compact")
     page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_role("button", name="About this model").click()
     dialog = page.get_by_role("dialog")

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import DrawPage, idle, new_context, tiles, unwanted
+from tests.browser.conftest import DrawPage, idle, new_context, tiles, unwanted, visit
 
 Scheme: TypeAlias = Literal["dark", "light"]
 
@@ -61,7 +61,7 @@ def _opened(browser: Browser, address: str, width: int, scheme: Scheme) -> Itera
     context = new_context(browser, width=width, scheme=scheme)
     problems = unwanted(context)
     page = context.new_page()
-    page.goto(address)
+    visit(page, address)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     idle(page)
     yield page

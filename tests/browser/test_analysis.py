@@ -27,6 +27,7 @@ from tests.browser.conftest import (
     new_context,
     running_dashboard,
     tiles,
+    visit,
 )
 
 DATASET = "mnist-test" if is_available("mnist-test") else "mnist-validation"
@@ -59,7 +60,7 @@ def most_confused(evaluation: Evaluation) -> list[tuple[int, int]]:
 def test_from_a_cell_to_its_digit_to_the_canvas(page: Page, server: str, evaluation: Evaluation) -> None:
     """Which digits does it take for which, and why: in three clicks; the address then shows the same elsewhere."""
     true, predicted = most_confused(evaluation)[0]
-    page.goto(f"{server}/confusion?dataset={DATASET}")
+    visit(page, f"{server}/confusion?dataset={DATASET}")
     cell(page, true, predicted).click()
     expect(tiles(page).first).to_have_attribute("aria-label", re.compile(f"true digit {true}, answer {predicted}"))
     eventually(lambda: set(ids_shown(page)), in_cell(evaluation, true, predicted))
@@ -89,10 +90,10 @@ def test_margins_and_pickers_do_the_same(page: Page, server: str, evaluation: Ev
     """A click on a row's margin shows the errors of that row; a select box shows them too."""
     true = most_confused(evaluation)[0][0]
     wrong = (evaluation.labels == true) & (evaluation.predictions != true)
-    page.goto(f"{server}/confusion?dataset={DATASET}")
+    visit(page, f"{server}/confusion?dataset={DATASET}")
     cell(page, true, "all").click()
     expect(tiles(page)).to_have_count(int(wrong.sum()))
-    page.goto(f"{server}/confusion?dataset={DATASET}")
+    visit(page, f"{server}/confusion?dataset={DATASET}")
     page.locator(".st-key-true").get_by_role("combobox").click()
     page.get_by_role("option", name=str(true), exact=True).click()
     expect(tiles(page)).to_have_count(int(wrong.sum()))
@@ -101,7 +102,7 @@ def test_margins_and_pickers_do_the_same(page: Page, server: str, evaluation: Ev
 def test_a_row_of_the_most_confused_pairs_leads_to_its_digits(page: Page, server: str, evaluation: Evaluation) -> None:
     pairs = confused_pairs(confusion_matrix(evaluation.labels, evaluation.logits))
     true, predicted = int(pairs["true"][0]), int(pairs["predicted"][0])
-    page.goto(f"{server}/confusion?dataset={DATASET}")
+    visit(page, f"{server}/confusion?dataset={DATASET}")
     page.get_by_text("Most confused pairs").click()
     click_row(page, page.locator(".st-key-confused-pairs"), 0)
     eventually(lambda: set(ids_shown(page)), in_cell(evaluation, true, predicted))
@@ -110,7 +111,7 @@ def test_a_row_of_the_most_confused_pairs_leads_to_its_digits(page: Page, server
 @pytest.mark.slow
 def test_a_cell_answers_quickly(page: Page, server: str, evaluation: Evaluation) -> None:
     """Prints the median from click to digits shown; the number itself is asserted nowhere."""
-    page.goto(f"{server}/confusion?dataset={DATASET}")
+    visit(page, f"{server}/confusion?dataset={DATASET}")
     times = []
     for true, predicted in (most_confused(evaluation)[:6]) * 2:
         page.mouse.move(5, 5)  # away from the last cell, whose tooltip lies over the others
@@ -124,7 +125,7 @@ def test_a_cell_answers_quickly(page: Page, server: str, evaluation: Evaluation)
 
 @pytest.mark.slow
 def test_the_headline_agrees_with_the_evaluation(page: Page, server: str, evaluation: Evaluation) -> None:
-    page.goto(f"{server}/accuracy?dataset={DATASET}")
+    visit(page, f"{server}/accuracy?dataset={DATASET}")
     main = page.get_by_test_id("stMain")
     expect(main).to_contain_text(f"{evaluation.errors} errors")
     expect(main).to_contain_text(f"{1 - evaluation.errors / len(evaluation):.2%}")
@@ -135,7 +136,7 @@ def test_the_headline_agrees_with_the_evaluation(page: Page, server: str, evalua
 
 @pytest.mark.slow
 def test_a_row_of_the_table_leads_to_its_errors(page: Page, server: str, evaluation: Evaluation) -> None:
-    page.goto(f"{server}/accuracy?dataset={DATASET}")
+    visit(page, f"{server}/accuracy?dataset={DATASET}")
     click_row(page, page.get_by_test_id("stDataFrame").first, 5)
     expect(page.get_by_role("heading", name="Browse digits")).to_be_visible()
     wrong = (evaluation.labels == 5) & (evaluation.predictions != 5)
@@ -143,16 +144,16 @@ def test_a_row_of_the_table_leads_to_its_errors(page: Page, server: str, evaluat
 
 
 def test_filters_and_order(page: Page, server: str, evaluation: Evaluation) -> None:
-    page.goto(f"{server}/errors?dataset={DATASET}&sort=by+id")
+    visit(page, f"{server}/errors?dataset={DATASET}&sort=by+id")
     wrong = evaluation.ids[evaluation.labels != evaluation.predictions]
     eventually(lambda: ids_shown(page), sorted(wrong.tolist()))
     if DATASET == "mnist-test":
-        page.goto(f"{server}/errors?dataset={DATASET}&show=all+digits&labels=disputed")
+        visit(page, f"{server}/errors?dataset={DATASET}&show=all+digits&labels=disputed")
         expect(tiles(page)).to_have_count(15)
 
 
 def test_walking_with_the_arrow_keys(page: Page, server: str) -> None:
-    page.goto(f"{server}/errors?dataset={DATASET}")
+    visit(page, f"{server}/errors?dataset={DATASET}")
     tiles(page).first.click()
     ids = ids_shown(page)
     expect(page.get_by_text(f"Digit {ids[0]} of")).to_be_visible()
@@ -166,7 +167,7 @@ def test_walking_with_the_arrow_keys(page: Page, server: str) -> None:
 
 def test_stars_and_notes_survive(page: Page, server: str, evaluation: Evaluation) -> None:
     """Seen again in a new window, in the filter and in the exported table."""
-    page.goto(f"{server}/errors?dataset={DATASET}")
+    visit(page, f"{server}/errors?dataset={DATASET}")
     tiles(page).first.click()
     digit = ids_shown(page)[0]
     page.get_by_text("Star", exact=True).click()
@@ -176,7 +177,7 @@ def test_stars_and_notes_survive(page: Page, server: str, evaluation: Evaluation
     idle(page)
 
     def starred_note() -> str:
-        page.goto(f"{server}/errors?dataset={DATASET}&show=starred&digit={digit}")
+        visit(page, f"{server}/errors?dataset={DATASET}&show=starred&digit={digit}")
         return page.get_by_label("Note").input_value()
 
     eventually(starred_note, "a hooked one, twice")
@@ -188,7 +189,7 @@ def test_stars_and_notes_survive(page: Page, server: str, evaluation: Evaluation
 
 @pytest.mark.slow
 def test_the_pictures_can_be_had(page: Page, server: str, evaluation: Evaluation) -> None:
-    page.goto(f"{server}/errors?dataset={DATASET}&sort=by+id")
+    visit(page, f"{server}/errors?dataset={DATASET}&sort=by+id")
     expect(tiles(page)).to_have_count(evaluation.errors)
     digits = digitcore.load_digits(DATASET)
     with zipfile.ZipFile(download(page, page.get_by_role("button", name="PNGs"))) as archive:
@@ -201,7 +202,7 @@ def test_the_pictures_can_be_had(page: Page, server: str, evaluation: Evaluation
 
 @pytest.mark.slow
 def test_five_hundred_tiles_stay_quick(page: Page, server: str) -> None:
-    page.goto(f"{server}/errors?dataset={DATASET}&show=all+digits")
+    visit(page, f"{server}/errors?dataset={DATASET}&show=all+digits")
     expect(tiles(page)).to_have_count(500)
     tiles(page).nth(400).click()
     expect(page.get_by_text(re.compile(r"Digit \d+ of"))).to_be_visible()
@@ -222,7 +223,7 @@ def test_five_hundred_tiles_stay_quick(page: Page, server: str) -> None:
 def test_each_page_opens_and_fits(browser: Browser, server: str, name: str, dataset: str) -> None:
     context = new_context(browser, width=390, height=844, scheme="dark")
     page = context.new_page()
-    page.goto(f"{server}/{name}?dataset={dataset}&checkpoint=baseline")
+    visit(page, f"{server}/{name}?dataset={dataset}&checkpoint=baseline")
     expect(page.get_by_role("heading").first).to_be_visible()
     expect_width(page, 390)
     context.close()
@@ -234,12 +235,12 @@ def test_without_mnist_and_from_any_address(browser: Browser, tmp_path_factory: 
     with running_dashboard(folder, DIGITCORE_DATA=str(folder / "data")) as address:
         context = new_context(browser, width=1280)
         page = context.new_page()
-        page.goto(f"{address}/accuracy?dataset=mnist-test")
+        visit(page, f"{address}/accuracy?dataset=mnist-test")
         expect(page.get_by_text("10,000 digits of mnist-test")).to_be_visible()
-        page.goto(f"{address}/errors?dataset=mnist-test")
+        visit(page, f"{address}/errors?dataset=mnist-test")
         expect(page.get_by_role("button", name="Download MNIST")).to_be_visible()
         expect(page.get_by_test_id("stDataFrame")).to_be_visible()
-        page.goto(f"{address}/errors?dataset=mnist-validation")
+        visit(page, f"{address}/errors?dataset=mnist-validation")
         expect(tiles(page).first).to_be_visible()
         expect(page.get_by_test_id("stException")).to_have_count(0)
         context.close()

@@ -29,6 +29,7 @@ from tests.browser.conftest import (
     new_context,
     running_dashboard,
     tiles,
+    visit,
 )
 from tests.paths import ROOT
 
@@ -73,7 +74,7 @@ def comparison(evaluations: dict[str, Evaluation]) -> Comparison:
 def test_the_verdict_and_its_tiles_lead_to_their_digits(
     page: Page, address: str, comparison: Comparison, evaluations: dict[str, Evaluation]
 ) -> None:
-    page.goto(f"{address}/{PAIR}")
+    visit(page, f"{address}/{PAIR}")
     expect(page.get_by_role("heading", name=comparison.verdict)).to_be_visible()
     counts = {
         "both right": comparison.both_right,
@@ -101,7 +102,7 @@ def test_a_cell_of_the_answers_shows_its_digits_and_has_an_address(
     a, b = evaluations[A].predictions, evaluations[B].predictions
     cells = np.bincount((a * 10 + b)[a != b], minlength=100)
     says_a, says_b = divmod(int(cells.argmax()), 10)
-    page.goto(f"{address}/{PAIR}")
+    visit(page, f"{address}/{PAIR}")
     prefix = f"answer of {B}: {says_b}; answer of {A}: {says_a};"
     page.locator(f"path[aria-label^='{prefix}']").first.click()
     inside = set(evaluations[A].ids[(a == says_a) & (b == says_b)].tolist())
@@ -111,14 +112,14 @@ def test_a_cell_of_the_answers_shows_its_digits_and_has_an_address(
     other.goto(page.url)
     expect(tiles(other)).to_have_count(len(inside))
     other.close()
-    page.goto(f"{address}/{PAIR}&chart=Digit+by+digit")
+    visit(page, f"{address}/{PAIR}&chart=Digit+by+digit")
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
-    page.goto(f"{address}/{PAIR}&chart=Errors")
+    visit(page, f"{address}/{PAIR}&chart=Errors")
     expect(page.get_by_text("Errors that B makes more often")).to_be_visible()
 
 
 def test_the_report_can_be_had(page: Page, address: str, comparison: Comparison) -> None:
-    page.goto(f"{address}/{PAIR}")
+    visit(page, f"{address}/{PAIR}")
     button = page.get_by_role("button", name="Report")
     expect(button).to_be_visible()
     idle(page)
@@ -131,7 +132,7 @@ def test_the_report_can_be_had(page: Page, address: str, comparison: Comparison)
 def test_the_leaderboard_lists_all_and_what_cannot_be_used(
     page: Page, address: str, evaluations: dict[str, Evaluation]
 ) -> None:
-    page.goto(f"{address}/compare?dataset={DATASET}")
+    visit(page, f"{address}/compare?dataset={DATASET}")
     board = page.get_by_test_id("stDataFrame").first
     expect(board).to_be_visible()
     names = [line.split(",")[0] for line in leaderboard_csv(page).splitlines()[1:]]
@@ -150,7 +151,7 @@ def test_the_leaderboard_lists_all_and_what_cannot_be_used(
 
 
 def test_ticked_rows_are_compared(page: Page, address: str) -> None:
-    page.goto(f"{address}/compare?dataset={DATASET}")
+    visit(page, f"{address}/compare?dataset={DATASET}")
     board = page.get_by_test_id("stDataFrame").first
     pair = page.get_by_role("button", name="A against B", exact=True).last
     expect(pair).to_be_disabled()
@@ -166,7 +167,7 @@ def test_ticked_rows_are_compared(page: Page, address: str) -> None:
 @pytest.mark.slow
 def test_several_and_their_average(page: Page, address: str, evaluations: dict[str, Evaluation]) -> None:
     names = "&".join(f"chosen={name}" for name in (A, B, "mlp"))
-    page.goto(f"{address}/compare?view=Several&{names}&dataset={DATASET}")
+    visit(page, f"{address}/compare?view=Several&{names}&dataset={DATASET}")
     expect(page.get_by_text("They are not all equally good")).to_be_visible()
     expect(page.get_by_text("Against its best member")).to_be_visible()
     wrong = np.stack([evaluations[name].predictions != evaluations[name].labels for name in (A, B, "mlp")]).all(axis=0)
@@ -177,17 +178,17 @@ def test_several_and_their_average(page: Page, address: str, evaluations: dict[s
 
 @pytest.mark.slow
 def test_an_address_means_the_same_pair_whatever_is_picked_elsewhere(page: Page, address: str) -> None:
-    page.goto(f"{address}/compare?dataset=uci-digits")
+    visit(page, f"{address}/compare?dataset=uci-digits")
     page.locator(".st-key-view").get_by_text("A against B").click()
     page.wait_for_url(re.compile(r"[?&]a=\w+.*b=\w+|[?&]b=\w+.*a=\w+"))
-    page.goto(f"{address}/{PAIR}&checkpoint=standard")
+    visit(page, f"{address}/{PAIR}&checkpoint=standard")
     expect(page.get_by_role("heading", name=re.compile(f"{A}|{B}"))).to_be_visible()
     page.locator(".st-key-view").get_by_text("Leaderboard").click()
     expect(page.get_by_role("textbox", name="Filter")).to_be_visible()
     page.locator(".st-key-view").get_by_text("A against B").click()
     page.wait_for_url(re.compile(f"a={A}"))
     page.wait_for_url(re.compile(f"b={B}"))
-    page.goto(f"{address}/compare?view=A+against+B&a=nosuch&b={B}")
+    visit(page, f"{address}/compare?view=A+against+B&a=nosuch&b={B}")
     expect(page.get_by_text("There is no model nosuch")).to_be_visible()
     expect(page.get_by_text("Pick two different models")).to_be_visible()
 
@@ -197,7 +198,7 @@ def test_names_are_shown_as_they_are(page: Page, address: str, folder: Path) -> 
     """Also those that would be Markdown or HTML."""
     name = "x *_[a](b)$ <b>z"
     shutil.copy(folder / "baseline.safetensors", folder / f"{name}.safetensors")
-    page.goto(f"{address}/compare?view=A+against+B&b={B}&dataset=uci-digits")
+    visit(page, f"{address}/compare?view=A+against+B&b={B}&dataset=uci-digits")
     page.get_by_role("combobox", name="A", exact=True).click()
     page.get_by_role("option", name=name).click()
     expect(page.get_by_role("button", name=f"only {name} right")).to_be_visible()
@@ -211,7 +212,7 @@ def test_an_uploaded_checkpoint_stands_in_the_leaderboard(
     """It is verified, evaluated and listed; a broken one is refused with its reason and leaves nothing behind."""
     network = build_network("compact")
     save_checkpoint(tmp_path / "uploaded.safetensors", network, CheckpointMetadata("compact"))
-    page.goto(f"{address}/compare?dataset=uci-digits")
+    visit(page, f"{address}/compare?dataset=uci-digits")
     page.get_by_text("Add your own").click()
     page.locator("input[type=file]").set_input_files(tmp_path / "uploaded.safetensors")
     page.get_by_role("button", name="Add", exact=True).click()
@@ -240,7 +241,7 @@ def test_an_onnx_file_stands_there_with_its_input(page: Page, address: str, fold
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     export_network(load_checkpoint("compact"), folder / "exported.onnx", file_format="onnx")
-    page.goto(f"{address}/compare?dataset=uci-digits&checkpoint=exported")
+    visit(page, f"{address}/compare?dataset=uci-digits&checkpoint=exported")
     expect(page.get_by_text("input: normalised, bright ink, declared")).to_be_visible()
     assert "normalised, bright ink, declared" in leaderboard_csv(page)
     (folder / "exported.onnx").unlink()
@@ -260,7 +261,7 @@ def test_each_view_opens_and_fits(
 ) -> None:
     context = new_context(browser, width=width, scheme=scheme)
     page = context.new_page()
-    page.goto(f"{address}/compare?view={view}&dataset=uci-digits")
+    visit(page, f"{address}/compare?view={view}&dataset=uci-digits")
     expect(page.get_by_role("heading", name="Compare models")).to_be_visible()
     expect_width(page, width)
     context.close()
@@ -278,7 +279,7 @@ def test_many_evaluations_can_be_stopped_and_keep_what_is_done(
     with running_dashboard(folder, DIGITCORE_WEIGHTS=str(folder / "weights")) as address:
         context = new_context(browser, width=1280)
         page = context.new_page()
-        page.goto(f"{address}/compare?dataset=mnist-validation")
+        visit(page, f"{address}/compare?dataset=mnist-validation")
         page.get_by_role("button", name="Evaluate").click()
         expect(page.get_by_text(re.compile(r"on .*: ([3-9]|[1-9]\d) of"))).to_be_visible()
         page.get_by_role("button", name="Stop").click()

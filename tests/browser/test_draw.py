@@ -27,6 +27,7 @@ from tests.browser.conftest import (
     expect_width,
     new_context,
     running_dashboard,
+    visit,
 )
 
 SEVEN = [(70.0, 70.0), (130.0, 68.0), (220.0, 66.0), (190.0, 140.0), (150.0, 270.0)]
@@ -156,7 +157,7 @@ def test_broken_checkpoints_are_named(browser: Browser, tmp_path: Path) -> None:
         draw_page.stroke(SEVEN)
         expect(page.get_by_test_id("stAlert").last).to_contain_text("train compact")
         for name in ("accuracy", "confusion", "errors"):
-            page.goto(f"{address}/{name}")
+            visit(page, f"{address}/{name}")
             expect(page.get_by_test_id("stAlert").last).to_contain_text("train compact")
         assert httpx.get(f"{address}/checkpoints", timeout=PATIENCE).json()[0]["problem"]
         context.close()

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import DrawPage, eventually, idle, ids_shown, new_context, tiles
+from tests.browser.conftest import DrawPage, eventually, idle, ids_shown, new_context, tiles, visit
 from tests.browser.test_analysis import DATASET
 
 _PAGES = {
@@ -29,7 +29,7 @@ def _focused(page: Page) -> int | None:
 )
 def test_twenty_presses_are_twenty_steps(page: Page, server: str, name: str) -> None:
     """Ten with a run of the page after each, ten faster than the page can follow; then up, down and both ends."""
-    page.goto(f"{server}/{_PAGES[name]}&dataset={DATASET}")
+    visit(page, f"{server}/{_PAGES[name]}&dataset={DATASET}")
     tiles(page).first.click()
     idle(page)
     ids = ids_shown(page)
@@ -100,7 +100,7 @@ def test_a_picked_digit_opens_where_the_eye_is(browser: Browser, server: str, wi
     """In view beside or below its tile, star and note first, A beside B; Escape closes it, and its tile has focus."""
     context = new_context(browser, width=width, height=height)
     page = context.new_page()
-    page.goto(f"{server}/{_PAGES['a-against-b']}&dataset={DATASET}")
+    visit(page, f"{server}/{_PAGES['a-against-b']}&dataset={DATASET}")
     sheet = page.locator(".st-key-digit-sheet")
     tiles(page).nth(6).click()
     digit = ids_shown(page)[6]

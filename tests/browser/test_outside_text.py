@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from digitcore.models.checkpoints import save_checkpoint
 from digitcore.models.library import load_checkpoint
 from digitcore.serving.annotations import Annotation, AnnotationStore
-from tests.browser.conftest import download, eventually_true, idle, running_dashboard
+from tests.browser.conftest import download, eventually_true, idle, running_dashboard, visit
 from tests.outside_text import FILE_NAMES, FORMULAS, MARKDOWN, SCRIPTS, TEXTS
 
 pytestmark = pytest.mark.faults
@@ -89,7 +89,7 @@ def missing(page: Page, texts: list[str], place: str = "body") -> list[str]:
 @pytest.mark.parametrize("view", ["Leaderboard", pytest.param("Several", marks=pytest.mark.slow)])
 def test_no_table_is_downloaded_with_formulas(page: Page, address: str, view: str) -> None:
     """By the page's own button; Streamlit's is hidden, in full screen too."""
-    page.goto(f"{address}/compare?view={view}&dataset={DATASET}")
+    visit(page, f"{address}/compare?view={view}&dataset={DATASET}")
     if view == "Several":
         expect(page.get_by_role("heading", name="Hard digits")).to_be_visible()
         idle(page)
