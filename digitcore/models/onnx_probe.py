@@ -64,8 +64,12 @@ def open_session(data: bytes, *, threads: int) -> _Session:
         raise UnfitModelError(_cannot_run(error)) from error
 
 
-def run_session(session: _Session, batch: _Floats, outputs: list[str] | None, *, one_by_one: bool) -> list[Any]:
+def run_session(
+    session: _Session, batch: _Floats, outputs: list[str] | None, *, one_by_one: bool, is_trial: bool = False
+) -> list[Any]:
     """The outputs of these names, or all, for a batch (N, 1, 28, 28); with `one_by_one`, one digit at a time.
+
+    is_trial: whether something else limits the time; on a busy machine the trial may have to wait.
 
     Raises:
         UnfitModelError: onnxruntime cannot run the model, or takes too long.
@@ -74,7 +78,8 @@ def run_session(session: _Session, batch: _Floats, outputs: list[str] | None, *,
 
     name = session.get_inputs()[0].name
     parts = np.split(batch, len(batch)) if one_by_one else [batch]
-    options, seconds = onnxruntime.RunOptions(), _START_SECONDS + _DIGIT_SECONDS * len(batch)
+    options = onnxruntime.RunOptions()
+    seconds = threading.TIMEOUT_MAX if is_trial else _START_SECONDS + _DIGIT_SECONDS * len(batch)
     alarm = threading.Timer(seconds, setattr, (options, "terminate", True))
     alarm.daemon = True
     alarm.start()
@@ -154,12 +159,13 @@ def _probe(data: bytes, batches: Mapping[str, _Floats]) -> dict[str, Any]:
     declared = f"{metadata.get('digitcore.scale')} {metadata.get('digitcore.ink')}"
     candidates = {declared: batches[declared]} if declared in batches else batches
     first, batch = next(iter(candidates.items()))
-    alone = run_session(session, batch[:1], None, one_by_one=one_by_one)
+    alone = run_session(session, batch[:1], None, one_by_one=one_by_one, is_trial=True)
     number = _find_output(session, alone, digits=1)
     seconds = _seconds_per_digit(session, batch[:_LEAST_DIGITS], one_by_one=one_by_one)
     digits = max(_LEAST_DIGITS, int(_PICKING_SECONDS / seconds / len(candidates)))
     outputs = {
-        name: run_session(session, batch[:digits], None, one_by_one=one_by_one) for name, batch in candidates.items()
+        name: run_session(session, batch[:digits], None, one_by_one=one_by_one, is_trial=True)
+        for name, batch in candidates.items()
     }
     number = _find_output(session, outputs[first], digits=len(batch[:digits]))
     logits = {name: values[number] for name, values in outputs.items()}
@@ -184,7 +190,7 @@ def _declared_metadata(model: _Message) -> dict[str, str]:
 def _seconds_per_digit(session: _Session, batch: _Floats, *, one_by_one: bool) -> float:
     """Processor time for one digit of a batch; raises an error if it is too long."""
     start = time.process_time()
-    run_session(session, batch, None, one_by_one=one_by_one)
+    run_session(session, batch, None, one_by_one=one_by_one, is_trial=True)
     seconds = max((time.process_time() - start) / len(batch), 1e-6)
     if seconds > _MOST_SECONDS:
         raise UnfitModelError(

@@ -128,7 +128,8 @@ def test_pen_digits_are_of_the_writers_nobody_trains_on_and_are_drawn_once(cache
 
 @pytest.mark.needs_pen_digits
 @pytest.mark.usefixtures("cached_pen_digits")
-@pytest.mark.parametrize("damage", ["other pixels", pytest.param("no arrays", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["other pixels", "no arrays"])
 def test_a_damaged_cache_of_pen_digits_is_drawn_anew(cache_folder: Path, damage: str) -> None:
     digits = load_digits("pen-digits")
     (cached_path,) = (cache_folder / "digits").iterdir()

@@ -248,7 +248,7 @@ def test_the_leaderboard_is_in_the_order_of_errors(visit: Visit) -> None:
 def test_the_leaderboard_offers_what_is_missing(visit: Visit, weights_folder: Path, save_random: Save) -> None:
     """Figures first, then speed, which takes no digits; then there is nothing to offer."""
     save_random(weights_folder / "mine.safetensors")
-    app = visit("compare", dataset="mnist-validation")
+    app = visit("compare", dataset="uci-digits")
     for offer, words in {"Evaluate": "mine not evaluated yet.", "Measure": "Speed not measured here yet."}.items():
         assert words in texts(app)
         (button,) = [button for button in app.button if button.label == offer]
