@@ -90,9 +90,9 @@ def _boxes(numbers: NDArray[np.int32]) -> NDArray[np.int64]:
     boxes = np.zeros((int(numbers.max(initial=0)) + 1, 4), dtype=np.int64)
     for axis, by_row in ((1, numbers), (0, numbers.T)):
         places, others = np.nonzero(by_row)  # in order of the places, of which the last that is assigned stays
-        found = by_row[places, others]
-        boxes[found[::-1], axis] = places[::-1]
-        boxes[found, axis + 2] = places + 1
+        owners = by_row[places, others]
+        boxes[owners[::-1], axis] = places[::-1]
+        boxes[owners, axis + 2] = places + 1
     return boxes[1:]
 
 

@@ -100,7 +100,7 @@ class LeavingVisitors:
             if scope["type"] != "websocket":
                 raise
             if not isinstance(error, WebSocketDisconnected):
-                refusal(scope, 1003, "what came over the web socket is no message of a page")
+                refusal(scope, 1003, "the web socket carried something that no page sends")
 
 
 class BodyLimit:

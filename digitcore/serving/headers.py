@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["DATA_POLICY", "SecurityHeaders", "page_policy"]
 
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
-"""The content security policy of what is no page."""
+"""The content security policy of responses that are not pages."""
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
