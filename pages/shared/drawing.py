@@ -52,6 +52,8 @@ class Drawing:
     """The last PNG that came from the canvas; it comes again with every rerun."""
     awaited: bool = False
     """Whether the next PNG answers what the canvas was told to show, rather than a stroke."""
+    replaced: list[dict[str, Any]] = field(default_factory=list)
+    """What was on it before that."""
     answer: str = ""
     """What it was last read as: a number, or why the answer was refused."""
     earlier: list[Sketch] = field(default_factory=list)
@@ -78,12 +80,15 @@ class Drawing:
     def show(self, objects: list[dict[str, Any]]) -> None:
         """Tells the canvas what to show; it answers with the pixels in a moment."""
         self.place(objects)
-        self.objects, self.awaited = objects, True
+        self.objects, self.replaced, self.awaited = objects, self.objects, True
         if not objects:
             self.picture = None
 
     def receive(self, png: bytes, objects: list[dict[str, Any]], pixels: NDArray[np.uint8] | None) -> None:
-        """Takes over what the canvas sent and had not sent before."""
+        """Takes over what the canvas sent and had not sent before, unless it sent it before it was told otherwise."""
+        if self.awaited and objects == self.replaced != self.objects:
+            self.sent = png
+            return
         if not self.awaited or len(objects) != len(self.objects):  # a stroke may come with what the canvas was told
             self._remember()
         self.sent, self.awaited = png, False

@@ -57,3 +57,18 @@ def test_clear_can_be_undone_and_redone() -> None:
     drawing.redo()
     assert drawing.objects == []
     assert drawing.picture is None
+
+
+def test_a_late_message_does_not_bring_back_what_was_undone() -> None:
+    one, two = [{"stroke": 0}], [{"stroke": 0}, {"stroke": 1}]
+    drawing = Drawing()
+    receive(drawing, one)
+    receive(drawing, two)
+    drawing.undo()
+    receive(drawing, two)
+    assert (drawing.objects, drawing.strokes_in_picture) == (one, None)
+    receive(drawing, one)
+    assert (drawing.objects, drawing.strokes_in_picture) == (one, 1)
+    drawing.redo()
+    receive(drawing, two)
+    assert (drawing.objects, drawing.strokes_in_picture) == (two, 2)
