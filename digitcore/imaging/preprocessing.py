@@ -209,8 +209,9 @@ def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
     """Ink map uint8 (H, W): 255 where the ink is fullest, 0 where there is none.
 
     The margin of the picture shows the colour of the ground; ink is darker, lighter, of another colour, or opaque on
-    a transparent ground. Clean pictures keep their anti-aliased edges exactly. Noisy ones (photographs, scans, JPEG)
-    have their ground evened out and their noise removed. Pictures with a side over 1,024 pixels are reduced.
+    a transparent ground. Clean pictures keep their anti-aliased edges exactly. Noisy ones have their noise removed, and
+    where their ground is uneven (photographs, scans) have it evened out. Pictures with a side over 1,024 pixels are
+    reduced.
 
     Raises:
         BlankImageError, ImageError, ValueError: as for `preprocess`.
