@@ -66,6 +66,11 @@ class Drawing:
         """How many objects `picture` shows; None until the canvas has sent the pixels of what it was told to show."""
         return None if self.awaited else len(self.objects)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has ever been on the canvas; not so where it was undone."""
+        return not (self.objects or self.past or self.future)
+
     def place(self, objects: list[dict[str, Any]]) -> None:
         """Tells the canvas what to show, without a change to what is known of it."""
         self.placed = objects

@@ -80,6 +80,8 @@ def test_a_link_opens_the_drawing_elsewhere(page: Page, browser: Browser, server
     eventually(lambda: _difference(elsewhere, drawn) < 0.02, True)
     elsewhere.press("Undo")
     expect(elsewhere.invitation).to_be_visible()
+    idle(elsewhere.page)
+    expect(elsewhere.invitation).to_be_visible()
     context.close()
 
     context = new_context(browser, width=1280)

@@ -31,6 +31,15 @@ def test_undo_and_redo() -> None:
         assert drawing.objects == three
 
 
+def test_what_was_undone_is_not_put_back_from_the_browser() -> None:
+    """Which is asked for a drawing only while there has been none."""
+    drawing = Drawing()
+    assert drawing.is_new
+    receive(drawing, [{"stroke": 0}])
+    drawing.undo()
+    assert (drawing.objects, drawing.is_new) == ([], False)
+
+
 def test_after_a_new_stroke_nothing_can_be_redone() -> None:
     """Even where the stroke comes together with what the canvas was told to show; and the stroke can be undone."""
     one, two, other = [{"stroke": 0}], [{"stroke": 0}, {"stroke": 1}], [{"stroke": 0}, {"stroke": 2}]

@@ -24,8 +24,7 @@ _LOGGER = logging.getLogger(__name__)
 
 def is_untouched() -> bool:
     """Whether the visitor has drawn nothing yet, nor brought anything from before a reload."""
-    drawing = current_drawing()
-    return not (drawing.objects or drawing.past or st.session_state.get(_ASKED))
+    return current_drawing().is_new and not st.session_state.get(_ASKED)
 
 
 def store_drawing(canvas: str) -> None:
