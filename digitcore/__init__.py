@@ -24,7 +24,7 @@ from digitcore.evaluation.comparison import Comparison, compare
 from digitcore.evaluation.evaluation import Evaluation, evaluate
 from digitcore.imaging.segmentation import DigitInk, find_digits
 from digitcore.models.classifier import DigitClassifier, Prediction, load_classifier
-from digitcore.models.numbers import FoundDigit, NumberReading, read_number
+from digitcore.models.numbers import FoundDigit, NumberReading, PictureReading, read_number, read_picture
 
 __all__ = [
     "AnnotationConflictError",
@@ -42,6 +42,7 @@ __all__ = [
     "FoundDigit",
     "ImageError",
     "NumberReading",
+    "PictureReading",
     "Prediction",
     "TrainingError",
     "compare",
@@ -50,4 +51,5 @@ __all__ = [
     "load_classifier",
     "load_digits",
     "read_number",
+    "read_picture",
 ]

@@ -1,20 +1,31 @@
-"""Numbers: the digits on one picture found, taken apart where they touch, each read, and put together in order."""
+"""Numbers: the digits on one picture found, taken apart where they touch, each read, and put together in order.
 
+Here alone is decided whether a picture shows one digit or a number. One digit that is accepted stays one, whatever its
+parts look like: the loops of an 8, a 5 whose bar flies, a 4 in two strokes. Where it is refused, several digits have to
+explain the ink clearly better. Of 2,200 numbers of pen digits (writers 1 to 20) two are accepted as one digit.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitcore.imaging.components import Box
 from digitcore.imaging.preprocessing import DigitImage, extract_ink
 from digitcore.imaging.seams import MOST_PIECES
 from digitcore.imaging.segmentation import PictureInk
 from digitcore.models.classifier import DigitClassifier, Prediction
-from digitcore.models.touching import FoundDigit, is_doubtful, read_apart
+from digitcore.models.touching import FoundDigit, evidence, is_doubtful, read_apart
 
 __all__ = ["FoundDigit", "NumberReading", "PictureReading", "read_number", "read_picture"]
 
+_BETTER = 1.0  # evidence by which a number has to beat one digit
+_BETTER_TOUCHING = 2.5
 _LEAST_WIDTH = 0.95  # of two digits that touch, as a share of their height
 _SURE = 0.98  # of all of them
+_LEAST_LEADING = 0.15  # between lines of one digit each, as a share of the taller: less is one digit with a gap
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,50 +54,73 @@ class PictureReading:
     number: NumberReading | None
     """The number where the picture shows several digits; None where it shows one, or none."""
 
+    @property
+    def answer(self) -> str:
+        """The number, or the digit, as text."""
+        return str(self.prediction.digit) if self.number is None else self.number.number
+
+    @property
+    def confidence(self) -> float:
+        """That it is right."""
+        return self.prediction.confidence if self.number is None else self.number.confidence
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it may be relied on."""
+        return self.prediction.accepted if self.number is None else self.number.accepted
+
+    @property
+    def reason(self) -> str | None:
+        """Why it may not be, in words."""
+        return self.prediction.reason if self.number is None else self.number.reason
+
 
 def read_number(classifier: DigitClassifier, image: DigitImage) -> NumberReading:
-    """The number on a picture. A blank one gives an empty number that is not accepted.
+    """The number on a picture, be it of one digit. A blank one gives an empty number that is not accepted.
 
     Raises:
         ImageError: its pixels cannot be used.
         ValueError: an array that is not uint8 of shape (H, W), (H, W, 3) or (H, W, 4).
     """
-    return _number_in(classifier, PictureInk(extract_ink(image)))
+    picture = PictureInk(extract_ink(image))
+    (whole,) = classifier.predict_inks([picture])
+    return _number_in(classifier, picture, whole)
 
 
 def read_picture(classifier: DigitClassifier, image: DigitImage) -> PictureReading:
     """What a picture shows: the answer for one digit and, where it shows several, the number.
 
-    Digits that stand apart are several in any case. Ink in one place is tried only where it is doubtful as one digit,
-    and must be wide and its parts beyond doubt and not all 1, since many a letter falls into parts that look like
-    digits, an M, a v or a w into 1s. So 8 of 10 pairs of pen digits that touch are taken apart, and 1 of 40 letters.
+    Ink in one place must also be wide, and its parts beyond doubt and not all 1, since many a letter falls into parts
+    that look like digits, an M, a v or a w into 1s. So 8 of 10 pairs of pen digits that touch are taken apart, and 1 of
+    40 letters.
 
     Raises:
         ImageError, ValueError: as for `read_number`.
     """
     picture = PictureInk(extract_ink(image))
-    (prediction,) = classifier.predict_inks([picture])
-    return PictureReading(image, prediction, _number_if_several(classifier, picture, prediction))
+    (whole,) = classifier.predict_inks([picture])
+    number = _number_in(classifier, picture, whole) if _may_be_several(picture, whole) else None
+    is_number = number is not None and len(number.digits) > 1 and (len(picture.digits) > 1 or _is_certain(number))
+    return PictureReading(image, whole, number if is_number else None)
 
 
-def _number_if_several(
-    classifier: DigitClassifier, picture: PictureInk, prediction: Prediction
-) -> NumberReading | None:
-    if len(picture.digits) > 1:
-        return _number_in(classifier, picture)
-    if len(picture.components) > MOST_PIECES:
-        return None
-    left, top, right, bottom = box = prediction.preprocessed.box
-    if right - left < _LEAST_WIDTH * (bottom - top) or not is_doubtful(box, prediction):
-        return None
-    reading = _number_in(classifier, picture)
-    is_number = len(reading.digits) > 1 and reading.accepted and reading.confidence >= _SURE
-    return reading if is_number and set(reading.number) != {"1"} else None
+def _may_be_several(picture: PictureInk, whole: Prediction) -> bool:
+    if whole.accepted or len(picture.digits) > 1:
+        return not whole.accepted
+    left, top, right, bottom = box = whole.preprocessed.box
+    is_wide = right - left >= _LEAST_WIDTH * (bottom - top)
+    return is_wide and is_doubtful(box, whole) and len(picture.components) <= MOST_PIECES
 
 
-def _number_in(classifier: DigitClassifier, picture: PictureInk) -> NumberReading:
-    apart = iter(read_apart(classifier, picture.digits))
-    lines = [[digit for _ in line for digit in next(apart)] for line in picture.lines]
+def _is_certain(number: NumberReading) -> bool:
+    return number.accepted and number.confidence >= _SURE and set(number.number) != {"1"}
+
+
+def _number_in(classifier: DigitClassifier, picture: PictureInk, whole: Prediction) -> NumberReading:
+    """The number in ink that was read so as one digit, which it is where several explain it no better."""
+    lines = [] if whole.accepted else _lines(classifier, picture)
+    if whole.accepted or not _is_better(lines, whole, touching=len(picture.digits) == 1):
+        lines = [[FoundDigit(whole.preprocessed.box, whole.preprocessed.cropped, whole)]]
     digits = tuple(digit for line in lines for digit in line)
     number = " ".join("".join(str(digit.prediction.digit) for digit in line) for line in lines)
     reason = _reason(digits)
@@ -94,7 +128,31 @@ def _number_in(classifier: DigitClassifier, picture: PictureInk) -> NumberReadin
     return NumberReading(picture.pixels, digits, number, confidence, reason is None, reason)
 
 
-def _reason(digits: tuple[FoundDigit, ...]) -> str | None:
+def _lines(classifier: DigitClassifier, picture: PictureInk) -> list[list[FoundDigit]]:
+    apart = iter(read_apart(classifier, picture.digits))
+    return [[digit for _ in line for digit in next(apart)] for line in picture.lines]
+
+
+def _is_better(lines: Sequence[Sequence[FoundDigit]], whole: Prediction, *, touching: bool) -> bool:
+    """Whether these digits, unless they are fewer than two, explain ink clearly better than the whole as one does."""
+    digits = [digit for line in lines for digit in line]
+    if len(digits) < 2:
+        return True
+    if all(len(line) == 1 for line in lines) and not _are_apart([line[0].box for line in lines]):
+        return False
+    if whole.refusal is not None and whole.refusal.kind == "several digits" and _reason(digits) is None:
+        return True
+    better = sum(evidence(digit.prediction, digit.box) for digit in digits) - evidence(whole, whole.preprocessed.box)
+    return better >= (_BETTER_TOUCHING if touching else _BETTER)
+
+
+def _are_apart(boxes: Sequence[Box]) -> bool:
+    """Whether these boxes, from the top, stand apart as lines do."""
+    space = min(lower[1] - upper[3] for upper, lower in pairwise(boxes))
+    return space >= _LEAST_LEADING * max(bottom - top for _, top, _, bottom in boxes)
+
+
+def _reason(digits: Sequence[FoundDigit]) -> str | None:
     """Why a number is not accepted; None where it is."""
     if not digits:
         return "The picture is blank: draw or choose a number that stands out from its ground."

@@ -16,7 +16,7 @@ from digitcore.imaging.seams import Part, cut_out, find_parts
 from digitcore.imaging.segmentation import DigitInk, PictureInk
 from digitcore.models.classifier import DigitClassifier, Prediction
 
-__all__ = ["FoundDigit", "is_doubtful", "read_apart"]
+__all__ = ["FoundDigit", "evidence", "is_doubtful", "read_apart"]
 
 _SURE = 0.9  # confidence of a whole that is left alone, unless it is too wide
 _NARROW = 0.6  # times as wide as high: less is one digit, or two 1s that nothing tells from a 0 or a 4
@@ -36,6 +36,18 @@ class FoundDigit(DigitInk):
     """One digit of a number: its ink, and what a checkpoint says about it."""
 
     prediction: Prediction
+
+
+def evidence(prediction: Prediction, box: Box) -> float:
+    """How well one digit explains the ink in a box, as a logarithm of probability; that of a number is their sum.
+
+    Ink far wider than any digit speaks against one. That it is cut off at the edge says nothing of how many it is.
+    """
+    left, top, right, bottom = box
+    too_wide = max(0.0, (right - left) / (bottom - top) - _WIDE)
+    is_refused = prediction.refusal is not None and prediction.refusal.kind != "cut off at the edge"
+    against = _TOO_WIDE * too_wide + _REFUSED * is_refused + _EACH
+    return math.log(max(prediction.confidence, _LEAST_PROBABILITY)) - against
 
 
 def is_doubtful(box: Box, prediction: Prediction) -> bool:
@@ -79,26 +91,17 @@ def _best(whole: FoundDigit, parts: Sequence[tuple[Part, FoundDigit]]) -> list[F
 
     A whole that is accepted gives way to accepted parts only.
     """
-    left, top, right, bottom = whole.box
-    width = (right - left) / (bottom - top)
     unread: tuple[float, list[tuple[Part, Prediction]]] = (-math.inf, [])
     rows = {0: (0.0, unread[1])}  # the best so far from 0 to a cut
     for part, read in parts:
         if whole.prediction.accepted and not read.prediction.accepted:
             continue
         before, row = rows.get(part.start, unread)
-        score = before + _score(read.prediction) - _CROSSED * part.crossed
+        score = before + evidence(read.prediction, part.digit.box) - _CROSSED * part.crossed
         if score > rows.get(part.end, unread)[0]:
             rows[part.end] = (score, [*row, (part, read.prediction)])
     score, row = rows.get(max((part.end for part, _ in parts), default=-1), unread)
-    to_beat = _score(whole.prediction) - _TOO_WIDE * max(0.0, width - _WIDE) + _BETTER
-    if score <= to_beat:
+    if score <= evidence(whole.prediction, whole.box) + _BETTER:
         return [whole]
     cuts = [(cut_out(whole, part), prediction) for part, prediction in row]
     return [FoundDigit(digit.box, digit.ink, prediction) for digit, prediction in cuts]
-
-
-def _score(prediction: Prediction) -> float:
-    """How well a digit is read, as a logarithm of probability."""
-    refused = 0.0 if prediction.accepted else _REFUSED
-    return math.log(max(prediction.confidence, _LEAST_PROBABILITY)) - refused - _EACH

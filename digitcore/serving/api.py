@@ -8,7 +8,7 @@ never on the event loop. Every error is JSON, `{"detail": "..."}`.
 import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, HTTPException, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -27,8 +27,7 @@ from digitcore.evaluation.evaluation import Summary, find_summaries
 from digitcore.imaging.preprocessing import read_image
 from digitcore.models.classifier import DigitClassifier, all_cores
 from digitcore.models.library import CheckpointLibrary, UnusableCheckpoint, UsableCheckpoint, shared_library
-from digitcore.models.numbers import read_number
-from digitcore.serving.answers import digit_answer, number_answer
+from digitcore.serving.answers import Mode, answer_for
 from digitcore.serving.guard import BodyLimit, Guard, refusal
 from digitcore.serving.headers import DATA_POLICY, SecurityHeaders, page_policy
 from digitcore.serving.load import ArrivalLimit, BusyServer, Turns, give_back_memory
@@ -81,7 +80,6 @@ InTurn = Depends(_turn, scope="function")
 FreeCores: TypeAlias = Annotated[threading.Semaphore, Depends(_free_cores)]
 NotInSchema: TypeAlias = SkipJsonSchema[None]
 """Left out, which is not to be sent as null."""
-Mode: TypeAlias = Literal["digit", "number"]
 
 
 async def _checkpoint(
@@ -95,11 +93,11 @@ async def _checkpoint(
 
 async def _mode(
     mode: Annotated[
-        Mode | NotInSchema, Query(description="one digit, which is the default, or all of a number")
+        Mode | NotInSchema, Query(description="one digit, or all of a number; by default whichever the picture shows")
     ] = None,
     mode_field: Annotated[Mode | NotInSchema, Form(alias="mode", description="the same as in the query")] = None,
-) -> Mode:
-    return _agreed("mode", mode, mode_field) or "digit"
+) -> Mode | None:
+    return _agreed("mode", mode, mode_field)
 
 
 def _agreed(name: str, query: Value | None, field: Value | None) -> Value | None:
@@ -115,11 +113,12 @@ def predict(
     library: Library,
     free_cores: FreeCores,
     checkpoint: Annotated[str | None, Depends(_checkpoint)] = None,
-    mode: Annotated[Mode, Depends(_mode)] = "digit",
+    mode: Annotated[Mode | None, Depends(_mode)] = None,
 ) -> PredictionAnswer | NumberAnswer:
-    """Reads the digit in a picture, or with `mode=number` all its digits from left to right.
+    """Reads the digit in a picture or, where it shows several, the number: all of them from left to right.
 
-    The ink may be of any colour on any other, or on nothing.
+    With `mode=digit` or `mode=number` it is read so whatever it shows. The ink may be of any colour on any other, or on
+    nothing.
     """
     name = checkpoint or library.default_name()
     try:
@@ -128,9 +127,8 @@ def predict(
         raise HTTPException(404, _without_folder(str(error), library)) from error
     with free_cores:
         picture = read_image(image.file, name=image.filename or "the picture")
-        if mode == "number":
-            return NumberAnswer(**number_answer(read_number(classifier, picture)), checkpoint=name)
-        return PredictionAnswer(**digit_answer(classifier.predict(picture)), checkpoint=name)
+        answer = answer_for(classifier, picture, mode=mode)
+        return (NumberAnswer if "number" in answer else PredictionAnswer)(**answer, checkpoint=name)
 
 
 @router.get("/docs", include_in_schema=False)

@@ -11,22 +11,25 @@ from digitcore.models.checkpoints import SUFFIXES, Checkpoint
 __all__ = ["command_line", "curl_command", "python_code"]
 
 
-def curl_command(checkpoint: Checkpoint, *, file: str, address: str, number: bool = False) -> str:
+def curl_command(
+    checkpoint: Checkpoint, *, file: str, address: str, number: bool = False, one_digit: bool = False
+) -> str:
     """A POSIX shell command that asks the HTTP API at this address, whose query is left out.
 
-    With `number`, for all the digits on the picture; likewise below.
+    With `number`, for all the digits on the picture; with `one_digit`, for one even if it shows several; likewise
+    below.
     """
     scheme, host, path, _, _ = urlsplit(address)
     query = f"checkpoint={quote(checkpoint.name, safe='', errors='surrogateescape')}"
-    query += "&mode=number" if number else ""
+    query += "&mode=number" if number else "&mode=digit" if one_digit else ""
     endpoint = urlunsplit((scheme, host, f"{path.rstrip('/')}/predict", query, ""))
     return f"curl -F {shlex.quote(f'image=@{file}')} {shlex.quote(endpoint)}"
 
 
-def command_line(checkpoint: Checkpoint, *, file: str, number: bool = False) -> str:
+def command_line(checkpoint: Checkpoint, *, file: str, number: bool = False, one_digit: bool = False) -> str:
     """A POSIX shell command that asks the command line, to be run in the project's folder."""
     checkpoint_option = shlex.quote(f"--checkpoint={_reference(checkpoint)}")
-    mode = " --number" if number else ""
+    mode = " --number" if number else " --digit" if one_digit else ""
     return f".venv/bin/python -m digitcore predict {shlex.quote(file)}{mode} {checkpoint_option} --json"
 
 

@@ -368,6 +368,9 @@ def test_a_number_is_read_on_request(client: httpx.Client, draw: Draw, encode: E
     assert answer["confidence"] == pytest.approx(np.prod([digit["confidence"] for digit in answer["digits"]]))
     assert [digit["box"][0] // 280 for digit in answer["digits"]] == [0, 1, 2]
     assert all(digit["box"][0] < digit["box"][2] <= 840 for digit in answer["digits"])
+    assert _post(client, data).json() == answer
+    as_one = _post(client, data, params={"mode": "digit"}).json()
+    assert next(iter(as_one)) == "prediction"
     one = _post(client, encode(draw(7)), params={"mode": "digit"}).json()
     assert one == _post(client, encode(draw(7))).json()
 

@@ -158,8 +158,13 @@ def test_predict_reads_numbers(draw: Draw, encode: Encode, tmp_path: Path, capsy
     (answer,) = json.loads(capsys.readouterr().out)
     assert (answer["file"], answer["number"], len(answer["digits"])) == (str(file), "471", 3)
     assert set(answer["digits"][0]) == {"box", "prediction", "confidence", "probabilities", "accepted", "reason"}
-    assert main(["predict", "--number", str(file)]) == 0
-    assert capsys.readouterr().out.startswith(f"{file}: 471  {answer['confidence']:.1%}")
+    for options in ([], ["--number"]):
+        assert main(["predict", *options, str(file)]) == 0
+        assert capsys.readouterr().out.startswith(f"{file}: 471  {answer['confidence']:.1%}")
+    assert main(["predict", "--digit", "--json", str(file)]) == 0
+    (as_one,) = json.loads(capsys.readouterr().out)
+    assert "number" not in as_one
+    assert len(as_one["probabilities"]) == 10
 
 
 def test_the_others_are_answered_where_one_cannot_be_used(

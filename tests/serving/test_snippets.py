@@ -116,3 +116,6 @@ def test_curl_keeps_the_folder_of_the_server() -> None:
     assert command == "curl -F image=@digit.png 'https://example.org/digits/predict?checkpoint=compact'"
     command = curl_command(compact, file="two.png", address="https://example.org", number=True)
     assert command == "curl -F image=@two.png 'https://example.org/predict?checkpoint=compact&mode=number'"
+    command = curl_command(compact, file="two.png", address="https://example.org", one_digit=True)
+    assert command == "curl -F image=@two.png 'https://example.org/predict?checkpoint=compact&mode=digit'"
+    assert " --digit " in command_line(compact, file="two.png", one_digit=True)

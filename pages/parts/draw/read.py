@@ -34,6 +34,4 @@ def read_digits(reading: PictureReading) -> list[ReadDigit]:
 
 def answer_in_short(reading: PictureReading) -> str:
     """The number or the digit; `REFUSED` where the answer is not to be relied on."""
-    if reading.number is not None:
-        return reading.number.number if reading.number.accepted else REFUSED
-    return REFUSED if reading.prediction.refusal is not None else str(reading.prediction.digit)
+    return reading.answer if reading.accepted else REFUSED

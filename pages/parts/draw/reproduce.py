@@ -19,7 +19,12 @@ from pages.shared.state import Picture, picture
 def reproduce_panel(digit: ReadDigit) -> None:
     """Download and snippets for the picked checkpoint and one digit."""
     prediction = digit.prediction
-    _reproduce(digit.image, answer=str(prediction.digit), confidence=prediction.confidence, number=False)
+    _reproduce(
+        digit.image,
+        answer=str(prediction.digit),
+        confidence=prediction.confidence,
+        one_digit=not prediction.accepted or digit.found is not None,  # or it might be read as a number
+    )
 
 
 def reproduce_number_panel(image: DigitImage, reading: NumberReading) -> None:
@@ -27,7 +32,9 @@ def reproduce_number_panel(image: DigitImage, reading: NumberReading) -> None:
     _reproduce(image, answer=reading.number, confidence=reading.confidence, number=True)
 
 
-def _reproduce(image: DigitImage, *, answer: str, confidence: float, number: bool) -> None:
+def _reproduce(
+    image: DigitImage, *, answer: str, confidence: float, number: bool = False, one_digit: bool = False
+) -> None:
     checkpoint = picked_classifier().checkpoint
     file = _file(image, stem="number" if number else "digit")
     st.download_button(file.name, file.data, file.name, icon=":material/download:", on_click="ignore")
@@ -35,13 +42,11 @@ def _reproduce(image: DigitImage, *, answer: str, confidence: float, number: boo
         f"This is the picture that was read. For it **{plain(checkpoint.name)}** (SHA-256 `{checkpoint.digest}`) "
         f"answers {answer} with a confidence of {confidence:.6f}:"
     )
-    st.code(
-        curl_command(checkpoint, file=file.name, address=st.context.url or "http://localhost:8501", number=number),
-        "sh",
-        wrap_lines=True,
-    )
+    address = st.context.url or "http://localhost:8501"
+    request = curl_command(checkpoint, file=file.name, address=address, number=number, one_digit=one_digit)
+    st.code(request, "sh", wrap_lines=True)
     st.caption("With the picture in the folder of this project:")
-    st.code(command_line(checkpoint, file=file.name, number=number), "sh", wrap_lines=True)
+    st.code(command_line(checkpoint, file=file.name, number=number, one_digit=one_digit), "sh", wrap_lines=True)
     st.code(python_code(checkpoint, file=file.name, number=number), "python")
 
 
