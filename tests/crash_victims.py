@@ -25,7 +25,7 @@ from digitcore.serving.annotations import Annotation, AnnotationStore
 from digitcore.training import loop
 from digitcore.training.recipes import Recipe
 
-EPOCHS = 400
+EPOCHS = 250
 LARGEST = 60_000  # bytes that a file may have where the disk is full
 
 
@@ -89,7 +89,9 @@ def on_a_full_disk(name: str, *arguments: str) -> None:
 
 
 def say(line: str) -> None:
-    print(line, flush=True)
+    """Prints a line at once: who is killed has said all of it or nothing, even where Python does not buffer."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ import json
 import logging
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -27,7 +27,8 @@ from digitcore.imaging.preprocessing import PREPROCESSING, normalize
 from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network, has_batch_norm
 from digitcore.models.onnx import OnnxNetwork, load_onnx
 from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore
-from digitcore.models.state_dict import StateDictError, read_state_dict
+from digitcore.models.safetensors_file import SafetensorsError, SafetensorsFile
+from digitcore.models.state_dict import StateDictError, StateDictFile
 from digitcore.settings import load_settings
 from digitcore.text import printable
 
@@ -42,6 +43,7 @@ __all__ = [
 _LOGGER = logging.getLogger(__name__)
 SUFFIXES = (".safetensors", ".pt", ".pth", ".onnx")
 _FORMAT_VERSION = 1
+_Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 _FIRST_SCORE: RefusalScore = "confidence"  # of files that name none
 
 
@@ -85,8 +87,6 @@ class Checkpoint:
 
 _OUR_KEYS = {*CheckpointMetadata.__dataclass_fields__, "format_version", "weights_sha256", "metadata_sha256"}
 _LEAST_TEMPERATURE = 0.01
-_MOST_HEADER_BYTES = 1 << 20  # of a safetensors file
-_MOST_TENSORS = 10_000
 _MOST_DATASETS = 100
 _MOST_NAME = 200  # characters
 _MOST_RECORD = 100_000  # characters of a recipe or a provenance
@@ -116,27 +116,27 @@ def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetad
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in the file at this path.
+    """The checkpoint in the file at this path. Its weights are read once their shapes fit a known architecture.
 
     Raises:
         CheckpointError: it is missing or damaged, or does not fit a known architecture.
     """
-    data = _read_file(path)
     file = printable(str(path))
-    try:
-        if path.suffix == ".safetensors":
-            network, metadata = _parse_safetensors(data, file=file)
-        elif path.suffix == ".onnx":
-            network, metadata = _parse_onnx(data, path)
-        else:
-            network, metadata = _parse_state_dict(data, file=file)
-        network.eval().requires_grad_(False)
-        _check_answers(network, file=file)
-    except CheckpointError:
-        raise
-    except Exception as error:  # of the parsers of these formats, whose errors no document lists
-        _LOGGER.exception("%s cannot be read", file)
-        raise CheckpointError(f"{file} cannot be read ({type(error).__name__}): copy or train it again.") from error
+    with _open(path) as stream:
+        try:
+            if path.suffix == ".safetensors":
+                network, metadata = _parse_safetensors(stream, file=file)
+            elif path.suffix == ".onnx":
+                network, metadata = _parse_onnx(stream, path)
+            else:
+                network, metadata = _parse_state_dict(stream, file=file)
+            network.eval().requires_grad_(False)
+            _check_answers(network, file=file)
+        except CheckpointError:
+            raise
+        except Exception as error:  # of the parsers of these formats, whose errors no document lists
+            _LOGGER.exception("%s cannot be read", file)
+            raise CheckpointError(f"{file} cannot be read ({type(error).__name__}): copy or train it again.") from error
     weights = network.digest if isinstance(network, OnnxNetwork) else _digest_tensors(network.state_dict())
     digest = hashlib.sha256(f"{weights} {_answer_fields(metadata)}".encode()).hexdigest()
     return Checkpoint(path.stem, path, metadata, network, digest)
@@ -148,30 +148,39 @@ def _answer_fields(metadata: CheckpointMetadata) -> tuple[object, ...]:
     return metadata.architecture, metadata.preprocessing, metadata.temperature, metadata.refusal_threshold, *score
 
 
-def _read_file(path: Path) -> bytes:
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    """The file, for reading. Not a memory map, which would crash if the file were cut meanwhile."""
     limit = load_settings().max_checkpoint_bytes
     if path.suffix not in SUFFIXES:
         raise CheckpointError(f"{path} does not end in {', '.join(SUFFIXES)}: it is not a checkpoint file.")
     try:
-        with path.open("rb") as stream:  # read at once: a memory map would crash if the file were cut meanwhile
-            data = stream.read(limit + 1)
+        stream = path.open("rb")
     except OSError as error:
         raise CheckpointError(f"{path} cannot be opened: {error.strerror or error}. Check the name.") from error
-    if len(data) > limit:
-        raise CheckpointError(f"{path} is larger than {limit / 1e6:g} MB: it is not a checkpoint of these networks.")
-    return data
+    with stream:
+        if os.fstat(stream.fileno()).st_size > limit:
+            raise CheckpointError(
+                f"{path} is larger than {limit / 1e6:g} MB: it is not a checkpoint of these networks."
+            )
+        yield stream
 
 
-def _parse_safetensors(data: bytes, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+def _parse_safetensors(stream: BinaryIO, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
     try:
-        fields = _read_header(data)
-        tensors = safetensors.torch.load(data)
-    except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError, RecursionError) as error:
+        source = SafetensorsFile(stream)
+        if not _OUR_KEYS & {name.lower() for name in source.metadata}:
+            return _recognised_network(source, file=file)
+        return _described_network(source, file=file)
+    except SafetensorsError as error:
         raise CheckpointError(
             f"{file} cannot be read as a safetensors file ({printable(str(error))[:300]}): copy or train it again."
         ) from error
-    if not _OUR_KEYS & {name.lower() for name in fields}:
-        return _network_from_tensors(tensors, file=file)
+
+
+def _described_network(source: SafetensorsFile, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+    """The network of a file that has our metadata, all checksums being right."""
+    fields = source.metadata
     if fields.get("format_version") != str(_FORMAT_VERSION):
         raise CheckpointError(
             f"{file} has the format version {fields.get('format_version')}, this program reads {_FORMAT_VERSION}: "
@@ -180,41 +189,18 @@ def _parse_safetensors(data: bytes, *, file: str) -> tuple[DigitNetwork, Checkpo
     if fields.get("metadata_sha256") != _digest_metadata(fields):
         raise CheckpointError(f"{file} is damaged (its metadata differ from their checksum): copy or train it again.")
     metadata = _parse_metadata(fields, file=file, architectures=architecture_names())
+    network = _new_network(metadata.architecture)
+    _check_shapes(source.shapes, _shapes(network.state_dict()), file=file)
+    tensors = source.read()
     if fields.get("weights_sha256") != _digest_tensors(tensors):
         raise CheckpointError(f"{file} is damaged (its weights differ from their checksum): copy or train it again.")
-    network = _new_network(metadata.architecture)
     _check_tensors(tensors, network.state_dict(), file=file)
     network.load_state_dict(tensors)
     return network, metadata
 
 
-def _read_header(data: bytes) -> Mapping[str, str]:
-    """The metadata of a safetensors file, whose header must be of a bounded size and name nothing twice.
-
-    Raises:
-        ValueError: it is not.
-    """
-    size = int.from_bytes(data[:8], "little")
-    if size > _MOST_HEADER_BYTES:
-        raise ValueError(f"its header has {size:,} bytes; {_MOST_HEADER_BYTES:,} are the most")
-    header = json.loads(data[8 : 8 + size], object_pairs_hook=_without_repetition)
-    if not isinstance(header, dict) or len(header) > _MOST_TENSORS:
-        raise ValueError(f"its header is not a list of at most {_MOST_TENSORS:,} tensors")
-    fields = header.get("__metadata__", {})
-    if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
-        raise ValueError("its metadata are not text")
-    return fields
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("its header names something twice")
-    return values
-
-
-def _parse_onnx(data: bytes, path: Path) -> tuple[DigitNetwork, CheckpointMetadata]:
-    network, provenance, declared = load_onnx(data, path)
+def _parse_onnx(stream: BinaryIO, path: Path) -> tuple[DigitNetwork, CheckpointMetadata]:
+    network, provenance, declared = load_onnx(stream, path)
     defaults = CheckpointMetadata("onnx", provenance=provenance)
     fields = {name: json.dumps(value) for name, value in asdict(defaults).items()} | declared
     return network, _parse_metadata(fields, file=str(path), architectures=[defaults.architecture])
@@ -296,45 +282,59 @@ def _is_threshold(value: float, score: RefusalScore) -> bool:
     return 0 <= value <= 1 if score == "confidence" else math.isfinite(value)
 
 
-def _parse_state_dict(data: bytes, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+def _parse_state_dict(stream: BinaryIO, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
     try:
-        tensors = read_state_dict(data)
+        return _recognised_network(StateDictFile(stream), file=file)
     except StateDictError as error:
         raise CheckpointError(
             f"{file} cannot be read as a state dict ({error}): "
             "save it with `torch.save(model.state_dict(), ...)`, not the whole model."
         ) from error
-    return _network_from_tensors(tensors, file=file)
 
 
-def _network_from_tensors(tensors: dict[str, Tensor], *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
-    """The known network that tensors fit: by keys and shapes, else by the order of their shapes alone.
-
-    What all names begin with, such as `module.`, is left out; numbers of 16 bits become float32 without loss.
-    """
-    tensors = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
-    tensors = {name: _widened(value) for name, value in tensors.items()}
-    prefix = _common_prefix(tensors)
-    shortened = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    candidates = [
-        (architecture, _new_network(architecture, batch_norm=batch_norm))
-        for architecture in architecture_names()
-        for batch_norm in ((False, True) if has_batch_norm(architecture) else (False,))
-    ]
-    for named, by_keys in ((tensors, True), (shortened, True), (tensors, False)):
-        for architecture, network in candidates:
-            expected = _expected_tensors(network)
-            if _shapes(named, by_keys=by_keys) == _shapes(expected, by_keys=by_keys):
-                renamed = dict(zip(expected, named.values(), strict=True)) if not by_keys else named
-                _check_tensors(renamed, expected, file=file)
-                network.load_state_dict(renamed, strict=False)  # only num_batches_tracked can be missing
-                folded = network.folded()
-                _check_tensors(folded.state_dict(), folded.state_dict(), file=file)
-                return folded, CheckpointMetadata(architecture)
+def _recognised_network(
+    source: SafetensorsFile | StateDictFile, *, file: str
+) -> tuple[DigitNetwork, CheckpointMetadata]:
+    """The known network that tensors fit; numbers of 16 bits become float32 without loss."""
+    shapes = {name: shape for name, shape in source.shapes.items() if not name.endswith("num_batches_tracked")}
+    for architecture, network in _candidates():
+        expected = _expected_tensors(network)
+        names = _fitting_names(shapes, _shapes(expected))
+        if names is not None:
+            tensors = source.read()
+            renamed = {name: _widened(tensors[name_in_file]) for name, name_in_file in names.items()}
+            _check_tensors(renamed, expected, file=file)
+            network.load_state_dict(renamed, strict=False)  # only num_batches_tracked can be missing
+            folded = network.folded()
+            _check_tensors(folded.state_dict(), folded.state_dict(), file=file)
+            return folded, CheckpointMetadata(architecture)
     raise CheckpointError(
         f"{file} fits none of the known networks ({', '.join(architecture_names())}): "
-        f"it has {len(tensors)} tensors, {_summary(tensors)}."
+        f"it has {len(shapes)} tensors, {_summary(shapes)}."
     )
+
+
+def _candidates() -> Iterator[tuple[str, DigitNetwork]]:
+    for architecture in architecture_names():
+        yield architecture, _new_network(architecture)
+        if has_batch_norm(architecture):
+            yield architecture, _new_network(architecture, batch_norm=True)
+
+
+def _fitting_names(shapes: _Shapes, expected: _Shapes) -> dict[str, str] | None:
+    """A file's name for each of a network's tensors; None where they do not fit.
+
+    They fit by names and shapes, what all names begin with, such as `module.`, being left out, else by the order of
+    their shapes alone.
+    """
+    prefix = _common_prefix(shapes)
+    for dropped in ("", prefix):
+        names = {name.removeprefix(dropped): name for name in shapes}
+        if {name: shapes[name_in_file] for name, name_in_file in names.items()} == expected:
+            return names
+    if list(shapes.values()) == list(expected.values()):
+        return dict(zip(expected, shapes, strict=True))
+    return None
 
 
 def _common_prefix(names: Collection[str]) -> str:
@@ -355,20 +355,22 @@ def _expected_tensors(network: DigitNetwork) -> dict[str, Tensor]:
     return {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
 
 
-def _shapes(tensors: Mapping[str, Tensor], *, by_keys: bool) -> object:
-    if by_keys:
-        return {name: value.shape for name, value in tensors.items()}
-    return [value.shape for value in tensors.values()]
+def _shapes(tensors: Mapping[str, Tensor]) -> _Shapes:
+    return {name: tuple(value.shape) for name, value in tensors.items()}
 
 
-def _summary(tensors: Mapping[str, Tensor]) -> str:
-    shapes = [f"{printable(name)[:80]} {tuple(value.shape)}" for name, value in list(tensors.items())[:3]]
-    return ", ".join(shapes) + (", ..." if len(tensors) > 3 else "") if shapes else "none at all"
+def _summary(shapes: _Shapes) -> str:
+    listed = [f"{printable(name)[:80]} {str(shape)[:80]}" for name, shape in list(shapes.items())[:3]]
+    return ", ".join(listed) + (", ..." if len(shapes) > 3 else "") if shapes else "none at all"
+
+
+def _check_shapes(shapes: _Shapes, expected: _Shapes, *, file: str) -> None:
+    if shapes != expected:
+        raise CheckpointError(f"{file} has weights that do not fit its architecture: {_summary(shapes)}.")
 
 
 def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, file: str) -> None:
-    if _shapes(tensors, by_keys=True) != _shapes(expected, by_keys=True):
-        raise CheckpointError(f"{file} has weights that do not fit its architecture: {_summary(tensors)}.")
+    _check_shapes(_shapes(tensors), _shapes(expected), file=file)
     for name, value in tensors.items():
         if value.dtype != torch.float32:
             raise CheckpointError(f"{file} has {value.dtype} values in {name}: save it as float32.")

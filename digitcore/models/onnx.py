@@ -26,7 +26,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -55,6 +55,8 @@ _SECONDS = 60  # for a trial on a busy machine, the start of a process included
 _AT_ONCE = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))  # trials
 _TRIALS_KEPT = 200
 _MOST_PROBLEM = 600  # characters
+_MOST_SIDECAR_BYTES = 10_000
+_COPIED_AT_ONCE = 1 << 20  # bytes
 _PROBE = Path(__file__).with_name("onnx_probe.py")
 _LEAST_PROBABILITY = 1e-30
 _SUM_TOLERANCE = 1e-3  # of probabilities
@@ -107,19 +109,19 @@ class OnnxNetwork(DigitNetwork):
     What lies between input and logits is not known, so the ten logits themselves stand for the features.
     """
 
-    def __init__(self, data: bytes, trial: _Trial, *, file: str) -> None:
-        """The network in `data`, the contents of a file, as its trial has found it.
+    def __init__(self, path: Path, trial: _Trial, *, checksum: str, file: str) -> None:
+        """The network in the file at path, whose checksum is this, as its trial has found it.
+
+        Errors name it `file`.
 
         Raises:
-            UnfitModelError: onnxruntime cannot use the data.
+            UnfitModelError: onnxruntime cannot use it.
         """
         super().__init__()
-        self._session = open_session(data, threads=torch.get_num_threads())
+        self._session = open_session(path, threads=torch.get_num_threads())
         self._trial = trial
         self._file = file
-        self.digest = hashlib.sha256(
-            f"{hashlib.sha256(data).hexdigest()} {trial.convention} {trial.probabilities}".encode()
-        ).hexdigest()
+        self.digest = hashlib.sha256(f"{checksum} {trial.convention} {trial.probabilities}".encode()).hexdigest()
         """SHA-256 over everything that determines the logits."""
 
     def forward_features(self, batch: Tensor) -> Tensor:
@@ -152,11 +154,12 @@ class OnnxNetwork(DigitNetwork):
         raise CheckpointError(f"{self._file} is an ONNX file already and cannot be converted: copy it as it is.")
 
 
-def load_onnx(data: bytes, path: Path) -> tuple[OnnxNetwork, dict[str, Any], dict[str, str]]:
-    """The network in `data`, the contents of the ONNX file at `path`, after a trial in a process of its own.
+def load_onnx(stream: BinaryIO, path: Path) -> tuple[OnnxNetwork, dict[str, Any], dict[str, str]]:
+    """The network in the open ONNX file at `path`, after a trial in a process of its own.
 
     Also how input and output are taken, for the provenance of a checkpoint, and those fields of `DECLARED` that the
-    file has in its metadata. Contents that were tried before are not tried again.
+    file has in its metadata. Contents that were tried before are not tried again. What is tried, and opened then, is a
+    copy, which nobody changes in the meantime.
 
     Raises:
         CheckpointError: a package is missing, or the file or its sidecar cannot be used.
@@ -165,14 +168,19 @@ def load_onnx(data: bytes, path: Path) -> tuple[OnnxNetwork, dict[str, Any], dic
     if not all(importlib.util.find_spec(package) for package in ("onnx", "onnxruntime")):
         raise CheckpointError(f"{file} needs onnxruntime and onnx: pip install -r requirements-onnx.txt")
     sidecar = _read_sidecar(path)
-    key = f"{hashlib.sha256(data).hexdigest()} {sidecar}"
-    with _trials_lock:
-        known = _trials.get(key)
-    trial = known or _try_out(data, sidecar, file=file)
     try:
-        network = OnnxNetwork(data, trial, file=file)
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "model.onnx"
+            checksum = _copy(stream, copy)
+            key = f"{checksum} {sidecar}"
+            with _trials_lock:
+                known = _trials.get(key)
+            trial = known or _try_out(copy, sidecar, file=file)
+            network = OnnxNetwork(copy, trial, checksum=checksum, file=file)
     except UnfitModelError as error:
         raise CheckpointError(f"{file} {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be tried out ({error.strerror or error}): try again later.") from error
     with _trials_lock:
         _trials[key] = trial
         while len(_trials) > _TRIALS_KEPT:
@@ -184,7 +192,17 @@ def load_onnx(data: bytes, path: Path) -> tuple[OnnxNetwork, dict[str, Any], dic
     return network, provenance, {name: trial.metadata[name] for name in DECLARED if name in trial.metadata}
 
 
-def _try_out(data: bytes, sidecar: InputConvention | None, *, file: str) -> _Trial:
+def _copy(stream: BinaryIO, path: Path) -> str:
+    """Copies the rest of a stream to a new file; its SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("xb") as copy:
+        while chunk := stream.read(_COPIED_AT_ONCE):
+            digest.update(chunk)
+            copy.write(chunk)
+    return digest.hexdigest()
+
+
+def _try_out(model: Path, sidecar: InputConvention | None, *, file: str) -> _Trial:
     try:
         digits = _probe_digits()
     except DatasetError as error:
@@ -193,7 +211,7 @@ def _try_out(data: bytes, sidecar: InputConvention | None, *, file: str) -> _Tri
     batches = {
         name: convention.convert(batch) for name, convention in _CONVENTIONS.items() if sidecar in (None, convention)
     }
-    findings = _probe(data, batches, file=file)
+    findings = _probe(model, batches, file=file)
     metadata = {key.removeprefix("digitcore."): value for key, value in findings["metadata"].items()}
     declared = {name: metadata[name] for name in ("scale", "ink") if name in metadata}
     if declared and sidecar is None:
@@ -229,7 +247,11 @@ def sidecar_path(path: Path) -> Path:
 def _read_sidecar(path: Path) -> InputConvention | None:
     sidecar = sidecar_path(path)
     try:
-        convention = json.loads(sidecar.read_bytes())
+        with sidecar.open("rb") as stream:
+            text = stream.read(_MOST_SIDECAR_BYTES + 1)
+        if len(text) > _MOST_SIDECAR_BYTES:
+            raise ValueError(f"it is longer than {_MOST_SIDECAR_BYTES:,} bytes")
+        convention = json.loads(text)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
@@ -254,14 +276,14 @@ def _probe_digits() -> DigitSet:
     return digits.subset(np.stack(rows, axis=1).ravel())
 
 
-def _probe(data: bytes, batches: Mapping[str, NDArray[np.float32]], *, file: str) -> dict[str, Any]:
-    """The findings of `onnx_probe` about the data of a file."""
+def _probe(model: Path, batches: Mapping[str, NDArray[np.float32]], *, file: str) -> dict[str, Any]:
+    """The findings of `onnx_probe` about a model; errors name it `file`."""
     try:
         with _AT_ONCE, tempfile.TemporaryFile() as arrays:
-            np.savez(arrays, allow_pickle=False, model=np.frombuffer(data, dtype=np.uint8), **batches)
+            np.savez(arrays, allow_pickle=False, **batches)
             arrays.seek(0)
             process = subprocess.run(
-                [sys.executable, "-P", str(_PROBE)],
+                [sys.executable, "-P", str(_PROBE), str(model)],
                 stdin=arrays,
                 capture_output=True,
                 timeout=_SECONDS,
@@ -272,8 +294,6 @@ def _probe(data: bytes, batches: Mapping[str, NDArray[np.float32]], *, file: str
         raise CheckpointError(
             f"{file} took longer than {_SECONDS} s in a trial: it is too slow, or the machine too busy."
         ) from error
-    except OSError as error:
-        raise CheckpointError(f"{file} cannot be tried out ({error.strerror or error}): try again later.") from error
     if sys.platform != "win32" and process.returncode == -signal.SIGXCPU:
         raise CheckpointError(
             f"{file} took longer than {CPU_SECONDS} s of processor time in a trial: "

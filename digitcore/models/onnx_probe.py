@@ -5,6 +5,7 @@ does not take the server down. Nothing of digitcore or torch is imported, and on
 """
 
 import contextlib
+import ctypes
 import json
 import math
 import os
@@ -31,6 +32,8 @@ _Message: TypeAlias = Any  # a protobuf message
 _MEMORY_LIMIT = 512 << 20  # bytes of address space, beside the program itself and ...
 _COPIES = 4  # ... of the model
 _POLITENESS = 10  # as of `nice`: visitors come first
+_OPENING_SECONDS = 0.5  # of processor time
+_OPENING_MEMORY, _OPENING_COPIES = 50 << 20, 2  # bytes, and the size of the file so often
 _MOST_SECONDS = 0.01  # of processor time for a digit
 _PICKING_SECONDS = 1.0  # of processor time for the digits that tell the input conventions apart
 _LEAST_DIGITS = 10  # that tell them apart
@@ -43,8 +46,10 @@ class UnfitModelError(Exception):
     """A model cannot be used; the message is the predicate of a sentence whose subject is the file."""
 
 
-def open_session(data: bytes, *, threads: int) -> _Session:
+def open_session(path: Path, *, threads: int) -> _Session:
     """An `onnxruntime.InferenceSession` on the CPU, with this many threads, which sleep between runs.
+
+    The file is not needed any longer afterwards.
 
     Raises:
         UnfitModelError: onnxruntime cannot use the model.
@@ -59,9 +64,9 @@ def open_session(data: bytes, *, threads: int) -> _Session:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except _runtime_errors() as error:
-        raise UnfitModelError(_cannot_run(error)) from error
+        raise UnfitModelError(_cannot_run(error, path)) from error
 
 
 def run_session(
@@ -102,18 +107,18 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     return (*own, state.NoSuchFile, state.NotImplemented, state.RuntimeException, MemoryError, RuntimeError, ValueError)
 
 
-def _cannot_run(error: Exception) -> str:
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
+def _cannot_run(error: Exception, path: Path | None = None) -> str:
+    """The reason, which leaves out the path of the copy that was opened."""
+    reason = " ".join(str(error).replace(f"Load model from {path} failed:", "").split())[:300] or type(error).__name__
     return f"cannot be run by onnxruntime ({reason}): export it again."
 
 
 def _main() -> None:
-    """Reads a model and batches (npz) from standard input and ends standard output with a line of findings (JSON)."""
+    """Tries a model file on batches (npz) from standard input, and ends standard output with its findings (JSON)."""
     with np.load(sys.stdin.buffer) as arrays:
         batches = {name: arrays[name] for name in arrays.files}
-    model = batches.pop("model").tobytes()
     try:
-        findings = _probe(model, batches)
+        findings = _probe(Path(sys.argv[1]), batches)
     except UnfitModelError as error:
         findings = {"problem": str(error)}
     print(json.dumps(findings))
@@ -137,8 +142,8 @@ def _limit_resources(*, model_bytes: int) -> None:
         resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
-def _probe(data: bytes, batches: Mapping[str, _Floats]) -> dict[str, Any]:
-    """Facts about the model, and its outputs for the first digits of each batch.
+def _probe(path: Path, batches: Mapping[str, _Floats]) -> dict[str, Any]:
+    """Facts about the model in a file, and its outputs for the first digits of each batch.
 
     Batches are named by their input convention. Where the model declares that of one of them, only that one is used.
     """
@@ -146,16 +151,17 @@ def _probe(data: bytes, batches: Mapping[str, _Floats]) -> dict[str, Any]:
     import onnxruntime  # noqa: F401 - so that its own memory does not count
     from google.protobuf.message import DecodeError
 
-    _limit_resources(model_bytes=len(data))
+    _limit_resources(model_bytes=path.stat().st_size)
     try:
-        model = onnx.load_model_from_string(data)
+        model = onnx.load_model(path, format="protobuf", load_external_data=False)
     except DecodeError as error:
         raise UnfitModelError(f"cannot be read as an ONNX file ({error}): copy or export it again.") from error
     if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in _tensors(model)):
         raise UnfitModelError("keeps weights in another file: export it with all weights inside.")
-    session = open_session(data, threads=1)
+    metadata, parameters = _declared_metadata(model), _count_parameters(model)
+    del model
+    session = _open_within_limits(path)
     one_by_one = _check_inputs(session)
-    metadata = _declared_metadata(model)
     declared = f"{metadata.get('digitcore.scale')} {metadata.get('digitcore.ink')}"
     candidates = {declared: batches[declared]} if declared in batches else batches
     first, batch = next(iter(candidates.items()))
@@ -174,10 +180,39 @@ def _probe(data: bytes, batches: Mapping[str, _Floats]) -> dict[str, Any]:
     return {
         "output": session.get_outputs()[number].name,
         "one_by_one": one_by_one,
-        "parameters": _count_parameters(model),
+        "parameters": parameters,
         "metadata": metadata,
         "outputs": {name: values.tolist() for name, values in logits.items()},
     }
+
+
+def _open_within_limits(path: Path) -> _Session:
+    """The session; raises an error if opening it, as the server will, takes too much time or memory."""
+    before, start = _forget_peak(), time.process_time()
+    session = open_session(path, threads=1)
+    seconds, memory = time.process_time() - start, _memory("VmHWM") - before
+    limit = _OPENING_MEMORY + _OPENING_COPIES * path.stat().st_size
+    if seconds > _OPENING_SECONDS or memory > limit:
+        raise UnfitModelError(
+            f"takes {seconds:.1f} s of processor time and {memory / 1e6:.0f} MB to be opened; {_OPENING_SECONDS} s and "
+            f"{limit / 1e6:.0f} MB are the most: use a smaller network."
+        )
+    return session
+
+
+def _forget_peak() -> int:
+    """Bytes that this process has in memory, which `VmHWM` starts from again; 0 where the system is not Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return _memory("VmRSS")
+
+
+def _memory(field: str) -> int:
+    if sys.platform != "linux":
+        return 0
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
 def _declared_metadata(model: _Message) -> dict[str, str]:

@@ -12,19 +12,21 @@ import math
 import pickletools
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeGuard
+from typing import IO, Any, BinaryIO, TypeGuard, cast
 
 import torch
 from torch import Tensor
 
-__all__ = ["StateDictError", "read_state_dict"]
+__all__ = ["StateDictError", "StateDictFile"]
 
 _MOST_OPCODES = 150_000  # a state dict takes about 25 for a tensor
-_MOST_PICKLE_BYTES = 8 << 20
-_MOST_ENTRIES = 20_000  # of an archive
+_MOST_PICKLE_BYTES = 4 << 20
+_MOST_AT_ONCE = 1 << 20  # bytes of a read
+_MOST_VALUE_BYTES = 16 << 20  # of the tensors of a file together; those of the largest network here have 2.3 million
 _MOST_DIMENSIONS = 8
+_ALIGNMENT = 16  # bytes of the largest number
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
 """Names under which trainers put a state dict, the first that is there being taken."""
@@ -83,6 +85,11 @@ class _Storage:
     dtype: torch.dtype
     count: int
 
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.count * self.dtype.itemsize
+
 
 @dataclass(frozen=True)
 class _TensorRecord:
@@ -94,76 +101,157 @@ class _TensorRecord:
     shape: tuple[int, ...]
     stride: tuple[int, ...]
 
+    @property
+    def part(self) -> range:
+        """The bytes of its storage that it takes, its first and its last one, and those between them."""
+        if 0 in self.shape:
+            return range(0)
+        last = self.offset + sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
+        return range(self.offset * self.dtype.itemsize, (last + 1) * self.dtype.itemsize)
 
-_Storages: TypeAlias = Mapping[str, bytearray]
 
+class StateDictFile:
+    """The state dict in a file that `torch.save` has written: names and shapes at once, values when they are asked for.
 
-def read_state_dict(data: bytes) -> dict[str, Tensor]:
-    """The tensors in the contents of a file that `torch.save` has written, by name and in their order.
-
-    A state dict inside a dictionary, as trainers save it beside an optimizer and an epoch, is found there. Time and
-    memory are bounded by the size of the file. The tensors share memory as they did when they were saved.
-
-    Raises:
-        StateDictError: it cannot be read, or holds something else.
+    A state dict inside a dictionary, as trainers save it beside an optimizer and an epoch, is found there. The memory
+    that this takes does not depend on the size of the file.
     """
-    try:
-        contents, storages = _read_archive(data) if data.startswith(b"PK") else _read_legacy(data)
-        records = _find_tensors(contents)
-        return {name: _tensor(record, storages) for name, record in records.items()}
-    except _PARSER_ERRORS as error:
-        raise StateDictError(f"{type(error).__name__}: {error}"[:200]) from error
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """The state dict in an open file, which must stay open.
+
+        Raises:
+            StateDictError: it cannot be read, or holds something else.
+        """
+        try:
+            kind = _Archive if stream.read(2) == b"PK" else _Legacy
+            stream.seek(0)
+            self._storages: _Archive | _Legacy = kind(stream)
+            self._records = _find_tensors(self._storages.contents)
+        except _PARSER_ERRORS as error:
+            raise _explained(error) from error
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the tensors by name, in their order."""
+        return {name: record.shape for name, record in self._records.items()}
+
+    def read(self) -> dict[str, Tensor]:
+        """The tensors by name, in their order. They share memory as they did when they were saved.
+
+        Raises:
+            StateDictError: values are missing or damaged, or take too much memory.
+        """
+        try:
+            parts = _needed_parts(self._records.values())
+            if sum(part.stop - part.start for part in parts.values()) > _MOST_VALUE_BYTES:
+                raise StateDictError(f"its tensors take more than {_MOST_VALUE_BYTES / 1e6:.0f} MB")
+            values = {storage: self._storages.read(storage, part) for storage, part in parts.items()}
+            return {name: _tensor(record, parts, values) for name, record in self._records.items()}
+        except _PARSER_ERRORS as error:
+            raise _explained(error) from error
 
 
-def _read_archive(data: bytes) -> tuple[object, _Storages]:
-    if data.count(b"PK\x01\x02") > _MOST_ENTRIES:
-        raise StateDictError("it is an archive of too many entries")
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        entries = {entry.filename: entry for entry in archive.infolist()}
+def _explained(error: Exception) -> StateDictError:
+    return StateDictError(f"{type(error).__name__}: {error}"[:200])
+
+
+class _Archive:
+    """A zip archive of a pickle and of storages."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._archive = zipfile.ZipFile(cast(IO[bytes], _ShortReads(stream)))
+        entries = {entry.filename: entry for entry in self._archive.infolist()}
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
             raise StateDictError("it is compressed, as torch.save never does")
-        if len(entries) != len(archive.infolist()) or sum(entry.file_size for entry in entries.values()) > len(data):
+        size = sum(entry.file_size for entry in entries.values())
+        if len(entries) != len(self._archive.infolist()) or size > stream.seek(0, io.SEEK_END):
             raise StateDictError("its entries overlap")
         folder = next((name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")), None)
         if folder is None:
             raise StateDictError("it is an archive without a data.pkl")
         if f"{folder}constants.pkl" in entries:
             raise StateDictError("it is a TorchScript program")
-        if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
+        if f"{folder}byteorder" in entries and self._small_entry(f"{folder}byteorder") != b"little":
             raise StateDictError("it was saved on a machine with the other byte order")
-        contents = _Machine(archive.read(f"{folder}data.pkl")).run()
-        prefix = f"{folder}data/"
-        keys = [name.removeprefix(prefix) for name in entries if name.startswith(prefix)]
-        storages = {key: bytearray(archive.read(prefix + key)) for key in keys}
-    return contents, storages
+        self._folder = f"{folder}data/"
+        self.contents = _Machine(io.BytesIO(self._small_entry(f"{folder}data.pkl"))).run()
+
+    def _small_entry(self, name: str) -> bytes:
+        if self._archive.getinfo(name).file_size > _MOST_PICKLE_BYTES:
+            raise StateDictError("it describes more than a state dict")
+        return self._archive.read(name)
+
+    def read(self, storage: _Storage, part: range) -> bytearray:
+        """Some bytes of a storage."""
+        entry = self._archive.getinfo(self._folder + storage.key)
+        if entry.file_size != storage.size:
+            raise StateDictError("values are missing")
+        with self._archive.open(entry) as stream:
+            return _read_part(stream, entry.file_size, part)
 
 
-def _read_legacy(data: bytes) -> tuple[object, _Storages]:
-    """A stream of pickles: a magic number, a version, the machine's integer sizes, the contents, keys of storages."""
-    stream = io.BytesIO(data)
-    if _Machine(stream).run() != _LEGACY_MAGIC:
-        raise StateDictError("torch.save did not write it")
-    for _ in ("version", "machine"):
-        _Machine(stream).run()
-    machine = _Machine(stream)
-    contents, keys = machine.run(), _Machine(stream).run()
-    storages: dict[str, bytearray] = {}
-    for key in keys if isinstance(keys, list) else []:
-        storage = machine.storages[key]
-        (count,) = struct.unpack("<q", stream.read(8))
-        if count != storage.count:
-            raise StateDictError("a storage has another size than its tensors were told")
-        storages[key] = bytearray(stream.read(count * storage.dtype.itemsize))
-    return contents, storages
+class _ShortReads:
+    """A stream for `zipfile`, which would read as much at once as a file says that its directory has."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if size > _MOST_AT_ONCE:
+            raise StateDictError("it is an archive of too many entries")
+        return self._stream.read(size if size >= 0 else _MOST_AT_ONCE)
+
+
+class _Legacy:
+    """A stream of pickles: a magic number, a version, the machine's integer sizes, the contents, keys of storages.
+
+    The storages follow, each after the number of its values.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        pickles = io.BytesIO(stream.read(_MOST_PICKLE_BYTES))
+        if _Machine(pickles).run() != _LEGACY_MAGIC:
+            raise StateDictError("torch.save did not write it")
+        for _ in ("version", "machine"):
+            _Machine(pickles).run()
+        machine = _Machine(pickles)
+        self.contents, keys = machine.run(), _Machine(pickles).run()
+        self._places: dict[_Storage, int] = {}  # their first bytes
+        end = pickles.tell()
+        for key in keys if isinstance(keys, list) else []:
+            storage = machine.storages[key]
+            stream.seek(end)
+            (count,) = struct.unpack("<q", stream.read(8))
+            if count != storage.count:
+                raise StateDictError("a storage has another size than its tensors were told")
+            self._places[storage] = end + 8
+            end += 8 + storage.size
+
+    def read(self, storage: _Storage, part: range) -> bytearray:
+        """Some bytes of a storage."""
+        self._stream.seek(self._places[storage])
+        return _read_part(self._stream, storage.size, part)
+
+
+def _read_part(stream: IO[bytes], size: int, part: range) -> bytearray:
+    """Some of the next `size` bytes of a stream, all of which are read, so that their checksum is compared."""
+    data, place = bytearray(), 0
+    while chunk := stream.read(min(_MOST_AT_ONCE, size - place)):
+        data += chunk[max(part.start - place, 0) : max(part.stop - place, 0)]
+        place += len(chunk)
+    if len(data) != len(part):
+        raise StateDictError("values are missing")
+    return data
 
 
 class _Machine:
     """Follows the opcodes of one pickle."""
 
-    def __init__(self, source: bytes | io.BytesIO) -> None:
-        """The machine for a pickle, or for the next one of a stream."""
-        if isinstance(source, bytes) and len(source) > _MOST_PICKLE_BYTES:
-            raise StateDictError("it describes more than a state dict")
+    def __init__(self, source: io.BytesIO) -> None:
+        """The machine for the next pickle of a stream."""
         self._source = source
         self._stack: list[Any] = []
         self._marks: list[int] = []
@@ -279,12 +367,10 @@ def _record(storage: _Storage, dtype: torch.dtype, offset: int, shape: object, s
     """
     if not (_are_sizes(shape) and _are_sizes(stride) and len(shape) == len(stride)):
         raise StateDictError("a tensor has an impossible shape")
-    count = storage.count * storage.dtype.itemsize // dtype.itemsize
-    last = offset + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))
-    size = math.prod(shape)
-    if offset < 0 or size > count or (size > 0 and last >= count):
+    record = _TensorRecord(storage, dtype, offset, shape, stride)
+    if offset < 0 or math.prod(shape) * dtype.itemsize > storage.size or record.part.stop > storage.size:
         raise StateDictError("a tensor reaches beyond its values")
-    return _TensorRecord(storage, dtype, offset, shape, stride)
+    return record
 
 
 def _are_sizes(value: object) -> TypeGuard[tuple[int, ...]]:
@@ -313,14 +399,23 @@ def _other_contents(value: object) -> str:
     return f"it holds a {'tensor' if isinstance(value, _TensorRecord) else type(value).__name__}"
 
 
-def _tensor(record: _TensorRecord, storages: _Storages) -> Tensor:
-    data = storages[record.storage.key]
-    if len(data) != record.storage.count * record.storage.dtype.itemsize:
-        raise StateDictError("values are missing")
-    if not data:
+def _needed_parts(records: Iterable[_TensorRecord]) -> dict[_Storage, range]:
+    """For each storage the bytes from the first to the last that a tensor takes."""
+    parts: dict[_Storage, range] = {}
+    for record in records:
+        if part := record.part:
+            known = parts.get(record.storage, part)
+            start = min(known.start, part.start) // _ALIGNMENT * _ALIGNMENT
+            parts[record.storage] = range(start, max(known.stop, part.stop))
+    return parts
+
+
+def _tensor(record: _TensorRecord, parts: Mapping[_Storage, range], values: Mapping[_Storage, bytearray]) -> Tensor:
+    if not record.part:
         return torch.empty(record.shape, dtype=record.dtype)
-    values = torch.frombuffer(data, dtype=record.dtype)
-    return values.as_strided(record.shape, record.stride, record.offset)
+    data, size = values[record.storage], record.dtype.itemsize
+    numbers = torch.frombuffer(data, dtype=record.dtype, count=len(data) // size)
+    return numbers.as_strided(record.shape, record.stride, record.offset - parts[record.storage].start // size)
 
 
 def _same(argument: object) -> object:

@@ -1,17 +1,25 @@
-"""What visitors have done with files from outside; `costs` counts what that takes."""
+"""What visitors have done with files from outside; `costs` counts what that takes.
 
+Each function prepares a call that says what has become of the file, or raises one of our exceptions.
+"""
+
+import importlib.util
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 
-from digitcore.errors import CheckpointError, ImageError
 from digitcore.imaging.preprocessing import read_image
 from digitcore.models.classifier import load_classifier
 from digitcore.models.library import CheckpointLibrary, UsableCheckpoint
 from digitcore.models.numbers import read_number
 from tests.paths import WEIGHTS
 
+Call: TypeAlias = Callable[[], str]
+USABLE = "usable"
 torch.set_num_threads(1)  # a process that is forked has no other threads
 _CLASSIFIER = load_classifier(WEIGHTS / "world.safetensors")
 
@@ -20,36 +28,41 @@ def warm_up() -> None:
     """Does what is done once, so that it is not counted."""
     _CLASSIFIER.predict(np.eye(28, dtype=np.uint8) * 255)
     read_number(_CLASSIFIER, np.eye(28, dtype=np.uint8) * 255)
+    if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
+        from tests.faults.hostile_onnx import HONEST
+
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "honest.onnx").write_bytes(HONEST())
+            CheckpointLibrary(Path(folder)).entries()
 
 
-def predict(path: Path) -> str:
+def predict(path: Path) -> Call:
     """The digit on a picture, or why there is none."""
-    try:
-        return str(_CLASSIFIER.predict(read_image(path.read_bytes())).digit)
-    except ImageError as error:
-        return str(error)
+    return lambda: str(_CLASSIFIER.predict(read_image(path.read_bytes())).digit)
 
 
-def number(path: Path) -> str:
+def number(path: Path) -> Call:
     """The number on a picture, or why there is none."""
-    try:
-        return read_number(_CLASSIFIER, read_image(path.read_bytes())).number
-    except ImageError as error:
-        return str(error)
+    return lambda: read_number(_CLASSIFIER, read_image(path.read_bytes())).number
 
 
-def dropped(path: Path) -> str:
-    """What a list says about a checkpoint that is the only one in its folder; "usable" where it can be used."""
-    (entry,) = CheckpointLibrary(path.parent).entries()
-    return "usable" if isinstance(entry, UsableCheckpoint) else entry.problem
+def dropped(path: Path) -> Call:
+    """What a list says about a checkpoint that is the only one in its folder."""
+
+    def list_it() -> str:
+        (entry,) = CheckpointLibrary(path.parent).entries()
+        return USABLE if isinstance(entry, UsableCheckpoint) else entry.problem
+
+    return list_it
 
 
-def added(path: Path) -> str:
-    """What somebody is told who adds a checkpoint to an empty folder; "usable" where it can be used."""
-    folder = path.parent / "empty"
+def added(path: Path) -> Call:
+    """What somebody is told who adds a checkpoint to an empty folder; the file itself is in memory already."""
+    folder, data = path.parent / "empty", path.read_bytes()
     folder.mkdir()
-    try:
-        CheckpointLibrary(folder).add(path.name, path.read_bytes())
-    except CheckpointError as error:
-        return str(error)
-    return "usable"
+
+    def add() -> str:
+        CheckpointLibrary(folder).add(path.name, data)
+        return USABLE
+
+    return add

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.calls import warm_up
+from digitcore.errors import DigitcoreError
+from tests.faults.calls import Call
 
 MOST_SECONDS = 30  # of processor time, after which a process is stopped
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux does")
@@ -35,13 +36,13 @@ class Cost:
     """Bytes that it had more afterwards than before."""
 
 
-def cost_of(call: Callable[..., str], path: Path) -> Cost:
-    """What `call(path)` costs in a process that has answered before.
+def cost_of(prepare: Callable[[Path], Call], path: Path) -> Cost:
+    """What the call that `prepare(path)` gives costs in a process that has answered before.
 
     An AssertionError if the process ends without an answer.
     """
     receiver, sender = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_measure, args=(call, path, sender))
+    process = _CONTEXT.Process(target=_measure, args=(prepare, path, sender))
     process.start()
     sender.close()
     try:
@@ -53,20 +54,25 @@ def cost_of(call: Callable[..., str], path: Path) -> Cost:
     return cost
 
 
-def _measure(call: Callable[..., str], path: Path, sender: Connection) -> None:
+def _measure(prepare: Callable[[Path], Call], path: Path, sender: Connection) -> None:
     import resource
 
-    warm_up()
+    call = prepare(path)
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak so far is forgotten
-    before, started, children = _memory("VmRSS"), time.process_time(), _children()
-    outcome = call(path)
-    seconds, peak = time.process_time() - started, _memory("VmHWM") - before
+    before, programs = _memory("VmRSS"), _memory("RssFile")
+    started, children = time.process_time(), _children()
+    try:
+        outcome = call()
+    except DigitcoreError as error:
+        outcome = str(error)
+    seconds, peak = time.process_time() - started, _memory("VmHWM")
+    before += _memory("RssFile") - programs  # parts of programs that it had not used since it was forked
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    sender.send(Cost(outcome, seconds, _children() - children, peak, _memory("VmRSS") - before))
+    sender.send(Cost(outcome, seconds, _children() - children, peak - before, _memory("VmRSS") - before))
 
 
 def _children() -> float:
@@ -84,7 +90,7 @@ def _context() -> Any:  # noqa: ANN401 - mypy knows no type for a context of thi
         return None
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that wait for others would count as well
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "tests.faults.calls"])  # the first is what a process of its tests imports
+    context.set_forkserver_preload(["pytest", "tests.faults.warmed_up"])  # the first is what processes of tests import
     return context
 
 

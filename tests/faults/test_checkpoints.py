@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ from digitcore.models.checkpoints import read_checkpoint
 from tests.faults import calls
 from tests.faults.costs import cost_of, linux_only
 from tests.faults.hostile_checkpoints import CHECKPOINTS
-from tests.paths import ROOT
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Detected pickle protocol"),  # of torch, about foreign files
@@ -22,8 +22,8 @@ pytestmark = [
 ]
 
 MOST_SECONDS = 1  # of processor time
-MOST_BYTES = 50_000_000  # beside ...
-MOST_COPIES = 3  # ... of the file: as it is added, as it is read, and as tensors
+MOST_BYTES = 50_000_000
+MOST_COPIES = 2  # of a file that can be used
 MOST_ELSEWHERE = 4  # seconds of processor time in the process that tries an ONNX file out
 
 
@@ -44,11 +44,13 @@ def test_hostile_checkpoints_take_bounded_time_and_memory(
     write(path)
     costs = [cost_of(call, path) for call in (calls.dropped, calls.added)]
     for cost in costs:
-        record_property("cost", cost)
+        record_property("cost", asdict(cost))
     assert all(cost.outcome.isprintable() and len(cost.outcome) < 1500 for cost in costs), costs
     assert max(cost.seconds for cost in costs) < MOST_SECONDS, costs
     assert max(cost.elsewhere for cost in costs) < MOST_ELSEWHERE, costs
-    assert max(cost.peak for cost in costs) < MOST_BYTES + MOST_COPIES * path.stat().st_size, costs
+    for cost in costs:
+        copies = MOST_COPIES if cost.outcome == calls.USABLE else 0
+        assert cost.peak < MOST_BYTES + copies * path.stat().st_size, costs
 
 
 def _read_mutated(path: Path, mutated: Iterator[bytes]) -> list[str]:
@@ -77,18 +79,18 @@ def test_a_mutated_safetensors_file_is_read_or_refused(
 
 _PROBE_ALL = """
 import json, os, sys
+from pathlib import Path
 import numpy as np, onnx, onnxruntime
-from google.protobuf.message import DecodeError
 from digitcore.models.onnx_probe import UnfitModelError, _probe
 images = {"unit bright": np.zeros((10, 1, 28, 28), np.float32)}
 for size in json.loads(sys.stdin.buffer.readline()):
-    data = sys.stdin.buffer.read(size)
+    Path("model.onnx").write_bytes(sys.stdin.buffer.read(size))
     child = os.fork()
     if child:
         print("status", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
         continue
     try:
-        _probe(data, images)
+        _probe(Path("model.onnx"), images)
         os._exit(0)
     except UnfitModelError:
         os._exit(1)
@@ -101,7 +103,7 @@ for size in json.loads(sys.stdin.buffer.readline()):
 @linux_only
 @pytest.mark.parametrize("count", [20, pytest.param(1_000, marks=pytest.mark.faults)])
 def test_a_mutated_onnx_file_is_tried_or_refused(
-    count: int, mutations: Callable[[bytes, int], Iterator[bytes]]
+    count: int, tmp_path: Path, mutations: Callable[[bytes, int], Iterator[bytes]]
 ) -> None:
     """By the program that tries it out, each in a process of its own, as in life."""
     pytest.importorskip("onnxruntime")
@@ -110,7 +112,7 @@ def test_a_mutated_onnx_file_is_tried_or_refused(
     files = list(mutations(smallest(), count))
     sizes = json.dumps([len(data) for data in files]).encode() + b"\n"
     command = [sys.executable, "-c", _PROBE_ALL]
-    done = subprocess.run(command, input=sizes + b"".join(files), capture_output=True, cwd=ROOT, check=True)
+    done = subprocess.run(command, input=sizes + b"".join(files), capture_output=True, cwd=tmp_path, check=True)
     statuses = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith(b"status ")]
     assert len(statuses) == count
     assert 2 not in statuses, done.stderr.decode()
