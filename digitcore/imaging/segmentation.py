@@ -6,7 +6,7 @@ overlap in a column and still be two digits. Digits that touch are one component
 reads its parts can tell how many they are (`digitcore.models.touching`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from digitcore.imaging.components import Box, Components, find_components
+from digitcore.imaging.components import Box, Components, box_of, find_components
 
 __all__ = ["DigitInk", "PictureInk", "find_digits", "find_lines"]
 
@@ -94,24 +94,28 @@ def _grouped(components: Components, numbers: Sequence[int]) -> list[list[int]]:
                 components.boxes[one - 1], components.boxes[other - 1]
             ):
                 _join(group_of, one, other)
-    for part in (number for number in numbers if number not in bodies):
-        nearest = _nearest(components, part, bodies, within=_LARGEST_GAP * height)
-        if nearest is not None:
-            _join(group_of, nearest, part)
+    for part, nearest in _nearest(components, bodies, set(numbers) - set(bodies), within=_LARGEST_GAP * height):
+        _join(group_of, nearest, part)
     return [[number for number in numbers if group_of[number] == name] for name in dict.fromkeys(group_of.values())]
 
 
-def _nearest(components: Components, part: int, bodies: Sequence[int], *, within: float) -> int | None:
-    """The body nearest to a part, where the gap between them is at most `within` pixels."""
-    reach = int(within) + 2
-    left, top, right, bottom = components.boxes[part - 1]
-    around = components.numbers[max(0, top - reach) : bottom + reach, max(0, left - reach) : right + reach]
-    near = np.intersect1d(around, bodies)
-    if len(near) == 0:
-        return None
-    gaps = ndimage.minimum(ndimage.distance_transform_edt(around != part), around, near) - 1
-    nearest = int(np.argmin(gaps))
-    return int(near[nearest]) if gaps[nearest] <= within else None
+def _nearest(
+    components: Components, bodies: Sequence[int], parts: Collection[int], *, within: float
+) -> Iterator[tuple[int, int]]:
+    """Each part with the body nearest to it, where the gap between them is at most `within` pixels."""
+    if not parts:
+        return
+    around = box_of(components.numbers)
+    numbers = components.numbers[around[1] : around[3], around[0] : around[2]]
+    distances, nearest = ndimage.distance_transform_edt(~np.isin(numbers, bodies), return_indices=True)
+    for part in sorted(parts):
+        left, top, right, bottom = components.boxes[part - 1] - (*around[:2], *around[:2])
+        box = (slice(top, bottom), slice(left, right))
+        gaps = np.where(numbers[box] == part, distances[box], np.inf)
+        place = np.unravel_index(gaps.argmin(), gaps.shape)
+        if gaps[place] - 1 <= within:
+            row, column = nearest[:, top + place[0], left + place[1]]
+            yield part, int(numbers[row, column])
 
 
 def _join(group_of: dict[int, int], one: int, other: int) -> None:

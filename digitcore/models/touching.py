@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digitcore.imaging.components import Box
+from digitcore.imaging.components import Box, find_components
 from digitcore.imaging.seams import Part, cut_out, find_parts
 from digitcore.imaging.segmentation import DigitInk, PictureInk
 from digitcore.models.classifier import DigitClassifier, Prediction
@@ -27,7 +27,9 @@ _CROSSED = 0.15  # a cut through as much ink as the whole is high
 _BETTER = 1.0  # by which a row of parts has to beat the whole
 _EACH = 0.3  # each digit: of readings that are equally good, the one of fewer digits
 _LEAST_PROBABILITY = 1e-6
-_MOST_PIXELS = 3_000_000  # of what is taken apart and its parts, on one picture: numbers of 6 digits take 2 million
+_MOST_PIECES = 100  # of digits that touch: ink in more is a page full of signs
+_MOST_WORK = 2_200_000  # pixels of what is taken apart and its parts, on one picture: numbers of 6 digits take 1.8
+_EACH_PART = 4_000  # pixels that take as long as what each part takes, however small
 _SHAPELESS = ("blank", "dot", "filled", "inverted")  # refusals of what has no strokes to be taken apart
 
 
@@ -71,11 +73,12 @@ def read_apart(classifier: DigitClassifier, digits: Sequence[DigitInk]) -> list[
 
 
 def _offered(wholes: Sequence[FoundDigit]) -> list[list[Part]]:
-    """The parts of each whole that may be several digits, as long as all parts have no more than `_MOST_PIXELS`."""
-    offered, spare = [], _MOST_PIXELS
+    """The parts of each whole that may be several digits, as long as that takes no more than `_MOST_WORK`."""
+    offered, spare = [], _MOST_WORK
     for whole in wholes:
-        parts = find_parts(whole) if spare > 0 and is_doubtful(whole.box, whole.prediction) else []
-        spare -= sum(part.digit.ink.size for part in parts) + whole.ink.size
+        may_touch = spare > 0 and is_doubtful(whole.box, whole.prediction)
+        parts = find_parts(whole) if may_touch and len(find_components(whole.ink)) <= _MOST_PIECES else []
+        spare -= sum(part.digit.ink.size + _EACH_PART for part in parts) + whole.ink.size
         offered.append(parts if spare > 0 else [])
     return offered
 
