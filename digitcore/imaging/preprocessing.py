@@ -29,6 +29,7 @@ from torch import Tensor
 from digitcore.errors import BlankImageError, ImageError
 from digitcore.imaging.components import box_of, find_components
 from digitcore.imaging.exact import Levels, area_sums, cubic_sums
+from digitcore.imaging.file_kinds import unread_kind
 from digitcore.imaging.photograph import LEAST_CONTRAST, clean, denoise, is_even, is_noisy
 from digitcore.settings import load_settings
 
@@ -115,6 +116,9 @@ def read_image(source: str | Path | bytes | BinaryIO, *, name: str | None = None
     limit = load_settings()
     name = name or (str(source) if isinstance(source, str | Path) else "the picture")
     data = _read_bytes(source, name=name, limit=limit.max_image_bytes)
+    kind = unread_kind(data)
+    if kind is not None:
+        raise ImageError(f"{name} is {kind}, which is not read here: open it and save it as JPEG or PNG.")
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
         width, height = image.size

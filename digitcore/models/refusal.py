@@ -34,7 +34,7 @@ REFUSAL_SCORES: tuple[RefusalScore, ...] = get_args(RefusalScore)
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why an answer should not be relied on."""
+    """Why an answer should not be relied on: what was seen, and what helps."""
 
     kind: RefusalKind
     """For programs; it stays as it is whatever the words."""
@@ -47,14 +47,14 @@ class Refusal:
         return f"{self.headline} {self.advice}" if self.headline.endswith("?") else f"{self.headline}: {self.advice}"
 
 
-_BLANK = Refusal("blank", "Blank", "draw or choose a digit")
-_DOT = Refusal("dot", "Too small", "draw it larger")
-_FILLED = Refusal("filled", "Filled", "draw the lines of a digit, with a thinner brush")
-_INVERTED = Refusal("inverted", "Inverted", "leave a margin of the digit's own ground around it")
+_BLANK = Refusal("blank", "Blank", "nothing stands out from the ground; draw or choose a digit")
+_DOT = Refusal("dot", "Too small", "only a dot is there; draw it larger")
+_FILLED = Refusal("filled", "Filled", "a shape without lines; draw a digit, with a thinner brush")
+_INVERTED = Refusal("inverted", "Inverted", "the digit seems cut out; leave a margin of its own ground around it")
 _CUT_OFF = Refusal("cut off at the edge", "Cut off at the edge", "leave some room around the digit")
-_SEVERAL = Refusal("several digits", "Several digits", "read them as a number")
-_SCRIBBLE = Refusal("scribble", "Scribble", "draw one digit, in few lines")
-_NO_DIGIT = Refusal("no digit", "Not a digit?", "It does not look like any digit from 0 to 9")
+_SEVERAL = Refusal("several digits", "Several digits", "read them as a number, or close the gaps of a single one")
+_SCRIBBLE = Refusal("scribble", "Scribble", "too many lines for a digit; draw one, in few")
+_NO_DIGIT = Refusal("no digit", "Not a digit?", "It does not look like any digit from 0 to 9; draw it plainer")
 
 _SIDE = 80  # pixels of the longer side of the ink where it is measured
 _LEAST_DOT = 0.5  # shorter side of a dot, as a share of the longer one
@@ -123,7 +123,8 @@ def refuse_answer(logits: NDArray[np.float32], *, score: RefusalScore, threshold
     best_two = float(answer.probabilities[answer.digit]) + float(answer.probabilities[second])
     if score == "confidence" or best_two >= _TORN > answer.confidence:
         shares = [_percent(answer.confidence), _percent(float(answer.probabilities[second]))]
-        return Refusal("unsure", "Not sure", f"probably {answer.digit} ({shares[0]}), perhaps {second} ({shares[1]})")
+        which = f"probably {answer.digit} ({shares[0]}), perhaps {second} ({shares[1]})"
+        return Refusal("unsure", "Not sure", f"{which}; draw it plainer")
     return _NO_DIGIT
 
 

@@ -80,7 +80,8 @@ def test_a_blank_picture_has_the_answer_of_no_ink_and_is_refused(
     compact: DigitClassifier, draw: Draw, shape: tuple[int, ...]
 ) -> None:
     alone = compact.predict(np.full(shape, 255, dtype=np.uint8))
-    assert (alone.accepted, alone.reason) == (False, "Blank: draw or choose a digit")
+    assert not alone.accepted
+    assert alone.reason == "Blank: nothing stands out from the ground; draw or choose a digit"
     assert (alone.model_input.shape, alone.model_input.max()) == ((28, 28), 0)
     expected = softmax(compact.logits(alone.model_input[np.newaxis])[0].astype(np.float64))
     assert np.allclose(alone.probabilities, expected, atol=1e-6)

@@ -195,13 +195,13 @@ def test_torn_between_two_is_another_reason_than_like_none() -> None:
     torn = np.array([0, 0, 0, 4, 0, 4.5, 0, 0, 0, 0], dtype=np.float32)
     refusal = refuse_answer(torn, score="energy", threshold=99)
     assert refusal is not None
-    assert (refusal.kind, refusal.reason) == ("unsure", "Not sure: probably 5 (59%), perhaps 3 (36%)")
+    assert (refusal.kind, refusal.reason) == ("unsure", "Not sure: probably 5 (59%), perhaps 3 (36%); draw it plainer")
     assert [f"{share:.0%}" for share in softmax(torn)[[5, 3]]] == ["59%", "36%"]
     for unlike in (np.zeros(10, dtype=np.float32), 9 * np.eye(10, dtype=np.float32)[2]):
         refusal = refuse_answer(unlike, score="energy", threshold=99)
         assert refusal is not None
         assert refusal.kind == "no digit"
-        assert refusal.reason == "Not a digit? It does not look like any digit from 0 to 9"
+        assert refusal.reason == "Not a digit? It does not look like any digit from 0 to 9; draw it plainer"
 
 
 @pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])

@@ -200,11 +200,12 @@ def test_json_is_an_array_even_where_nothing_was_read(text: Path, capsys: pytest
 def test_a_refusal_is_an_answer(seven: Path, blank: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "--json", str(blank), str(seven)]) == 0
     refused, accepted = json.loads(capsys.readouterr().out)
-    assert (refused["accepted"], refused["reason"]) == (False, "Blank: draw or choose a digit")
+    reason = "Blank: nothing stands out from the ground; draw or choose a digit"
+    assert (refused["accepted"], refused["reason"]) == (False, reason)
     assert refused["prediction"] == int(np.argmax(refused["probabilities"]))
     assert (accepted["accepted"], accepted["reason"]) == (True, None)
     assert main(["predict", str(blank)]) == 0
-    assert capsys.readouterr().out.endswith("%  (Blank: draw or choose a digit)\n")
+    assert capsys.readouterr().out.endswith(f"%  ({reason})\n")
 
 
 def test_doubt_is_shown(
