@@ -3,15 +3,15 @@
 __all__ = ["unread_kind"]
 
 _BRANDS = {
-    b"heic": "a HEIC picture", b"heix": "a HEIC picture", b"heim": "a HEIC picture", b"heis": "a HEIC picture",
-    b"hevc": "a HEIC picture", b"hevx": "a HEIC picture", b"hevm": "a HEIC picture", b"hevs": "a HEIC picture",
-    b"avif": "an AVIF picture", b"avis": "an AVIF picture", b"mif1": "a HEIF picture", b"msf1": "a HEIF picture",
+    b"heic": "a HEIC file", b"heix": "a HEIC file", b"heim": "a HEIC file", b"heis": "a HEIC file",
+    b"hevc": "a HEIC file", b"hevx": "a HEIC file", b"hevm": "a HEIC file", b"hevs": "a HEIC file",
+    b"avif": "an AVIF file", b"avis": "an AVIF file", b"mif1": "a HEIF file", b"msf1": "a HEIF file",
 }  # fmt: skip
 _SIGNATURES = {
-    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
-    b"\xff\x0a": "a JPEG XL picture",
+    b"\0\0\0\x0cJXL ": "a JPEG XL file",
+    b"\xff\x0a": "a JPEG XL file",
     b"%PDF-": "a PDF",
-    b"<svg": "an SVG drawing",
+    b"<svg": "an SVG file",
 }
 _MOST_BRANDS = 16
 _LONGEST_PROLOGUE = 1_000  # bytes before the first element of an SVG file
@@ -29,8 +29,8 @@ def unread_kind(data: bytes) -> str | None:
         end = min(int.from_bytes(data[:4], "big"), 16 + 4 * _MOST_BRANDS)
         brands = [data[8:12], *(data[place : place + 4] for place in range(16, end, 4))]
         known = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
-        return next((kind for kind in known if kind != "a HEIF picture"), known[0] if known else None)
+        return next((kind for kind in known if kind != "a HEIF file"), known[0] if known else None)
     start = data[:_LONGEST_PROLOGUE].lstrip()
     if start.startswith(b"<?xml") and b"<svg" in start:
-        return "an SVG drawing"
+        return "an SVG file"
     return next((kind for signature, kind in _SIGNATURES.items() if start.startswith(signature)), None)

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from digitcore.errors import BlankImageError, ImageError
 from digitcore.imaging.components import box_of, find_components
+from digitcore.imaging.costly_files import costly_trait
 from digitcore.imaging.exact import Levels, area_sums, cubic_sums
 from digitcore.imaging.file_kinds import unread_kind
 from digitcore.imaging.photograph import LEAST_CONTRAST, clean, denoise, is_even, is_noisy
@@ -68,7 +69,6 @@ _Floats: TypeAlias = NDArray[np.float32]
 
 _WORKING_SIDE = 1024  # larger pictures are reduced by a whole factor first
 _LARGEST_VALUE = 1e30  # of pictures of floats: the difference of larger ones may be infinite
-_MOST_SCANS = 100  # of a progressive JPEG, each of which goes over the whole picture; encoders write about 10
 _FULL_INK = 0.98  # peaks from here on are not stretched: MNIST's own are 254 or 255
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
@@ -118,7 +118,10 @@ def read_image(source: str | Path | bytes | BinaryIO, *, name: str | None = None
     data = _read_bytes(source, name=name, limit=limit.max_image_bytes)
     kind = unread_kind(data)
     if kind is not None:
-        raise ImageError(f"{name} is {kind}, which is not read here: open it and save it as JPEG or PNG.")
+        raise ImageError(f"{name} cannot be read as a picture: it is {kind}. Open it and save it as JPEG or PNG.")
+    trait = costly_trait(data)
+    if trait is not None:
+        raise ImageError(f"{name} is {trait}: open it and save it again.")
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
         width, height = image.size
@@ -127,8 +130,6 @@ def read_image(source: str | Path | bytes | BinaryIO, *, name: str | None = None
                 f"{name} has {width} x {height} pixels, more than the {limit.max_image_pixels:,} that are read: "
                 "make it smaller and try again."
             )
-        if image.format == "JPEG" and data.count(b"\xff\xda") > _MOST_SCANS:
-            raise ImageError(f"{name} is a JPEG of more than {_MOST_SCANS} scans: open it and save it again.")
         image.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
