@@ -50,7 +50,7 @@ else:
     from digitcore.serving.api import routes
     from digitcore.serving.guard import Guard, LeavingVisitors, names_of
     from digitcore.serving.headers import SecurityHeaders, page_policy
-    from digitcore.serving.load import ArrivalLimit
+    from digitcore.serving.load import ArrivalLimit, avoid_pauses
     from digitcore.settings import load_settings
 
     def prepare() -> None:
@@ -61,6 +61,8 @@ else:
             remove_leftovers(folder)
         shared_library(load_settings().weights_directory).entries()
         import captum.attr  # noqa: F401
+
+        avoid_pauses()
 
     # Until st.navigation has run once, Streamlit takes a folder named pages for its older kind of multipage app, in
     # which the first visitor's address of any page but the first would run that page without this file.

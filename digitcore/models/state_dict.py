@@ -50,6 +50,7 @@ _PARSER_ERRORS = (  # of zipfile and pickletools, for which both are documented 
     EOFError,
     LookupError,
     NotImplementedError,
+    OSError,  # a place before the start of the file
     OverflowError,
     RuntimeError,
     TypeError,

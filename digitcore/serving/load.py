@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import functools
+import gc
 import json
 import logging
 import sys
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digitcore.serving.guard import refusal
 
-__all__ = ["ArrivalLimit", "BusyServer", "Turns", "give_back_memory"]
+__all__ = ["ArrivalLimit", "BusyServer", "Turns", "avoid_pauses", "give_back_memory"]
 
 _LOGGER = logging.getLogger(__name__)
 _BUSY = "The server is busy: try again in a moment."
@@ -118,6 +119,15 @@ def give_back_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
+
+
+def avoid_pauses() -> None:
+    """Has the garbage collector pass over what has been loaded by now.
+
+    It would look at all modules of the libraries from time to time, for half a second in which nobody is answered.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @functools.cache

@@ -2,6 +2,8 @@
 
 import logging
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from fastapi import FastAPI
 from digitcore.models.classifier import all_cores
 from digitcore.serving.api import create_api
 from tests.load import picture
+from tests.paths import ROOT
 from tests.processes import running_api
 
 WAITING = 3
@@ -120,3 +123,25 @@ def test_a_body_that_does_not_arrive_is_refused(client: httpx.Client) -> None:
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"too slow to arrive" in answer
+
+
+_COLLECTIONS = """
+import gc, time
+import digitcore.serving.api
+from digitcore.serving.load import avoid_pauses
+
+def seconds():
+    start = time.process_time()
+    gc.collect()
+    return time.process_time() - start
+
+gc.collect()
+before = min(seconds() for _ in range(3))
+avoid_pauses()
+print(before / min(seconds() for _ in range(3)))
+"""
+
+
+def test_collections_of_garbage_pass_over_what_has_been_loaded() -> None:
+    done = subprocess.run([sys.executable, "-c", _COLLECTIONS], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 5
