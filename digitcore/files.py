@@ -11,8 +11,8 @@ import sys
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["PACKAGED_FILES", "load_arrays", "remove_leftovers", "update_copies", "write_atomically"]
+__all__ = ["PACKAGED_FILES", "load_arrays", "partial_file", "remove_leftovers", "update_copies", "write_atomically"]
 
 PACKAGED_FILES = Path(__file__).resolve().parent / "_app"
 """What a wheel holds of `weights/`, `pages/`, `.streamlit/` and `dashboard.py`; missing in a checkout."""
@@ -69,6 +69,17 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def partial_file(folder: Path) -> Iterator[Path]:
+    """An empty file in a folder for what is being fetched; removed afterwards, or where the process has been killed."""
+    path, descriptor = _new_partial(folder)
+    try:
+        yield path
+    finally:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -8,7 +8,6 @@ With a matching build they are not declared.
 The import of torchvision is slow, so no module that predictions need imports this one.
 """
 
-import tempfile
 from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +17,7 @@ from urllib.error import URLError
 import torch
 
 from digitcore.errors import DatasetError
-from digitcore.files import write_atomically
+from digitcore.files import partial_file, remove_leftovers, write_atomically
 
 __all__ = ["mnist_sources", "verified_download"]
 
@@ -43,16 +42,17 @@ def verified_download(file: str, *, md5: str, directory: Path) -> None:
     problems = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(directory)
     except OSError as error:
         raise DatasetError(
             f"{file} could not be downloaded: {directory} cannot be made ({error.strerror}). See DIGITCORE_DATA."
         ) from error
     for mirror in datasets.MNIST.mirrors:
         try:
-            # A temporary folder first: a wrong file must not be found in its place next time.
-            with tempfile.TemporaryDirectory() as aside:
-                datasets.utils.download_url(f"{mirror}{file}", root=aside, filename=file, md5=md5)
-                write_atomically(directory / file, (Path(aside) / file).read_bytes())
+            # Under another name first: a wrong file must not be found in its place next time.
+            with partial_file(directory) as partial:
+                datasets.utils.download_url(f"{mirror}{file}", root=directory, filename=partial.name, md5=md5)
+                write_atomically(directory / file, partial.read_bytes())
         except (URLError, HTTPException, OSError, RuntimeError) as error:  # RuntimeError: the MD5 differs
             problems.append(f"{mirror}: {error}")
         else:

@@ -287,7 +287,7 @@ def _parse_state_dict(stream: BinaryIO, *, file: str) -> tuple[DigitNetwork, Che
         return _recognised_network(StateDictFile(stream), file=file)
     except StateDictError as error:
         raise CheckpointError(
-            f"{file} cannot be read as a state dict ({error}): "
+            f"{file} cannot be read as a state dict ({printable(str(error))}): "
             "save it with `torch.save(model.state_dict(), ...)`, not the whole model."
         ) from error
 

@@ -2,7 +2,10 @@
 
 import hashlib
 import http.server
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +16,7 @@ from digitcore.data import mnist_download
 from digitcore.data.datasets import download_mnist, is_available, known_digest, load_digits
 from digitcore.errors import DatasetError
 from digitcore.settings import load_settings
+from tests.paths import ROOT
 
 Serve = Callable[[Path], str]
 SetMirrors = Callable[..., None]
@@ -162,3 +166,42 @@ def test_download_to_a_place_that_cannot_be_written_to(
     set_mirrors(unreachable)
     with pytest.raises(DatasetError, match="could not be downloaded"):
         list(download_mnist())
+
+
+_DOWNLOAD = """
+import sys
+from pathlib import Path
+from digitcore.data import mnist_download
+mnist_download._torchvision_datasets().MNIST.mirrors = [sys.argv[1]]
+mnist_download.verified_download("file.gz", md5=sys.argv[2], directory=Path(sys.argv[3]))
+"""
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+def test_killed_while_downloading(tmp_path: Path, serve: Serve) -> None:
+    """Nothing is left in the folder of temporary files, and in that of the data nothing after the next try."""
+    contents = bytes(range(256)) * 1000
+    target, temporary, mirror = (tmp_path / name for name in ("target", "temporary", "mirror"))
+    for folder in (temporary, mirror):
+        folder.mkdir()
+    (mirror / "file.gz").write_bytes(contents)
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+
+    def start(address: str) -> subprocess.Popen[bytes]:
+        words = [address, hashlib.md5(contents).hexdigest(), str(target)]
+        return subprocess.Popen([sys.executable, "-c", _DOWNLOAD, *words], cwd=ROOT, env=environment)
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(contents)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        process = start(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(head + contents[:100_000])
+            process.kill()
+            process.wait()
+    assert [path.name.startswith(".partial-") for path in target.iterdir()] == [True]
+    assert start(serve(mirror)).wait() == 0
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == {"file.gz": contents}
+    assert not list(temporary.iterdir())
