@@ -99,27 +99,32 @@ def read_picture(classifier: DigitClassifier, image: DigitImage) -> PictureReadi
     """
     picture = PictureInk(extract_ink(image))
     (whole,) = classifier.predict_inks([picture])
-    number = _number_in(classifier, picture, whole) if _may_be_several(picture, whole) else None
-    is_number = number is not None and len(number.digits) > 1 and (len(picture.digits) > 1 or _is_certain(number))
-    return PictureReading(image, whole, number if is_number else None)
+    number = None if whole.accepted else _number_if_several(classifier, picture, whole)
+    return PictureReading(image, whole, number)
 
 
-def _may_be_several(picture: PictureInk, whole: Prediction) -> bool:
-    if whole.accepted or len(picture.digits) > 1:
-        return not whole.accepted
+def _number_if_several(classifier: DigitClassifier, picture: PictureInk, whole: Prediction) -> NumberReading | None:
+    if len(picture.digits) > 1:
+        number = _number_in(classifier, picture, whole)
+        return number if len(number.digits) > 1 else None
     left, top, right, bottom = box = whole.preprocessed.box
     is_wide = right - left >= _LEAST_WIDTH * (bottom - top)
-    return is_wide and is_doubtful(box, whole) and len(picture.components) <= MOST_PIECES
-
-
-def _is_certain(number: NumberReading) -> bool:
-    return number.accepted and number.confidence >= _SURE and set(number.number) != {"1"}
+    if not is_wide or not is_doubtful(box, whole) or len(picture.components) > MOST_PIECES:
+        return None
+    number = _number_in(classifier, picture, whole)
+    is_certain = number.accepted and number.confidence >= _SURE and set(number.number) != {"1"}
+    is_better = len(number.digits) > 1 and _gain(number.digits, whole) >= _BETTER_TOUCHING
+    return number if is_certain and is_better else None
 
 
 def _number_in(classifier: DigitClassifier, picture: PictureInk, whole: Prediction) -> NumberReading:
-    """The number in ink that was read so as one digit, which it is where several explain it no better."""
-    lines = [] if whole.accepted else _lines(classifier, picture)
-    if whole.accepted or not _is_better(lines, whole, touching=len(picture.digits) == 1):
+    """The number in ink that was read so as one digit, which it is unless digits that stand apart explain it better."""
+    lines: list[list[FoundDigit]] = []
+    is_apart = len(picture.digits) > 1
+    if not (is_apart and whole.accepted):
+        apart = iter(read_apart(classifier, picture.digits))
+        lines = [[digit for _ in line for digit in next(apart)] for line in picture.lines]
+    if is_apart and not _are_better(lines, whole):
         lines = [[FoundDigit(whole.preprocessed.box, whole.preprocessed.cropped, whole)]]
     digits = tuple(digit for line in lines for digit in line)
     number = " ".join("".join(str(digit.prediction.digit) for digit in line) for line in lines)
@@ -128,22 +133,22 @@ def _number_in(classifier: DigitClassifier, picture: PictureInk, whole: Predicti
     return NumberReading(picture.pixels, digits, number, confidence, reason is None, reason)
 
 
-def _lines(classifier: DigitClassifier, picture: PictureInk) -> list[list[FoundDigit]]:
-    apart = iter(read_apart(classifier, picture.digits))
-    return [[digit for _ in line for digit in next(apart)] for line in picture.lines]
-
-
-def _is_better(lines: Sequence[Sequence[FoundDigit]], whole: Prediction, *, touching: bool) -> bool:
-    """Whether these digits, unless they are fewer than two, explain ink clearly better than the whole as one does."""
+def _are_better(lines: Sequence[Sequence[FoundDigit]], whole: Prediction) -> bool:
+    """Whether these digits, which stand apart, explain ink clearly better than the whole as one does."""
     digits = [digit for line in lines for digit in line]
-    if len(digits) < 2:
-        return True
-    if all(len(line) == 1 for line in lines) and not _are_apart([line[0].box for line in lines]):
+    if not digits or (all(len(line) == 1 for line in lines) and not _are_apart([line[0].box for line in lines])):
         return False
+    if len(lines) == 1 and len(digits) > 2:  # no digit with gaps falls into so many side by side
+        return True
     if whole.refusal is not None and whole.refusal.kind == "several digits" and _reason(digits) is None:
         return True
-    better = sum(evidence(digit.prediction, digit.box) for digit in digits) - evidence(whole, whole.preprocessed.box)
-    return better >= (_BETTER_TOUCHING if touching else _BETTER)
+    return _gain(digits, whole) >= _BETTER
+
+
+def _gain(digits: Sequence[FoundDigit], whole: Prediction) -> float:
+    """By how much evidence several digits explain ink better than one does."""
+    several = sum(evidence(digit.prediction, digit.box) for digit in digits)
+    return several - evidence(whole, whole.preprocessed.box)
 
 
 def _are_apart(boxes: Sequence[Box]) -> bool:

@@ -27,8 +27,9 @@ _CROSSED = 0.15  # a cut through as much ink as the whole is high
 _BETTER = 1.0  # by which a row of parts has to beat the whole
 _EACH = 0.3  # each digit: of readings that are equally good, the one of fewer digits
 _LEAST_PROBABILITY = 1e-6
-_MOST_PIECES = 100  # of digits that touch: ink in more is a page full of signs
-_MOST_WORK = 2_200_000  # pixels of what is taken apart and its parts, on one picture: numbers of 6 digits take 1.8
+_MOST_WHOLES = 20  # on a picture whose digits are taken apart: more are a page full of signs
+_MOST_PIECES = 40  # of digits that touch: ink in more is a page full of signs
+_MOST_WORK = 2_700_000  # pixels of what is taken apart and its parts, on one picture: numbers of 6 digits take 2.6
 _EACH_PART = 4_000  # pixels that take as long as what each part takes, however small
 _SHAPELESS = ("blank", "dot", "filled", "inverted")  # refusals of what has no strokes to be taken apart
 
@@ -74,11 +75,12 @@ def read_apart(classifier: DigitClassifier, digits: Sequence[DigitInk]) -> list[
 
 def _offered(wholes: Sequence[FoundDigit]) -> list[list[Part]]:
     """The parts of each whole that may be several digits, as long as that takes no more than `_MOST_WORK`."""
-    offered, spare = [], _MOST_WORK
+    offered: list[list[Part]] = []
+    spare = 0 if len(wholes) > _MOST_WHOLES else _MOST_WORK - sum(whole.ink.size + _EACH_PART for whole in wholes)
     for whole in wholes:
         may_touch = spare > 0 and is_doubtful(whole.box, whole.prediction)
         parts = find_parts(whole) if may_touch and len(find_components(whole.ink)) <= _MOST_PIECES else []
-        spare -= sum(part.digit.ink.size + _EACH_PART for part in parts) + whole.ink.size
+        spare -= sum(part.digit.ink.size + _EACH_PART for part in parts)
         offered.append(parts if spare > 0 else [])
     return offered
 
