@@ -1,4 +1,4 @@
-"""Benchmark of a checkpoint: times, accuracy on drawn digits, numbers read, and refusals of digits and non-digits.
+"""Benchmark of a checkpoint: times, accuracy on drawn digits and picture files, numbers, and what is refused.
 
 Times are given against a yardstick measured in the same run.
 """
@@ -27,11 +27,12 @@ from digitcore.data.nondigits import (
 )
 from digitcore.data.pen_digits import JUDGING_WRITERS, PenDigit, draw_at_random, load_pen_digits
 from digitcore.data.pen_forms import FORMS, form_of
+from digitcore.data.pen_pictures import DRAWING_LINES, DRAWING_SIDES, SURROUNDINGS, drawing_file, photographs
 from digitcore.errors import DatasetMissingError
 from digitcore.evaluation.evaluation import evaluate
 from digitcore.evaluation.metrics import wilson_interval
 from digitcore.imaging.components import Box
-from digitcore.imaging.preprocessing import preprocess
+from digitcore.imaging.preprocessing import preprocess, read_image
 from digitcore.imaging.segmentation import PictureInk
 from digitcore.imaging.strokes import BRUSHES, CANVAS_SIDE
 from digitcore.models.classifier import DigitClassifier, Prediction, all_cores
@@ -41,11 +42,13 @@ from digitcore.models.timing import median_seconds, milliseconds_per_digit, yard
 
 __all__ = ["PARTS", "Measurement", "measure_all"]
 
-PARTS = ("time", "drawn", "numbers", "refusals")
+PARTS = ("time", "drawn", "pictures", "numbers", "refusals")
 """The parts that can be measured alone."""
 
 _REPEATS = 5
 _PICTURES_PER_KIND = 40  # of letters, scribbles, doodles and noise
+_CELLS = 8  # of the table of drawings that have as many pictures together as photographs are taken
+_QUALITIES = (None, 60, 80, 95)
 _FASHION_ITEMS = 2000
 _LEAST_OVERLAP = 0.8  # intersection over union of two boxes that count as the same
 
@@ -72,10 +75,13 @@ def measure_all(
     parts: Collection[str] = PARTS,
     drawings: int = 2498,
     numbers: int = 500,
+    pictures: int = 500,
     fashion_folder: Path = FASHION_FOLDER,
     seed: int = 0,
 ) -> Iterator[Measurement]:
     """Every figure of these parts that can be measured with the data on this machine.
+
+    pictures: photographs of each kind; an eighth as many drawings of each size, line and format.
 
     Raises:
         DatasetMissingError: after all other figures, where some data are not on this machine.
@@ -83,6 +89,10 @@ def measure_all(
     steps: dict[str, list[_Step]] = {
         "time": [_measure_time],
         "drawn": [partial(_measure_drawn, drawings=drawings, seed=seed)],
+        "pictures": [
+            partial(_measure_drawing_files, count=max(2, pictures // _CELLS), seed=seed),
+            partial(_measure_photographs, count=pictures, seed=seed),
+        ],
         "numbers": [
             partial(_measure_numbers, count=numbers, seed=seed, touching=False),
             partial(_measure_numbers, count=numbers, seed=seed, touching=True),
@@ -157,6 +167,43 @@ def _measure_drawn(classifier: DigitClassifier, *, drawings: int, seed: int) -> 
 
 def _accuracy(name: str, right: Sequence[bool]) -> Measurement:
     return Measurement(name, sum(right) / len(right), "accuracy", interval=wilson_interval(sum(right), len(right)))
+
+
+def _measure_drawing_files(classifier: DigitClassifier, *, count: int, seed: int) -> Iterator[Measurement]:
+    """Drawings as files, by the picture's side and the line's width; in each, half are dark on light."""
+    generator = np.random.default_rng(seed)
+    lines = [(side, line) for side in DRAWING_SIDES for line in DRAWING_LINES if line == 0 or line * side >= 1]
+    for side, line in lines:
+        for quality in _QUALITIES:
+            sample = _sample_pen_digits(count, generator)
+            files = [
+                drawing_file(digit, side=side, line=line, quality=quality, is_dark=i % 2 == 0, generator=generator)
+                for i, digit in enumerate(sample)
+            ]
+            width = f"{line:.0%}" if line else "1 px"
+            kind = "PNG" if quality is None else f"JPEG of quality {quality}"
+            labels = [digit.label for digit in sample]
+            yield from _measure_files(classifier, f"{side} px, line {width}, {kind}", files, labels)
+
+
+def _measure_photographs(classifier: DigitClassifier, *, count: int, seed: int) -> Iterator[Measurement]:
+    for surroundings in SURROUNDINGS:
+        generator = np.random.default_rng(seed)
+        pictures = list(photographs(_judging_pen_digits(), count=count, generator=generator, surroundings=surroundings))
+        name = f"{len(pictures)} photographs, {surroundings}"
+        labels = [picture.label for picture in pictures]
+        yield from _measure_files(classifier, name, [picture.file for picture in pictures], labels)
+
+
+def _measure_files(
+    classifier: DigitClassifier, name: str, files: Sequence[bytes], labels: Sequence[int]
+) -> Iterator[Measurement]:
+    """How many are right, are accepted, and are both wrong and accepted."""
+    pairs = list(zip(classifier.predict_batch([read_image(file) for file in files]), labels, strict=True))
+    yield _share(f"{name}: right", [prediction.digit == label for prediction, label in pairs])
+    yield _share(f"{name}: accepted", [prediction.accepted for prediction, _ in pairs])
+    wrong = [prediction.accepted and prediction.digit != label for prediction, label in pairs]
+    yield _share(f"{name}: accepted and wrong", wrong)
 
 
 def _measure_false_refusals(classifier: DigitClassifier) -> Iterator[Measurement]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from digitcore.imaging.exact import Levels, area_sums, enlarge_bilinear, rounded, smooth
+from digitcore.imaging.surroundings import at_the_rim
 
 __all__ = ["LEAST_CONTRAST", "clean", "denoise", "is_even", "is_noisy"]
 
@@ -27,16 +28,22 @@ _LEAST_GROUND = 0.1  # share of the pixels of a clean picture that have the grou
 _LEAST_DIFFERENCE = 0.5 / 255  # of full ink: half a step of grey at 8 bits
 _STROKE, _FULL_STROKE = 0.3, 0.6  # of full ink, from which on a pixel is of a stroke, and not of a printed line
 _STRAY, _MOST_STRAY = 0.12, 0.01  # of full ink, as JPEG leaves beside strokes; share of an even ground with more
+_MOST_SHADED, _LEAST_SHADED = 0.15, 64  # share of the edge that is shaded; pixels of a side, for soft strokes are too
+_FULL_INK = 0.9  # of full ink, from which on ink that touches the edge is not a shadow
 _FAINT = 0.06  # pixels below this share of full ink, away from any stroke, are noise
 
 
 def is_noisy(relative: _Floats) -> bool:
     """Whether the ground is uneven. relative: difference (H, W) from the ground, 1 = full ink.
 
-    It is uneven where hardly any pixel has exactly the ground's colour, or where faint pixels far from any stroke go up
-    and down. Enlarged pictures have faint pixels far from strokes too, but those form steps and slopes.
+    It is uneven where hardly any pixel has exactly the ground's colour, where a good part of the edge has neither that
+    of the ground nor that of the ink, as in a shadow, or where faint pixels far from any stroke go up and down.
+    Enlarged pictures have faint pixels far from strokes too, but those form steps and slopes.
     """
     if np.mean(relative < _LEAST_DIFFERENCE) < _LEAST_GROUND:
+        return True
+    edge = np.concatenate([relative[0], relative[-1], relative[:, 0], relative[:, -1]])
+    if min(relative.shape) >= _LEAST_SHADED and np.mean((edge >= _FAINT) & (edge < _FULL_INK)) > _MOST_SHADED:
         return True
     faint = (relative > _LEAST_DIFFERENCE) & (relative < _FAINT)
     stray = faint & ~_near(relative >= _STROKE)
@@ -68,7 +75,8 @@ def clean(relative: _Floats) -> _Floats:
 
     Which of two colours is the ink, the margin has said: no width of the lines is assumed.
     """
-    ink: _Floats = np.where(_near(relative >= _STROKE), np.clip((relative - _STRAY) / (1 - _STRAY), 0, 1), 0)
+    strokes = relative >= _STROKE
+    ink: _Floats = np.where(_near(strokes & ~at_the_rim(strokes)), np.clip((relative - _STRAY) / (1 - _STRAY), 0, 1), 0)
     return ink.astype(np.float32)
 
 
@@ -92,6 +100,11 @@ def denoise(colour: _Floats) -> _Floats:
     difference: _Floats = np.clip(contrast / full_light, 0, None)
     least, threshold = _thresholds(difference)
     solid = difference > threshold
+    rim = at_the_rim(solid)
+    if rim.any():
+        difference = np.where(ndimage.binary_dilation(rim, iterations=1 + max(rim.shape) // 50), 0, difference)
+        least, threshold = _thresholds(difference)
+        solid = difference > threshold
     if not solid.any() or not _stands_out(difference, solid, others=difference <= least):
         return np.zeros_like(difference)
     solid = _without_specks(solid)
@@ -116,12 +129,23 @@ def _uneven_ground(grey: Levels) -> tuple[Levels, bool]:
     light = _smooth_light(small)
     flat = rounded(small * _GREY_LEVELS / light)
     side = max(3, min(small.shape) // 3)
-    around = smooth(flat, sigma=side / 3)
-    is_dark = bool(np.percentile(around - flat, 99) > np.percentile(flat - around, 99))
-    even = smooth(flat, sigma=side / 40)  # or the noise's extremes would be the ground
-    even = ndimage.grey_closing(even, size=side) if is_dark else ndimage.grey_opening(even, size=side)
-    even = rounded(smooth(even, sigma=side / 16) * light / _GREY_LEVELS)
-    return enlarge_bilinear(even, grey.shape), is_dark
+    depths = (smooth(small, sigma=side / 3) - small).astype(np.int64)
+    is_dark = int((depths**3).sum()) > 0  # but for ink, as at the edge of a shadow, as much is darker as lighter
+    # Either ground leaves out all ink; the nearer one follows a lamp, or the edge of a shadow.
+    nearer = np.minimum if is_dark else np.maximum
+    lit = rounded(_even_ground(flat, side=side, is_dark=is_dark) * light / _GREY_LEVELS)
+    ground = nearer(lit, _even_ground(small, side=side, is_dark=is_dark))
+    return enlarge_bilinear(ground, grey.shape), is_dark
+
+
+def _even_ground(grey: Levels, *, side: int, is_dark: bool) -> Levels:
+    """The ground under grey (H, W) whose ink is narrower than side pixels; at a sharp edge it stays sharp."""
+    even = np.pad(smooth(grey, sigma=side / 40), side, mode="edge")  # or the noise's extremes would be the ground
+    even = ndimage.grey_closing(even, (side, side)) if is_dark else ndimage.grey_opening(even, (side, side))
+    even = even[side:-side, side:-side]
+    smoothed = rounded(smooth(even, sigma=side / 16))
+    nearer: Levels = np.minimum(even, smoothed) if is_dark else np.maximum(even, smoothed)
+    return nearer
 
 
 def _smooth_light(grey: Levels) -> Levels:

@@ -32,6 +32,7 @@ from digitcore.imaging.costly_files import costly_trait
 from digitcore.imaging.exact import Levels, area_sums, cubic_sums
 from digitcore.imaging.file_kinds import unread_kind
 from digitcore.imaging.photograph import LEAST_CONTRAST, clean, denoise, is_even, is_noisy
+from digitcore.imaging.surroundings import find_sheet, without_frame
 from digitcore.settings import load_settings
 
 __all__ = [
@@ -223,12 +224,25 @@ def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
     """
     colour, alpha = _colour_and_alpha(image)
     difference = _difference_from_ground(colour, alpha)
+    is_opaque = bool(alpha.min() > 0.5)
+    sheet = find_sheet(difference) if is_opaque else None
+    if sheet is not None:
+        inside = _ink_of(colour[sheet], _difference_from_ground(colour[sheet], alpha[sheet]), is_opaque=True)
+        if inside.any():
+            ink = np.zeros(difference.shape, dtype=np.uint8)
+            ink[sheet] = inside
+            return ink
+    return _ink_of(colour, difference, is_opaque=is_opaque)
+
+
+def _ink_of(colour: _Floats, difference: _Floats, *, is_opaque: bool) -> NDArray[np.uint8]:
+    """Ink map (H, W) of colour (H, W, C) that differs so much from its ground."""
     if difference.max() < LEAST_CONTRAST:
         return np.zeros(difference.shape, dtype=np.uint8)
     relative = difference / difference.max()
-    if alpha.min() <= 0.5 or not is_noisy(relative):
-        return _stretch(difference)
-    return _stretch(clean(relative) if is_even(relative) else denoise(colour))
+    if not is_opaque or not is_noisy(relative):
+        return without_frame(_stretch(difference))
+    return without_frame(_stretch(clean(relative) if is_even(relative) else denoise(colour)))
 
 
 def for_display(image: DigitImage, *, longest: int) -> NDArray[np.uint8]:

@@ -70,7 +70,8 @@ _LONGEST = 4.5  # length of all lines, as a multiple of the longer side
 _LONGEST_OUTLINE = 8.6  # likewise of their outline
 _LEAST_HOLE = 6 / _SIDE**2
 _LEAST_PIECE = 0.02  # as a share of the ink
-_LEAST_CUT = 0.8  # ink along the edge, as a share of the line's width, where a line goes on beyond it
+_LEAST_CUT = 0.8  # ink along the edge where a line goes on beyond it, in widths of the line
+_MOST_DEPTH = 1.5  # of a line along the edge, in its widths
 _LEAST_SPACE = 0.12  # between two digits, as a share of the taller
 _LEAST_HEIGHT = 0.6  # of a digit beside another, as a share of it
 _TOUCH = 32  # of 255
@@ -232,21 +233,38 @@ def _sizes(pixels: NDArray[np.bool_], *, reach: int) -> NDArray[np.int64]:
 def _is_cut_off(ink: NDArray[np.uint8], *, width: float) -> bool:
     """Whether a line of this width, in pixels, goes on beyond the edge of the picture.
 
-    A round end or bow that only touches the edge has less ink there than a line is wide. Where the ink touches two
-    opposite sides, or all four, the picture was cropped to it; and MNIST's own digits may touch a side when their mass
-    is centred.
+    Where the ink touches two opposite sides, or all four, the picture was cropped to it; and MNIST's own digits may
+    touch a side when their mass is centred.
     """
     sides = (ink[0], ink[-1], ink[:, 0], ink[:, -1])
     top, bottom, left, right = (bool((side >= _TOUCH).any()) for side in sides)
     is_cropped = top == bottom and left == right
     if is_cropped or _is_laid_out_like_mnist(ink):
         return False
-    return max(_longest_run(side >= _SOLID) for side in sides) >= max(1.0, _LEAST_CUT * width)
+    solid = ink >= _SOLID
+    return any(_is_crossed(turned, width) for turned in (solid, solid[::-1], solid.T, solid.T[::-1]))
 
 
-def _longest_run(marked: NDArray[np.bool_]) -> int:
+def _is_crossed(solid: NDArray[np.bool_], width: float) -> bool:
+    """Whether a line of this width crosses the first row of solid pixels (H, W), or is cut along by it.
+
+    A round end that touches the row has less ink there than a line is wide. The whole line is there where a bar or a
+    bow follows the row: it is as deep as a line is wide, and no narrower than at the edge.
+    """
+    within, beyond = solid[: 1 + round(_LEAST_CUT * width)], solid[: 2 + round(_MOST_DEPTH * width)]
+    halfway = solid[min(len(solid) - 1, round(width / 2))]
+    for start, end in _runs(solid[0]):
+        middle = (start + end) // 2
+        is_whole = within[:, middle].all() and not beyond[:, middle].all() and halfway[start:end].all()
+        if end - start >= max(1.0, _LEAST_CUT * width) and not is_whole:
+            return True
+    return False
+
+
+def _runs(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where marked (N,) begins and ends to be true, time after time."""
     ends = np.flatnonzero(np.diff(np.r_[0, marked.view(np.int8), 0]))
-    return int((ends[1::2] - ends[::2]).max(initial=0))
+    return list(zip(ends[::2].tolist(), ends[1::2].tolist(), strict=True))
 
 
 def _is_laid_out_like_mnist(ink: NDArray[np.uint8]) -> bool:

@@ -49,7 +49,7 @@ def bench_command(
     runs: int,
     as_json: bool,
 ) -> int:
-    """Prints times, accuracy on drawn digits, and the share that is refused.
+    """Prints times, accuracy on drawn digits and picture files, and the share that is refused.
 
     Times are printed with their ratio to a matrix product in the same run; shares are those of digits, and of what is
     not a digit: letters, scribbles, doodles, noise, fashion items. With --recipe: how soon its training is right on 99%

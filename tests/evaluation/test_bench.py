@@ -9,6 +9,7 @@ import pytest
 import digitcore
 from digitcore.data.datasets import DigitSet
 from digitcore.data.pen_forms import FORMS
+from digitcore.data.pen_pictures import SURROUNDINGS
 from digitcore.errors import DatasetMissingError
 from digitcore.evaluation import bench
 from digitcore.evaluation.bench import Measurement, measure_all
@@ -59,6 +60,21 @@ def test_times_come_before_what_needs_the_pen_strokes() -> None:
     _check_times(list(itertools.islice(measurements, 6)))
     with pytest.raises(DatasetMissingError, match="pendigits"):
         next(measurements)
+
+
+@pytest.mark.slow
+@pytest.mark.needs_pen_digits
+def test_figures_of_pictures() -> None:
+    """Drawings and photographs of every kind are read and accepted, and hardly any that is accepted is wrong."""
+    rows = list(measure_all(digitcore.load_classifier("world"), parts=("pictures",), pictures=80))
+    assert len(rows) == len({row.name for row in rows})
+    for ending, least, most in ((": right", 0.97, 1), (": accepted", 0.95, 1), (": accepted and wrong", 0, 0.005)):
+        for shares in (
+            [row.value for row in rows if row.name.endswith(ending) and "photographs" in row.name],
+            [row.value for row in rows if row.name.endswith(ending) and "line" in row.name],
+        ):
+            assert len(shares) >= len(SURROUNDINGS)
+            assert least <= float(np.mean(shares)) <= most, ending
 
 
 @pytest.mark.needs_pen_digits

@@ -288,7 +288,7 @@ def test_a_photograph_is_read_like_the_clean_drawing(draw: Draw, encode: Callabl
     assert distance(result.model_input, expected.model_input) < OTHER_SHAPE
 
 
-LIGHTS = ["even", "slope", "lamp", "shadow"]
+LIGHTS = ["even", "slope", "lamp", "shadow", "hard shadow"]
 PAPERS = ["plain", "ruled", "squared"]
 
 
@@ -309,6 +309,7 @@ def photograph_of(ink: Ink, *, light: str, paper: str, seed: int) -> Ink:
         "slope": 1 - 0.6 * (down + across) / 2,
         "lamp": 0.12 + 0.88 / (1 + ((across - lamp[0]) ** 2 + (down - lamp[1]) ** 2) / 0.4**2) ** 1.5,
         "shadow": 1 - 0.45 / (1 + np.exp((across + down / 3 - 0.6) / 0.04)),
+        "hard shadow": np.where(across + down / 3 > 0.6, 1, 0.5),
     }[light]
     noise = random.normal(0, 3, ink.shape)
     return (225 * sheet * lit + noise).clip(0, 255).astype(np.uint8)
@@ -434,7 +435,7 @@ def test_any_pixels_give_a_normal_input_or_are_blank(picture: Ink) -> None:
     assert_normal(result)
 
 
-@pytest.mark.parametrize("shape", [(1, 400), (400, 1), (2, 3000), (5, 5), (1, 2)])
+@pytest.mark.parametrize("shape", [(1, 400), (400, 1), (2, 3000), (5, 5), (1, 3)])
 def test_narrow_pictures(shape: tuple[int, int]) -> None:
     ink = np.zeros(shape, dtype=np.uint8)
     ink.flat[ink.size // 2] = 255

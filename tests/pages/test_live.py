@@ -95,7 +95,7 @@ def test_sample_digits(node: str, tmp_path: Path) -> None:
 
 
 def test_what_is_no_clean_picture_is_not_guessed_at(node: str, tmp_path: Path) -> None:
-    """Noise, a full canvas and a transparent ground take other roads on the server, which are not ported."""
+    """Noise, a full canvas, a transparent ground, cards and frames take other roads on the server, not ported."""
     generator = np.random.default_rng(3)
     (drawing,) = random_drawings(1, seed=3)
     noisy = [drawing.copy() for _ in range(16)]
@@ -105,10 +105,15 @@ def test_what_is_no_clean_picture_is_not_guessed_at(node: str, tmp_path: Path) -
     hatched = on_canvas(np.tile(np.array([255, 130, 90, 0], np.uint8), (SIDE, SIDE // 4)))
     transparent = drawing.copy()
     transparent[:, :, 3] = 255 - drawing[:, :, 0]
-    answers = _live_answers(node, [*noisy, hatched, transparent], tmp_path)
+    card, framed = np.zeros((2, SIDE, SIDE), np.uint8)
+    card[20:300, 40:260] = 255 - drawing[20:300, 40:260, 0] // 2
+    framed[60:280, 90:250] = np.pad(np.zeros((208, 148), np.uint8), 6, constant_values=255)
+    framed[120:200, 160:180] = 255
+    others = [transparent, on_canvas(card), on_canvas(framed)]
+    answers = _live_answers(node, [*noisy, hatched, *others], tmp_path)
     expected = [is_noisy(_relative_ink(picture)) for picture in [*noisy, hatched]]
     assert {True, False} == set(expected)
-    assert [answer["kind"] == "other" for answer in answers] == [*expected, True]
+    assert [answer["kind"] == "other" for answer in answers] == [*expected, *[True] * len(others)]
 
 
 def _relative_ink(picture: Picture) -> np.ndarray:

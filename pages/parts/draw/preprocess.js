@@ -14,7 +14,12 @@ const FAINT = single(0.06);
 const SOLID = single(0.3);
 const FULL_INK = 0.98;
 
-// As in digitcore/imaging/photograph.py, components.py and segmentation.py.
+// As in digitcore/imaging/photograph.py, surroundings.py, components.py and segmentation.py.
+const LEAST_OUTLINED = 24;
+const LINED = 0.9;
+const SHEET_SKEW = 0.02;
+const SKEW = 0.15;
+const MOST_FRAME = 0.5;
 const LEAST_GROUND = 0.1;
 const LONGEST_DOT = 1.3;
 const LARGEST_DOT = 1 / 3;
@@ -41,8 +46,8 @@ function medianOf(values) {
 
 // A function from RGBA pixels of one size to {kind, several, input}. All memory is taken here, once.
 //
-// kind: "digit", "blank", or "other" where the server would take the picture for a photograph or for ink on a
-// transparent ground. several: whether separate digits are on it, which the server reads as a number. input: 28x28
+// kind: "digit", "blank", or "other" where the server would take the picture for a photograph, for ink on a transparent
+// ground, or for a sheet or a frame with a digit inside. several: whether separate digits are on it, which the server reads as a number. input: 28x28
 // bytes, 255 = ink, of everything as one digit; the same array in every call.
 export function createPreprocessor(width, height) {
   const size = width * height;
@@ -65,6 +70,10 @@ export function createPreprocessor(width, height) {
     if (result.kind === 'digit' && box === null) result.kind = 'blank';
     if (result.kind !== 'digit') return result;
     const components = findComponents(ink, box);
+    if (isOutlined(box, SKEW) && (inkedShare(box) > MOST_FRAME ? isSheet(box) : components.specks.length > 1)) {
+      result.kind = 'other';
+      return result;
+    }
     result.several = components.several;
     let digitInk = ink;
     let digitBox = box;
@@ -169,6 +178,48 @@ export function createPreprocessor(width, height) {
 
   function isExtreme(place, step) {
     return (difference[place] - difference[place - step]) * (difference[place + step] - difference[place]) < 0;
+  }
+
+  // Whether ink runs along all four sides of a box: `_is_outlined` of surroundings.py.
+  function isOutlined({ left, top, right, bottom }, skew) {
+    if (Math.min(right - left, bottom - top) < LEAST_OUTLINED) return false;
+    const wide = Math.max(1, roundHalfToEven(skew * (right - left)));
+    const high = Math.max(1, roundHalfToEven(skew * (bottom - top)));
+    const counts = [0, 0, 0, 0];
+    for (let y = top; y < bottom; y++) {
+      if (hasInk(left, y, left + wide, y + 1)) counts[0]++;
+      if (hasInk(right - wide, y, right, y + 1)) counts[1]++;
+    }
+    for (let x = left; x < right; x++) {
+      if (hasInk(x, top, x + 1, top + high)) counts[2]++;
+      if (hasInk(x, bottom - high, x + 1, bottom)) counts[3]++;
+    }
+    return counts.every((count, i) => count >= LINED * (i < 2 ? bottom - top : right - left));
+  }
+
+  function hasInk(left, top, right, bottom) {
+    for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) if (ink[y * width + x]) return true;
+    return false;
+  }
+
+  function inkedShare({ left, top, right, bottom }) {
+    let inked = 0;
+    for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) if (ink[y * width + x]) inked++;
+    return inked / ((right - left) * (bottom - top));
+  }
+
+  // Whether a box of ink has an even outline, and something inside.
+  function isSheet({ left, top, right, bottom }) {
+    const inset = 1 + Math.floor(Math.max(right - left, bottom - top) / 100);
+    let least = 255;
+    let most = 0;
+    for (let y = top + inset; y < bottom - inset; y++) {
+      for (let x = left + inset; x < right - inset; x++) {
+        least = Math.min(least, ink[y * width + x]);
+        most = Math.max(most, ink[y * width + x]);
+      }
+    }
+    return most - least > 255 * LEAST_CONTRAST && isOutlined({ left, top, right, bottom }, SHEET_SKEW);
   }
 
   // The smallest box around what is not 0; null where there is nothing. Right and bottom are exclusive.
