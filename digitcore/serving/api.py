@@ -6,7 +6,8 @@ never on the event loop. Every error is JSON, `{"detail": "..."}`.
 """
 
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -30,7 +31,7 @@ from digitcore.models.library import CheckpointLibrary, UnusableCheckpoint, Usab
 from digitcore.serving.answers import Mode, answer_for
 from digitcore.serving.guard import BodyLimit, Guard, refusal
 from digitcore.serving.headers import DATA_POLICY, SecurityHeaders, page_policy
-from digitcore.serving.load import ArrivalLimit, BusyServer, Turns, give_back_memory
+from digitcore.serving.load import ArrivalLimit, BusyServer, Turns, check_presence, give_back_memory
 from digitcore.serving.schemas import CheckpointAnswer, ErrorAnswer, Figures, NumberAnswer, PredictionAnswer
 from digitcore.settings import Settings, load_settings
 
@@ -64,9 +65,16 @@ async def _library(request: Request) -> CheckpointLibrary:
     return library
 
 
-async def _free_cores(request: Request) -> threading.Semaphore:
-    free_cores: threading.Semaphore = request.app.state.free_cores
-    return free_cores
+@contextmanager
+def _free_core(request: Request) -> Iterator[None]:
+    """Waits, in a thread, for a core; nothing is begun then for a client that has gone."""
+    with request.app.state.free_cores:
+        check_presence(request)
+        yield
+
+
+async def _core(request: Request) -> AbstractContextManager[None]:
+    return _free_core(request)
 
 
 async def _turn(request: Request) -> AsyncIterator[None]:
@@ -77,7 +85,7 @@ async def _turn(request: Request) -> AsyncIterator[None]:
 
 Library: TypeAlias = Annotated[CheckpointLibrary, Depends(_library)]
 InTurn = Depends(_turn, scope="function")
-FreeCores: TypeAlias = Annotated[threading.Semaphore, Depends(_free_cores)]
+Core: TypeAlias = Annotated[AbstractContextManager[object], Depends(_core)]
 NotInSchema: TypeAlias = SkipJsonSchema[None]
 """Left out, which is not to be sent as null."""
 
@@ -111,7 +119,7 @@ def _agreed(name: str, query: Value | None, field: Value | None) -> Value | None
 def predict(
     image: Annotated[UploadFile, File(description="a picture of digits: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM")],
     library: Library,
-    free_cores: FreeCores,
+    core: Core,
     checkpoint: Annotated[str | None, Depends(_checkpoint)] = None,
     mode: Annotated[Mode | None, Depends(_mode)] = None,
 ) -> PredictionAnswer | NumberAnswer:
@@ -125,7 +133,7 @@ def predict(
         classifier = DigitClassifier(library.load(name))
     except CheckpointError as error:
         raise HTTPException(404, _without_folder(str(error), library)) from error
-    with free_cores:
+    with core:
         picture = read_image(image.file, name=image.filename or "the picture")
         answer = answer_for(classifier, picture, mode=mode)
         return (NumberAnswer if "number" in answer else PredictionAnswer)(**answer, checkpoint=name)

@@ -11,14 +11,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, from_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digitcore.serving.guard import refusal
 
-__all__ = ["ArrivalLimit", "BusyServer", "Turns", "avoid_pauses", "give_back_memory"]
+__all__ = ["ArrivalLimit", "BusyServer", "Turns", "avoid_pauses", "check_presence", "give_back_memory"]
 
 _LOGGER = logging.getLogger(__name__)
 _BUSY = "The server is busy: try again in a moment."
@@ -49,9 +49,22 @@ class Turns:
         if self.are_taken():
             raise HTTPException(503, _BUSY, headers=_RETRY)
         async with self._limiter:
-            if await request.is_disconnected():
-                raise HTTPException(499, "The client has gone.")
+            await _check_presence(request)
             yield
+
+
+def check_presence(request: Request) -> None:
+    """Ends work in a thread for a request whose client no longer waits.
+
+    Raises:
+        HTTPException: with 499, where it has gone.
+    """
+    from_thread.run(_check_presence, request)
+
+
+async def _check_presence(request: Request) -> None:
+    if await request.is_disconnected():
+        raise HTTPException(499, "The client has gone.")
 
 
 class BusyServer:

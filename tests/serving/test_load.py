@@ -91,6 +91,20 @@ def test_what_a_client_that_has_gone_asked_for_is_not_begun(
     assert 1 <= caplog.text.count("The client has gone") <= WAITING
 
 
+def test_what_waits_for_a_core_is_not_begun_for_a_client_that_has_gone(
+    api: FastAPI, client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ask_and_leave(_: int) -> None:
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/predict", files={"image": ("seven.pgm", SEVEN)}, timeout=1)
+
+    with caplog.at_level(logging.WARNING), ThreadPoolExecutor(AT_WORK) as pool:
+        with _cores_taken(api):
+            list(pool.map(ask_and_leave, range(AT_WORK)))
+        assert _ask(client).status_code == 200
+    assert caplog.text.count("The client has gone") == AT_WORK
+
+
 @pytest.mark.parametrize(
     ("begun", "answer"),
     [
