@@ -143,6 +143,14 @@ def _limit_resources(*, model_bytes: int) -> None:
 
 
 def _probe(path: Path, batches: Mapping[str, _Floats]) -> dict[str, Any]:
+    """As `_findings`; raises an error also where a name is no text, which onnxruntime finds out late."""
+    try:
+        return _findings(path, batches)
+    except UnicodeDecodeError as error:
+        raise UnfitModelError("has names that are not text: export it again.") from error
+
+
+def _findings(path: Path, batches: Mapping[str, _Floats]) -> dict[str, Any]:
     """Facts about the model in a file, and its outputs for the first digits of each batch.
 
     Batches are named by their input convention. Where the model declares that of one of them, only that one is used.

@@ -135,6 +135,15 @@ def _initializer(dims: list[int], raw: bytes) -> bytes:
     return _changed(lambda parsed: parsed.graph.initializer.append(tensor))
 
 
+def _without_text(name: str) -> bytes:
+    """A model whose input has this name, but for its first letter, which is not UTF-8."""
+
+    def change(parsed: Any) -> None:  # noqa: ANN401
+        parsed.graph.node[0].input[0] = parsed.graph.input[0].name = name
+
+    return _changed(change).replace(name.encode(), b"\xff" + name.encode()[1:])
+
+
 FILES: dict[str, Callable[[], bytes]] = {
     **{name: make for name, (make, _) in BAD_FILES.items()},
     "endless": endless,
@@ -167,6 +176,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "version 4 billion": lambda: _changed(lambda parsed: setattr(parsed, "ir_version", 1 << 40)),
     "a description of 50 MB": lambda: _changed(lambda parsed: setattr(parsed, "doc_string", "x" * 50_000_000)),
     "a name of a megabyte": lambda: _changed(lambda parsed: setattr(parsed.graph, "name", "x" * 1_000_000)),
+    "an input whose name is not text": lambda: _without_text("input-name"),
     "no nodes": lambda: _changed(lambda parsed: parsed.graph.ClearField("node")),
     "no graph": lambda: _changed(lambda parsed: parsed.ClearField("graph")),
     "10,000 inputs": lambda: _changed(
