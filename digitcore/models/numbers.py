@@ -2,7 +2,7 @@
 
 Here alone is decided whether a picture shows one digit or a number. One digit that is accepted stays one, whatever its
 parts look like: the loops of an 8, a 5 whose bar flies, a 4 in two strokes. Where it is refused, several digits have to
-explain the ink clearly better. Of 2,200 numbers of pen digits (writers 1 to 20) two are accepted as one digit.
+explain the ink clearly better. Of 2,049 numbers of pen digits (writers 1 to 20) that fall apart two are taken for one.
 """
 
 from collections.abc import Sequence

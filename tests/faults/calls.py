@@ -15,7 +15,7 @@ import torch
 from digitcore.imaging.preprocessing import read_image
 from digitcore.models.classifier import load_classifier
 from digitcore.models.library import CheckpointLibrary, UsableCheckpoint
-from digitcore.models.numbers import read_number
+from digitcore.models.numbers import read_number, read_picture
 from tests.paths import WEIGHTS
 
 Call: TypeAlias = Callable[[], str]
@@ -26,7 +26,7 @@ _CLASSIFIER = load_classifier(WEIGHTS / "world.safetensors")
 
 def warm_up() -> None:
     """Does what is done once, so that it is not counted."""
-    _CLASSIFIER.predict(np.eye(28, dtype=np.uint8) * 255)
+    read_picture(_CLASSIFIER, np.eye(28, dtype=np.uint8) * 255)
     read_number(_CLASSIFIER, np.eye(28, dtype=np.uint8) * 255)
     if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
         from tests.faults.hostile_onnx import HONEST
@@ -36,9 +36,9 @@ def warm_up() -> None:
             CheckpointLibrary(Path(folder)).entries()
 
 
-def predict(path: Path) -> Call:
-    """The digit on a picture, or why there is none."""
-    return lambda: str(_CLASSIFIER.predict(read_image(path.read_bytes())).digit)
+def picture(path: Path) -> Call:
+    """The digit or the number on a picture, as the page, the API and the command line read it."""
+    return lambda: read_picture(_CLASSIFIER, read_image(path.read_bytes())).answer
 
 
 def number(path: Path) -> Call:

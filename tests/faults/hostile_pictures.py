@@ -90,6 +90,22 @@ def _text(side: int, size: int, letters: str = "8357 ") -> Pixels:
     return np.asarray(image)
 
 
+def _digits(side: int, count: int, size: int) -> Pixels:
+    """Digits at places by chance."""
+    image, generator = Image.new("L", (side, side), 255), np.random.default_rng(0)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size)
+    for left, top, digit in generator.integers(0, (side - size, side - size, 10), (count, 3)).tolist():
+        draw.text((left, top), str(digit), font=font, fill=0)
+    return np.asarray(image)
+
+
+def _halftone(side: int, cell: int) -> Pixels:
+    """Discs in rows, larger and smaller."""
+    y, x = np.mgrid[:side, :side]
+    radius = cell * (0.35 + 0.2 * np.sin(7 * x / side) * np.cos(5 * y / side))
+    return np.where(np.hypot(x % cell - cell / 2, y % cell - cell / 2) < radius, 0, 255).astype(np.uint8)
+
+
 def _crosses(side: int, step: int) -> Pixels:
     """Plus signs whose boxes touch."""
     pixels = np.full((side, side), 255, np.uint8)
@@ -152,12 +168,15 @@ PATTERNS: dict[str, Callable[[], Pixels]] = {
     **{f"comb, {step} apart": partial(_comb, SIDE, step) for step in (2, 3, 12)},
     "comb across": partial(_comb, SIDE, 4, across=True),
     **{f"checkers of {cell}": partial(_checkers, SIDE, cell) for cell in (1, 3, 40)},
-    **{f"page of text of {size}": partial(_text, SIDE, size) for size in (10, 14, 22, 40, 90)},
+    **{f"page of text of {size}": partial(_text, SIDE, size) for size in (10, 14, 22, 40, 90, 140)},
     "page of ones": partial(_text, SIDE, 24, "1"),
     "page of sevens, the largest": partial(_text, LARGEST, 60, "7 "),
     "page of letters": partial(_text, SIDE, 16, "mwWM@#&"),
     **{f"crosses every {step}": partial(_crosses, SIDE, step) for step in (5, 15, 50)},
-    **{f"nested boxes, {step} apart": partial(_nested, SIDE, step) for step in (3, 10)},
+    **{f"nested boxes, {step} apart": partial(_nested, SIDE, step) for step in (3, 10, 15, 20, 30, 40)},
+    "halftone": partial(_halftone, SIDE, 60),
+    "halftone, the largest": partial(_halftone, LARGEST, 60),
+    **{f"{count} digits": partial(_digits, SIDE, count, size) for count, size in ((60, 80), (200, 80), (600, 25))},
     "fractal": partial(_fractal, 729),
     "gradient": partial(_gradient, SIDE),
     **{f"{count} squares": partial(_scattered, SIDE, count, size) for count, size in ((300, 20), (5000, 4))},
@@ -448,7 +467,14 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     **{name: partial(lambda make: encoded(make()), make) for name, make in PATTERNS.items()},
     **{
         f"{name} as a JPEG": partial(lambda make: encoded(make(), "JPEG", quality=40), PATTERNS[name])
-        for name in ("dots every 5", "maze of cells of 9", "page of text of 22", "noise, 30% ink", "rings, 11 apart")
+        for name in (
+            "dots every 5",
+            "maze of cells of 9",
+            "page of text of 22",
+            "noise, 30% ink",
+            "rings, 11 apart",
+            "halftone",
+        )
     },
     **FILES,
 }

@@ -43,10 +43,10 @@ def test_hostile_pictures_are_read_or_refused(kind: str) -> None:
 def test_hostile_pictures_take_bounded_time_and_memory(
     kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """As one digit and as a number."""
+    """As what it shows and as a number."""
     path = tmp_path / "picture"
     path.write_bytes(PICTURES[kind]())
-    costs = [cost_of(call, path) for call in (calls.predict, calls.number)]
+    costs = [cost_of(call, path) for call in (calls.picture, calls.number)]
     for cost in costs:
         record_property("cost", asdict(cost))
     assert all(cost.outcome.isprintable() and len(cost.outcome) < 1000 for cost in costs)
