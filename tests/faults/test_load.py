@@ -60,6 +60,24 @@ def test_the_memory_of_large_pictures_is_given_back(client: httpx.Client, mode: 
     assert after - before <= 50
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_many_predictions_take_no_more_memory_than_a_few(client: httpx.Client) -> None:
+    """All but 50 MB: 500 of them, and 200 calls for the first page."""
+
+    def ask(count: int) -> None:
+        for _ in range(count):
+            assert client.post("/predict", files={"image": ("seven.pgm", picture())}).status_code == 200
+
+    ask(5)
+    before = _resident_megabytes(client.base_url.port)
+    ask(500)
+    for _ in range(200):
+        assert client.get("/").status_code == 200
+    after = _resident_megabytes(client.base_url.port)
+    print(f"{before} MB after 5 predictions, {after} MB after 505")
+    assert after - before <= 50
+
+
 def _resident_megabytes(port: int | None) -> int:
     """What the server with this port in its command line has in memory now."""
     options = (b"--server.port", str(port).encode())
