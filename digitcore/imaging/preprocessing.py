@@ -32,7 +32,7 @@ from digitcore.imaging.costly_files import costly_trait
 from digitcore.imaging.exact import Levels, area_sums, cubic_sums
 from digitcore.imaging.file_kinds import unread_kind
 from digitcore.imaging.photograph import LEAST_CONTRAST, clean, denoise, is_even, is_noisy
-from digitcore.imaging.surroundings import find_sheet, without_frame
+from digitcore.imaging.surroundings import find_sheet, is_written_on, without_frame
 from digitcore.settings import load_settings
 
 __all__ = [
@@ -216,8 +216,9 @@ def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
 
     The margin of the picture shows the colour of the ground; ink is darker, lighter, of another colour, or opaque on
     a transparent ground. Clean pictures keep their anti-aliased edges exactly. Noisy ones have their noise removed, and
-    where their ground is uneven (photographs, scans) have it evened out. Pictures with a side over 1,024 pixels are
-    reduced.
+    where their ground is uneven (photographs, scans) have it evened out. Of a sheet on a margin of one colour only the
+    sheet is read; frames, and on photographs what reaches in from the edges, are left out. Pictures with a side over
+    1,024 pixels are reduced.
 
     Raises:
         BlankImageError, ImageError, ValueError: as for `preprocess`.
@@ -228,7 +229,7 @@ def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
     sheet = find_sheet(difference) if is_opaque else None
     if sheet is not None:
         inside = _ink_of(colour[sheet], _difference_from_ground(colour[sheet], alpha[sheet]), is_opaque=True)
-        if inside.any():
+        if is_written_on(inside):
             ink = np.zeros(difference.shape, dtype=np.uint8)
             ink[sheet] = inside
             return ink

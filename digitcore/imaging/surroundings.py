@@ -6,12 +6,13 @@ from scipy import ndimage
 
 from digitcore.imaging.components import box_of, find_components
 
-__all__ = ["at_the_rim", "find_sheet", "without_frame"]
+__all__ = ["at_the_rim", "find_sheet", "is_written_on", "without_frame"]
 
 _LEAST_SIDE = 24  # pixels of a sheet or a frame: MNIST's own digits are smaller
 _SHEET_DIFFERENCE = 0.04  # of white, between a sheet and the margin around it
 _LEAST_MARGIN = 0.02  # share of the picture
 _MOST_STRAY = 0.05  # share of the margin that differs from its colour: the blurred edge of the sheet
+_LEAST_SHEET_SIDE = 0.3  # of the picture's longer side: strokes are narrower
 _LEAST_SHEET = 0.6  # share of a sheet's pixels that differ from the margin: the others are ink of its colour
 _LINED = 0.9  # share of an outline that is there
 _SHEET_SKEW, _SKEW = 0.02, 0.15  # of its side: how far inside its box the outline of a sheet, or of a frame, may run
@@ -33,7 +34,8 @@ def find_sheet(difference: NDArray[np.float32]) -> tuple[slice, slice] | None:
     sheet = differs[top:bottom, left:right]
     outside = differs.size - sheet.size
     if (
-        outside < _LEAST_MARGIN * differs.size
+        min(sheet.shape) < _LEAST_SHEET_SIDE * max(differs.shape)
+        or outside < _LEAST_MARGIN * differs.size
         or np.count_nonzero(differs) - np.count_nonzero(sheet) > _MOST_STRAY * outside
         or np.mean(sheet) < _LEAST_SHEET
         or not _is_outlined(sheet, skew=_SHEET_SKEW)
@@ -41,6 +43,12 @@ def find_sheet(difference: NDArray[np.float32]) -> tuple[slice, slice] | None:
         return None
     inset = 1 + max(sheet.shape) // 100  # the sheet's own edge is half margin
     return slice(top + inset, bottom - inset), slice(left + inset, right - inset)
+
+
+def is_written_on(inside: NDArray[np.uint8]) -> bool:
+    """Whether ink (H, W) of a sheet is more than what rounded corners and soft edges leave around a solid shape."""
+    height, width = (side // 10 for side in inside.shape)
+    return bool(inside[height : len(inside) - height, width : inside.shape[1] - width].any())
 
 
 def without_frame(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:

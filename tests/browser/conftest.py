@@ -14,7 +14,16 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.paths import ROOT
 
@@ -276,11 +285,18 @@ def expect_width(page: Page, width: int) -> None:
 
 
 def download(page: Page, button: Locator) -> Path:
-    """The file that a button gives; not while the page is being drawn, which would take the file away again."""
-    expect(button).to_be_enabled()
-    idle(page)
-    with page.expect_download() as event:
-        button.click()
+    """The file that a button gives; pressed again where the page was drawn anew under the click."""
+    for is_last in (False, False, True):
+        expect(button).to_be_enabled()
+        idle(page)
+        try:
+            with page.expect_download(timeout=1000 * (PATIENCE if is_last else PATIENCE / 9)) as event:
+                button.click()
+        except PlaywrightTimeout:
+            if is_last:
+                raise
+        else:
+            break
     return event.value.path()
 
 

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from digitcore.imaging.preprocessing import extract_ink, preprocess
+from digitcore.imaging.strokes import render_strokes
 from digitcore.imaging.surroundings import find_sheet, without_frame
 from tests.imaging.test_preprocessing import OTHER_SHAPE, distance, photograph_of
 
@@ -54,6 +55,24 @@ def test_a_sheet_is_only_what_lies_on_a_margin_of_one_colour(draw: Draw) -> None
     drawing = draw(3).astype(np.float32) / 255
     for other in (spotted, disc, small, drawing, sheet[30:130, 30:110], np.zeros_like(sheet)):
         assert find_sheet(other) is None
+
+
+@pytest.mark.parametrize("side", [112, 280, 336])
+def test_drawings_are_taken_as_they_are(draw: Draw, side: int) -> None:
+    """Digits of any width of line, straight lines as broad as they may be, rounded and filled shapes."""
+    drawings = [
+        draw(digit, seed, side=side, brush=share * side, extent=0.75)
+        for digit in range(10)
+        for seed in range(3)
+        for share in (0.02, 0.07, 0.14, 0.2)
+    ]
+    middle, low, high = side / 2, 0.2 * side, 0.8 * side
+    for share in (0.05, 0.07, 0.1, 0.15, 0.25, 0.35, 0.5):
+        line = [[(middle, low), (middle, high)], [(low, middle), (high, middle)], [(middle, middle)] * 2]
+        drawings += [render_strokes([np.array(points, np.float32)], side=side, brush=share * side) for points in line]
+    for ink in drawings:
+        assert np.array_equal(extract_ink(ink), ink)
+        assert np.array_equal(extract_ink(255 - ink), ink)
 
 
 def _framed(ink: Ink, *, width: int, tilt: float) -> Ink:

@@ -17,6 +17,7 @@ const FULL_INK = 0.98;
 // As in digitcore/imaging/photograph.py, surroundings.py, components.py and segmentation.py.
 const LEAST_OUTLINED = 24;
 const LINED = 0.9;
+const LEAST_SHEET_SIDE = 0.3;
 const SHEET_SKEW = 0.02;
 const SKEW = 0.15;
 const MOST_FRAME = 0.5;
@@ -210,11 +211,13 @@ export function createPreprocessor(width, height) {
 
   // Whether a box of ink has an even outline, and something inside.
   function isSheet({ left, top, right, bottom }) {
-    const inset = 1 + Math.floor(Math.max(right - left, bottom - top) / 100);
+    if (Math.min(right - left, bottom - top) < LEAST_SHEET_SIDE * Math.max(width, height)) return false;
+    const across = Math.floor((right - left) / 10);
+    const down = Math.floor((bottom - top) / 10);
     let least = 255;
     let most = 0;
-    for (let y = top + inset; y < bottom - inset; y++) {
-      for (let x = left + inset; x < right - inset; x++) {
+    for (let y = top + down; y < bottom - down; y++) {
+      for (let x = left + across; x < right - across; x++) {
         least = Math.min(least, ink[y * width + x]);
         most = Math.max(most, ink[y * width + x]);
       }
