@@ -44,9 +44,9 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
 
     from digitcore.evaluation.evaluation import evaluation_folders
+    from digitcore.evaluation.timing import timing_folder
     from digitcore.files import remove_leftovers
     from digitcore.models.library import shared_library
-    from digitcore.models.timing import timing_folder
     from digitcore.serving.api import routes
     from digitcore.serving.guard import Guard, LeavingVisitors, names_of
     from digitcore.serving.headers import SecurityHeaders, page_policy

@@ -31,6 +31,7 @@ from digitcore.data.pen_pictures import DRAWING_LINES, DRAWING_SIDES, SURROUNDIN
 from digitcore.errors import DatasetMissingError
 from digitcore.evaluation.evaluation import evaluate
 from digitcore.evaluation.metrics import wilson_interval
+from digitcore.evaluation.timing import median_seconds, milliseconds_per_digit, yardstick_seconds
 from digitcore.imaging.components import Box
 from digitcore.imaging.preprocessing import preprocess, read_image
 from digitcore.imaging.segmentation import PictureInk
@@ -38,7 +39,6 @@ from digitcore.imaging.strokes import BRUSHES, CANVAS_SIDE
 from digitcore.models.classifier import DigitClassifier, Prediction, all_cores
 from digitcore.models.numbers import NumberReading, read_number
 from digitcore.models.refusal import refuse_ink
-from digitcore.models.timing import median_seconds, milliseconds_per_digit, yardstick_seconds
 
 __all__ = ["PARTS", "Measurement", "measure_all"]
 

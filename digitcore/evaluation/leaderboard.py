@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitcore.evaluation.evaluation import Summary, find_summaries
+from digitcore.evaluation.timing import known_milliseconds
 from digitcore.models.library import CheckpointEntry, UsableCheckpoint
-from digitcore.models.timing import known_milliseconds
 
 __all__ = ["ELSEWHERE", "Standing", "efficient_frontier", "leaderboard", "ordinal", "strength"]
 

@@ -22,7 +22,7 @@ _BROADER, _THINNER = 2.0, 0.6  # widest place of what reaches into the picture, 
 
 
 def find_sheet(difference: NDArray[np.float32]) -> tuple[slice, slice] | None:
-    """Rows and columns of an upright sheet on a margin of one colour; None where there is no such thing.
+    """Rows and columns of an upright sheet on a margin of one colour; None where there is none.
 
     difference: of each pixel (H, W) from the margin's colour, in [0, 1].
     """

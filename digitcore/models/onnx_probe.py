@@ -143,7 +143,7 @@ def _limit_resources(*, model_bytes: int) -> None:
 
 
 def _probe(path: Path, batches: Mapping[str, _Floats]) -> dict[str, Any]:
-    """As `_findings`; raises an error also where a name is no text, which onnxruntime finds out late."""
+    """As `_findings`; raises an error also for a name that cannot be decoded, which onnxruntime finds out late."""
     try:
         return _findings(path, batches)
     except UnicodeDecodeError as error:

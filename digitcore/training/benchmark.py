@@ -9,8 +9,8 @@ from statistics import fmean
 
 from digitcore.data.datasets import DigitSet, is_available, load_digits
 from digitcore.evaluation.evaluation import evaluate
+from digitcore.evaluation.timing import yardstick_seconds
 from digitcore.models.classifier import load_classifier
-from digitcore.models.timing import yardstick_seconds
 from digitcore.training.loop import EpochResult, train
 from digitcore.training.material import load_material
 from digitcore.training.recipes import Recipe

@@ -19,10 +19,10 @@ from digitcore.evaluation.evaluation import (
 from digitcore.evaluation.leaderboard import Standing, leaderboard
 from digitcore.evaluation.manifest import SHIPPED_ON
 from digitcore.evaluation.metrics import confused_pairs, confusion_matrix, digit_table
+from digitcore.evaluation.timing import timing_folder
 from digitcore.models.checkpoints import Checkpoint
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import CheckpointEntry
-from digitcore.models.timing import timing_folder
 from digitcore.reports.cards import model_card
 from pages.shared.cache_keys import HASH_FUNCS
 from pages.shared.progress import report_on

@@ -17,10 +17,10 @@ from digitcore.evaluation.evaluation import (
     summarize,
 )
 from digitcore.evaluation.leaderboard import Standing, efficient_frontier, leaderboard, strength
+from digitcore.evaluation.timing import milliseconds_per_digit
 from digitcore.models.checkpoints import CheckpointMetadata
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import CheckpointLibrary, UsableCheckpoint
-from digitcore.models.timing import milliseconds_per_digit
 from digitcore.settings import load_settings
 
 

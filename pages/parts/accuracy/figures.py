@@ -8,8 +8,8 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.evaluation.metrics import class_table, coverage_table, reliability_table
+from digitcore.evaluation.timing import known_milliseconds, milliseconds_per_digit
 from digitcore.models.classifier import DigitClassifier
-from digitcore.models.timing import known_milliseconds, milliseconds_per_digit
 from digitcore.reports import charts
 from pages.shared.cache_keys import HASH_FUNCS
 from pages.shared.evaluations import cached_digit_table

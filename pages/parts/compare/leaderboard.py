@@ -12,10 +12,10 @@ from digitcore.data.datasets import is_available
 from digitcore.errors import DigitcoreError
 from digitcore.evaluation.evaluation import Summary, load_or_evaluate
 from digitcore.evaluation.leaderboard import ELSEWHERE, Standing, efficient_frontier, ordinal
+from digitcore.evaluation.timing import known_milliseconds, milliseconds_per_digit
 from digitcore.models.checkpoints import SUFFIXES
 from digitcore.models.library import UnusableCheckpoint
 from digitcore.models.onnx import INKS, SCALES
-from digitcore.models.timing import known_milliseconds, milliseconds_per_digit
 from digitcore.settings import load_settings
 from digitcore.text import plain
 from pages.parts.compare.comparisons import cost_specification

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 import digitcore
-from digitcore.models.timing import known_milliseconds, median_seconds, milliseconds_per_digit
+from digitcore.evaluation.timing import known_milliseconds, median_seconds, milliseconds_per_digit
 
 
 def test_one_digit_takes_time_which_is_remembered(cache_folder: Path) -> None:
