@@ -115,7 +115,6 @@ def test_strokes_are_undone_and_redone(draw_page: DrawPage) -> None:
     eventually(lambda: canvas_png(draw_page), two)
 
 
-@pytest.mark.slow  # it fails where the canvas needs longer than 50 ms over its own 200 to send a stroke
 def test_a_tool_right_after_a_stroke_acts_on_that_stroke(draw_page: DrawPage) -> None:
     """Though the canvas has not sent it yet."""
     draw_page.draw(SEVEN)

@@ -4,13 +4,15 @@
 const sheet = new CSSStyleSheet();
 const observer = new MutationObserver(dress);
 const TOOLS = '.st-key-undo button, .st-key-redo button, .st-key-clear button';
-const SENT = 250; // milliseconds after pen-up: by then the canvas, which waits for 200, has sent what was drawn
+const LONGEST = 3000; // milliseconds that a tool waits for what was drawn; a touch may leave no stroke
+const STEP = 50;
 const TYPED_IN = 'input:not([type=range], [type=radio], [type=checkbox]), textarea, select, [contenteditable=true]';
 const HELD = [['pointerdown', down], ['pointerup', up], ['pointercancel', up], ['click', hold]];
 let shown = null; // what the page says of the canvas
 let owner = null;
 let isDown = false;
-let penUp = -SENT;
+let expected = 0; // strokes that the page will show once the server knows all that was drawn
+let penUp = -LONGEST;
 
 export default function ({ data, parentElement }) {
   [shown, owner] = [data, parentElement];
@@ -56,8 +58,20 @@ function down(event) {
 }
 
 function up(event) {
-  if (isDown) penUp = event.timeStamp;
+  if (isDown) {
+    expected = 1 + (isBehind(event.timeStamp) ? expected : strokesShown());
+    penUp = event.timeStamp;
+  }
   isDown = false;
+}
+
+function strokesShown() {
+  return Number(document.querySelector('.st-key-answer-part [data-strokes]')?.dataset.strokes || NaN);
+}
+
+// Whether the server does not know yet what was drawn last.
+function isBehind(now) {
+  return now - penUp < LONGEST && !(strokesShown() >= expected);
 }
 
 // A tool that is used right after a stroke waits until the server knows that stroke, or it would act on the one before.
@@ -65,14 +79,14 @@ function up(event) {
 function hold(event) {
   const tool = event.target.closest?.(TOOLS);
   if (!tool || tool.disabled) return;
-  const wait = penUp + SENT - event.timeStamp;
-  if (wait > 0) {
-    event.stopImmediatePropagation();
-    event.preventDefault();
-    setTimeout(() => tool.click(), wait);
-  } else if (tool.matches('.st-key-clear *')) {
-    wipe();
+  if (tool.matches('.st-key-clear *')) wipe();
+  if (!isBehind(event.timeStamp)) {
+    penUp = -LONGEST;
+    return;
   }
+  event.stopImmediatePropagation();
+  event.preventDefault();
+  setTimeout(() => tool.click(), STEP);
 }
 
 // Takes the ink away before the server has been asked, which has the canvas made anew.
