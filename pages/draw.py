@@ -15,7 +15,7 @@ from pages.parts.draw.canvas import CANVAS, DEFAULT_BRUSH, drawing_canvas, drawi
 from pages.parts.draw.details import details_panel
 from pages.parts.draw.examples import examples
 from pages.parts.draw.first_screen import first_screen
-from pages.parts.draw.follow import follow_readings, publish_reading, published_reading
+from pages.parts.draw.follow import catch_up, follow_readings, publish_reading, published_reading
 from pages.parts.draw.links import open_link
 from pages.parts.draw.live import live_answer
 from pages.parts.draw.read import answer_in_short
@@ -72,6 +72,7 @@ def draw_and_answer() -> None:
 @st.fragment
 def look_closer() -> None:
     """What need not be there with the answer, in runs of its own, once the pen rests."""
+    catch_up()
     nothing_pending()
     details_panel(published_reading())
     first_screen(CANVAS)

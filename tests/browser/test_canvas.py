@@ -131,6 +131,31 @@ def test_a_tool_right_after_a_stroke_acts_on_that_stroke(draw_page: DrawPage) ->
     draw_page.wait_for_strokes(2)
 
 
+_UNDO_WITH_THE_QUESTION = """
+const real = window.setTimeout;
+window.setTimeout = (action, delay, ...rest) => {
+    if (window.collides && delay === 0 && new Error().stack.includes('at ask ')) {
+        window.collides = false;
+        document.querySelector('.st-key-undo button').click();
+    }
+    return real(action, delay, ...rest);
+};
+"""
+"""Undo is clicked after the page has begun to ask for the details, and before Streamlit sends that: one message."""
+
+
+def test_a_tool_acts_though_its_click_is_sent_with_another(page: Page, server: str) -> None:
+    """Streamlit then runs only the part of the page that the other belongs to."""
+    page.add_init_script(_UNDO_WITH_THE_QUESTION)
+    draw_page = DrawPage(page).open(server)
+    draw_page.draw(SEVEN, BAR)
+    idle(page)
+    page.evaluate("() => { window.collides = true; window.digitcoreAnswer = 0; }")
+    page.evaluate("() => window.dispatchEvent(new Event('digitcore-answer'))")
+    draw_page.wait_for_strokes(1)
+    assert not page.evaluate("window.collides")
+
+
 def shades(element: Locator) -> tuple[int, int]:
     """The darkest and the lightest grey of what the page shows there."""
     grey = np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("L"))

@@ -6,9 +6,14 @@ import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
 from digitcore.models.numbers import PictureReading
+from pages.parts.draw.canvas import CANVAS
 from pages.shared.background import is_pending
+from pages.shared.drawing import current_drawing
+from pages.shared.state import CHECKPOINT
 
-_READING, _VERSION, _RUN = "reading", "reading-version", "details-run"
+_READING, _VERSION, _RUN, _SEEN = "reading", "reading-version", "details-run", "reading-of"
+_PICKED = [CANVAS, CHECKPOINT, "source", "brush", "ink", "one-digit", "upload", "camera"]
+"""Names in the session state of what a reading depends on."""
 _ANNOUNCE = """
 export default function ({ data }) {
   window.digitcoreAnswer = data.version;
@@ -20,7 +25,7 @@ export default function ({ data }) {
 def publish_reading(read: PictureReading | None) -> None:
     """Lets the details know what was read; in the run that answers, after the answer."""
     version = st.session_state.get(_VERSION, 0) + 1
-    st.session_state.update({_READING: read, _VERSION: version})
+    st.session_state.update({_READING: read, _VERSION: version, _SEEN: _state()})
     _announcement()(key="announcement", data={"version": version})
 
 
@@ -28,6 +33,16 @@ def published_reading() -> PictureReading | None:
     """What was read last."""
     read: PictureReading | None = st.session_state.get(_READING)
     return read
+
+
+def catch_up() -> None:
+    """Runs the page again where something was drawn or picked since the last reading, yet only this fragment runs.
+
+    Streamlit's browser part sends what changes in one moment as one message, and names the fragment of the first change
+    alone: callbacks of the others run, but not their fragments.
+    """
+    if st.session_state.get(_SEEN) != _state():
+        st.rerun()
 
 
 def follow_readings() -> None:
@@ -38,6 +53,11 @@ def follow_readings() -> None:
         data={"shown": st.session_state.get(_VERSION, 0), "pending": is_pending(), "run": run},
         on_due_change=lambda: None,
     )
+
+
+def _state() -> list[object]:
+    """All that a reading depends on."""
+    return [current_drawing().revision, *(st.session_state.get(name) for name in _PICKED)]
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
