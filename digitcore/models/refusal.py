@@ -71,6 +71,7 @@ _LONGEST_OUTLINE = 8.6  # likewise of their outline
 _LEAST_HOLE = 6 / _SIDE**2
 _LEAST_PIECE = 0.02  # as a share of the ink
 _LEAST_CUT = 0.8  # ink along the edge where a line goes on beyond it, in widths of the line
+_FADING = 0.9  # ink along the edge where a line ends there, as a share of the ink in the next row
 _MOST_DEPTH = 1.5  # of a line along the edge, in its widths
 _LEAST_SPACE = 0.12  # between two digits, as a share of the taller
 _LEAST_HEIGHT = 0.6  # of a digit beside another, as a share of it
@@ -241,22 +242,25 @@ def _is_cut_off(ink: NDArray[np.uint8], *, width: float) -> bool:
     is_cropped = top == bottom and left == right
     if is_cropped or _is_laid_out_like_mnist(ink):
         return False
-    solid = ink >= _SOLID
-    return any(_is_crossed(turned, width) for turned in (solid, solid[::-1], solid.T, solid.T[::-1]))
+    return any(_is_crossed(turned, width) for turned in (ink, ink[::-1], ink.T, ink.T[::-1]))
 
 
-def _is_crossed(solid: NDArray[np.bool_], width: float) -> bool:
-    """Whether a line of this width crosses the first row of solid pixels (H, W), or is cut along by it.
+def _is_crossed(ink: NDArray[np.uint8], width: float) -> bool:
+    """Whether a line of this width crosses the first row of ink (H, W), or is cut along by it.
 
-    A round end that touches the row has less ink there than a line is wide. The whole line is there where a bar or a
-    bow follows the row: it is as deep as a line is wide, and no narrower than at the edge.
+    A line that touches the row has less ink there than inside, and its round end less than a line is wide. The whole
+    line is there where a bar or a bow follows the row: it is as deep as a line is wide, and no narrower than at the
+    edge.
     """
+    solid = ink >= _SOLID
     within, beyond = solid[: 1 + round(_LEAST_CUT * width)], solid[: 2 + round(_MOST_DEPTH * width)]
+    next_row = ink[min(len(ink) - 1, 1)]
     halfway = solid[min(len(solid) - 1, round(width / 2))]
     for start, end in _runs(solid[0]):
         middle = (start + end) // 2
         is_whole = within[:, middle].all() and not beyond[:, middle].all() and halfway[start:end].all()
-        if end - start >= max(1.0, _LEAST_CUT * width) and not is_whole:
+        is_fading = ink[0, start:end].mean() < _FADING * next_row[start:end].mean()
+        if end - start >= max(1.0, _LEAST_CUT * width) and not (is_whole or is_fading):
             return True
     return False
 

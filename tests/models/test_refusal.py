@@ -160,6 +160,21 @@ def test_a_digit_that_touches_an_edge_with_a_whole_line_is_not_cut_off(draw: Dra
     assert len(taken_for_cut) <= 1, taken_for_cut
 
 
+@pytest.mark.parametrize("gap", [2, 5, 8])
+@pytest.mark.parametrize("brush", [16, 28, 40])
+def test_a_small_digit_that_ends_within_the_outermost_pixels_is_not_cut_off(draw: Draw, brush: int, gap: int) -> None:
+    """Drawn ten times as large; these pixels are partly ground. Of 40 pictures at most one is taken for cut."""
+    taken_for_cut = []
+    for digit, side in itertools.product(range(10), range(4)):
+        turned = np.rot90(draw(digit, brush=brush), side)  # the edge is above
+        left, top, right, bottom = box_of(turned)
+        cropped = np.pad(turned[top:bottom, left:right], ((gap, 40), (40, 40)))
+        refusal = _refuse(np.asarray(Image.fromarray(cropped).reduce(10)))
+        if refusal is not None and refusal.kind == "cut off at the edge":
+            taken_for_cut.append((digit, side))
+    assert len(taken_for_cut) <= 1, taken_for_cut
+
+
 @pytest.mark.parametrize("count", [2, 3, 5])
 @pytest.mark.parametrize("digit", range(10))
 def test_digits_beside_each_other_are_several(draw: Draw, digit: int, count: int) -> None:
