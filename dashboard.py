@@ -45,7 +45,7 @@ else:
 
     from digitcore.evaluation.evaluation import evaluation_folders
     from digitcore.evaluation.timing import timing_folder
-    from digitcore.files import remove_leftovers
+    from digitcore.files import remove_leftovers, remove_temporary_folders
     from digitcore.models.library import shared_library
     from digitcore.serving.api import routes
     from digitcore.serving.guard import Guard, LeavingVisitors, names_of
@@ -59,6 +59,7 @@ else:
 
         for folder in (settings.weights_directory, *evaluation_folders(), timing_folder()):
             remove_leftovers(folder)
+        remove_temporary_folders()
         shared_library(load_settings().weights_directory).entries()
         import captum.attr  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""Atomic file writes, and array files read without pickle."""
+"""Atomic file writes, temporary folders, and array files read without pickle."""
 
 import errno
 import hashlib
@@ -6,8 +6,10 @@ import io
 import json
 import os
 import secrets
+import shutil
 import struct
 import sys
+import tempfile
 import tokenize
 import zipfile
 import zlib
@@ -22,12 +24,22 @@ from numpy.typing import NDArray
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["PACKAGED_FILES", "load_arrays", "partial_file", "remove_leftovers", "update_copies", "write_atomically"]
+__all__ = [
+    "PACKAGED_FILES",
+    "load_arrays",
+    "partial_file",
+    "remove_leftovers",
+    "remove_temporary_folders",
+    "temporary_folder",
+    "update_copies",
+    "write_atomically",
+]
 
 PACKAGED_FILES = Path(__file__).resolve().parent / "_app"
 """What a wheel holds of `weights/`, `pages/`, `.streamlit/` and `dashboard.py`; missing in a checkout."""
 
 _PARTIAL = ".partial-"  # what the names of files begin with that are being written
+_TEMPORARY = ".digitcore-"  # what the names of temporary folders begin with
 _RECORD = ".copies.json"  # version and SHA-256 of the files that update_copies has written
 
 _DAMAGES = (
@@ -87,6 +99,57 @@ def remove_leftovers(folder: Path) -> None:
     with suppress(OSError):
         for path in folder.glob(f"{_PARTIAL}*"):
             _remove_unless_in_use(path)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """An empty folder among the system's temporary files, for this user alone; removed afterwards.
+
+    Where the process is killed, the next one that makes such a folder removes it.
+    """
+    remove_temporary_folders()
+    folder, lock = _new_folder()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def remove_temporary_folders() -> None:
+    """Removes the temporary folders of this user whose process was killed. Windows cannot tell which these are."""
+    with suppress(OSError):
+        for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
+            _remove_folder_unless_in_use(folder)
+
+
+def _new_folder() -> tuple[Path, int | None]:
+    """A new folder that `remove_temporary_folders` lets be while the descriptor is open."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
+        if sys.platform == "win32":
+            return folder, None
+        with suppress(FileNotFoundError):  # taken for a leftover before it was locked
+            lock = os.open(folder, os.O_RDONLY)
+            with suppress(OSError):  # of file systems without locks, where leftovers stay
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
+
+
+def _remove_folder_unless_in_use(folder: Path) -> None:
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock).st_uid == os.getuid():  # or root would remove those of others
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
 
 
 def _new_partial(folder: Path) -> tuple[Path, int]:

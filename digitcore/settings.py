@@ -5,16 +5,16 @@ import functools
 import importlib.metadata
 import logging
 import os
-import tempfile
 import tomllib
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from platformdirs import user_cache_path, user_data_path
 
-from digitcore.files import PACKAGED_FILES, update_copies
+from digitcore.files import PACKAGED_FILES, temporary_folder, update_copies
 
 __all__ = ["CHECKOUT", "Settings", "dashboard_script", "load_settings", "project_version"]
 
@@ -177,9 +177,9 @@ def _known(user_path: Callable[..., Path]) -> Path | None:
 @functools.cache
 def _temporary_folder() -> Path:
     """What takes the place of a home folder."""
-    folder = tempfile.TemporaryDirectory(prefix=f"{_NAME}-")
-    atexit.register(folder.cleanup)
-    return Path(folder.name)
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(temporary_folder())
 
 
 def _positive(variable: str, default: int) -> int:

@@ -15,7 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from digitcore.files import load_arrays, remove_leftovers, write_atomically
+from digitcore.files import (
+    load_arrays,
+    remove_leftovers,
+    remove_temporary_folders,
+    temporary_folder,
+    write_atomically,
+)
 from digitcore.models.library import CheckpointLibrary, load_checkpoint
 from digitcore.serving.annotations import Annotation, AnnotationStore
 from tests.crash_victims import EPOCHS, LARGEST, contents
@@ -120,6 +126,26 @@ def test_killed_while_taking_notes(victims: Victims, url: str, tmp_path: Path, k
     print(f"\n{kills} kills: {len(known)} notes, {len(stored)} of them acknowledged, none lost")
 
 
+def test_killed_while_a_file_is_tried_out(victims: Victims, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy that is tried is removed by the next server, or the next trial; that of a trial under way is not."""
+    pytest.importorskip("onnxruntime")
+    from tests.models.test_onnx import linear_model
+
+    path, temporary = tmp_path / "a.onnx", tmp_path / "temporary"
+    path.write_bytes(linear_model())
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    for remove in (remove_temporary_folders, lambda: load_checkpoint(path)):
+        victims.run("try_out", temporary, path, heard=1, kill_after=1)
+        assert files(temporary) != []
+        remove()
+        assert list(temporary.iterdir()) == []
+    with temporary_folder() as folder:
+        remove_temporary_folders()
+        assert list(temporary.iterdir()) == [folder]
+    assert list(temporary.iterdir()) == []
+
+
 @MANY
 def test_killed_while_evaluating(victims: Victims, tmp_path: Path) -> None:
     whole = 0
@@ -139,7 +165,7 @@ def test_killed_while_training(victims: Victims, tmp_path: Path) -> None:
     whole, output, state = tmp_path / "whole.safetensors", tmp_path / "run.safetensors", tmp_path / "state" / "run.pt"
     reached = 0
     victims.run("train", whole, tmp_path / "state" / "whole.pt")
-    for delay in delays(20, longest=0.2):
+    for delay in delays(20, longest=0.1):
         epochs = list(map(int, victims.run("train", output, state, heard=1, kill_after=delay)))
         assert not output.exists()
         assert epochs[0] in {reached + 1, reached + 2}  # written, and not said yet

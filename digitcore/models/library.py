@@ -5,7 +5,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from digitcore.errors import CheckpointError
+from digitcore.files import temporary_folder
 from digitcore.models.checkpoints import SUFFIXES, Checkpoint, CheckpointMetadata, read_checkpoint
 from digitcore.models.onnx import sidecar_path, sidecar_stamp
 from digitcore.models.own_files import (
@@ -196,8 +196,8 @@ class CheckpointLibrary:
 
     def _check(self, file_name: str, data: bytes, *, convention: Mapping[str, str] | None) -> None:
         """Raises a CheckpointError that names only the file if data cannot be used."""
-        with tempfile.TemporaryDirectory() as folder:
-            candidate = Path(folder) / file_name
+        with temporary_folder() as folder:
+            candidate = folder / file_name
             try:
                 candidate.write_bytes(data)
                 if convention is not None:

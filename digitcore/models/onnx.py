@@ -36,6 +36,7 @@ from torch import Tensor
 
 from digitcore.data.datasets import DigitSet, load_digits
 from digitcore.errors import CheckpointError, DatasetError
+from digitcore.files import temporary_folder
 from digitcore.imaging.preprocessing import INPUT_MEAN, INPUT_STD, normalize
 from digitcore.models.architectures import DigitNetwork
 from digitcore.models.onnx_probe import CPU_SECONDS, UnfitModelError, open_session, run_session
@@ -169,8 +170,8 @@ def load_onnx(stream: BinaryIO, path: Path) -> tuple[OnnxNetwork, dict[str, Any]
         raise CheckpointError(f"{file} needs onnxruntime and onnx: pip install -r requirements-onnx.txt")
     sidecar = _read_sidecar(path)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / "model.onnx"
+        with temporary_folder() as folder:
+            copy = folder / "model.onnx"
             checksum = _copy(stream, copy)
             key = f"{checksum} {sidecar}"
             with _trials_lock:

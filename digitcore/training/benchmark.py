@@ -1,15 +1,14 @@
 """Training benchmark: time and errors of a recipe over several seeds, times against a yardstick of the same run."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 
 from digitcore.data.datasets import DigitSet, is_available, load_digits
 from digitcore.evaluation.evaluation import evaluate
 from digitcore.evaluation.timing import yardstick_seconds
+from digitcore.files import temporary_folder
 from digitcore.models.classifier import load_classifier
 from digitcore.training.loop import EpochResult, train
 from digitcore.training.material import load_material
@@ -52,8 +51,8 @@ def benchmark_recipe(
     """
     for seed in range(runs):
         yardstick = yardstick_seconds()
-        with tempfile.TemporaryDirectory() as folder:
-            output = Path(folder) / f"{recipe.name}.safetensors"
+        with temporary_folder() as folder:
+            output = folder / f"{recipe.name}.safetensors"
             started = time.perf_counter()
             training, validation = load_training(recipe.material), load("mnist-validation")
             results = train(recipe, training=training, validation=validation, output=output, seed=seed)
