@@ -7,7 +7,7 @@ never on the event loop. Every error is JSON, `{"detail": "..."}`.
 
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -25,13 +25,14 @@ from starlette.types import Receive, Scope, Send
 from digitcore.data.datasets import dataset_names
 from digitcore.errors import CheckpointError, DigitcoreError
 from digitcore.evaluation.evaluation import Summary, find_summaries
+from digitcore.files import remove_leftovers, remove_temporary_folders
 from digitcore.imaging.preprocessing import read_image
 from digitcore.models.classifier import DigitClassifier, all_cores
 from digitcore.models.library import CheckpointLibrary, UnusableCheckpoint, UsableCheckpoint, shared_library
 from digitcore.serving.answers import Mode, answer_for
 from digitcore.serving.guard import BodyLimit, Guard, refusal
 from digitcore.serving.headers import DATA_POLICY, SecurityHeaders, page_policy
-from digitcore.serving.load import ArrivalLimit, BusyServer, Turns, check_presence, give_back_memory
+from digitcore.serving.load import ArrivalLimit, BusyServer, Turns, avoid_pauses, check_presence, give_back_memory
 from digitcore.serving.schemas import CheckpointAnswer, ErrorAnswer, Figures, NumberAnswer, PredictionAnswer
 from digitcore.settings import Settings, load_settings
 
@@ -166,6 +167,21 @@ def checkpoints(library: Library) -> list[CheckpointAnswer]:
     ]
 
 
+@asynccontextmanager
+async def _prepared(api: FastAPI) -> AsyncIterator[None]:
+    """The time in which the API runs alone; inside the dashboard's server it is that which prepares."""
+    threading.Thread(target=_prepare, args=(api.state.library,), daemon=True).start()
+    yield
+
+
+def _prepare(library: CheckpointLibrary) -> None:
+    """Does what the first clients would have to wait for."""
+    remove_leftovers(library.directory)
+    remove_temporary_folders()
+    library.entries()
+    avoid_pauses()
+
+
 def create_api(settings: Settings | None = None) -> FastAPI:
     """The API as an ASGI application, with these settings (default: the environment's)."""
     settings = settings or load_settings()
@@ -177,6 +193,7 @@ def create_api(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         static_url=_ASSETS,
         version="1",
+        lifespan=_prepared,
     )
     api.state.library = shared_library(settings.weights_directory)
     api.state.free_cores = threading.BoundedSemaphore(all_cores())

@@ -185,5 +185,7 @@ def _is_unheard(connection: Any) -> bool:  # noqa: ANN401
 def _end(connection: Any) -> None:  # noqa: ANN401
     connection.head_timer = None
     if _is_unheard(connection):
-        _LOGGER.warning("ended %s", json.dumps({"why": "no request has arrived", "from": connection.client[:1]}))
+        _LOGGER.warning(
+            "ended %s", json.dumps({"why": "no request has arrived", "from": (connection.client or ())[:1]})
+        )
         connection.transport.abort()
