@@ -1,6 +1,7 @@
 """Processes as a user starts them: commands, commands of another user, and a running dashboard."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -122,6 +124,18 @@ def inherited_environment(folder: Path, checkout: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")}
     database = f"sqlite:///{folder / 'annotations.sqlite'}"
     return inherited | {"PYTHONPATH": str(checkout), "DIGITCORE_DATABASE_URL": database}
+
+
+def resident_megabytes(port: int | None) -> int:
+    """What the server with this port in its command line has in memory now."""
+    options = (b"--server.port", str(port).encode())
+    (process,) = [
+        path.parent
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if options in pairwise(path.read_bytes().split(b"\0"))
+    ]
+    (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", (process / "status").read_text())
+    return int(kilobytes) // 1024
 
 
 def free_port() -> int:

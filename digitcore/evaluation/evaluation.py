@@ -89,12 +89,19 @@ class Summary:
 
 
 def evaluate(
-    classifier: DigitClassifier, digits: DigitSet, *, progress: Callable[[float], None] | None = None
+    classifier: DigitClassifier,
+    digits: DigitSet,
+    *,
+    progress: Callable[[float], None] | None = None,
+    threads: int | None = None,
 ) -> Evaluation:
-    """Evaluates a classifier on every digit; `progress` gets the share done, in (0, 1], after each batch."""
+    """Evaluates a classifier on every digit; `progress` gets the share done, in (0, 1], after each batch.
+
+    threads: how many compute; by default one a core.
+    """
     batches: list[NDArray[np.float32]] = []
     done = 0
-    for logits in classifier.logits_by_batch(digits.images):
+    for logits in classifier.logits_by_batch(digits.images, threads=threads):
         batches.append(logits)
         done += len(logits)
         if progress is not None:
@@ -125,7 +132,11 @@ def summarize(evaluation: Evaluation) -> Summary:
 
 
 def load_or_evaluate(
-    classifier: DigitClassifier, dataset: str, *, progress: Callable[[float], None] | None = None
+    classifier: DigitClassifier,
+    dataset: str,
+    *,
+    progress: Callable[[float], None] | None = None,
+    threads: int | None = None,
 ) -> Evaluation:
     """The stored evaluation of a checkpoint on a dataset, or a new one, which is then stored in the cache folder.
 
@@ -135,7 +146,7 @@ def load_or_evaluate(
     stored = find_evaluation(classifier.checkpoint, dataset)
     if stored is not None:
         return stored
-    evaluation = evaluate(classifier, load_digits(dataset), progress=progress)
+    evaluation = evaluate(classifier, load_digits(dataset), progress=progress, threads=threads)
     folder = load_settings().cache_directory / "evaluations"
     try:
         save_evaluation(evaluation, folder)

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 _WORKERS = 2
 _MOMENT = 0.02  # seconds that a run waits, so that quick results come without a placeholder
+_STEP = 0.1  # seconds between two looks at how far a computation is
 _POLITENESS = 10  # as of `nice`: strokes of all visitors come first
 _SLOTS = "background-slots"
 _PENDING = "background-pending"
@@ -77,6 +78,31 @@ def wait_for(words: str, slot: str, job: Job[P, T], *args: P.args, **kwargs: P.k
         while (result := result_if_ready(slot, job, *args, **kwargs)) is None:
             pass  # each look at the session state is a place where Streamlit may begin to run the page anew
     return result
+
+
+def with_progress(compute: Callable[[Callable[[float], None]], T], report: Callable[[float], None]) -> T:
+    """What `compute` returns, for pages that have no pen to keep up with; meanwhile `report` shows the share done.
+
+    `compute` gets a function to call with the share done, in (0, 1]; that ends it where the visitor has gone on.
+    """
+    share, is_wanted = 0.0, True
+
+    def note(done: float) -> None:
+        nonlocal share
+        if not is_wanted:
+            raise CancelledError
+        share = done
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="background", initializer=_be_polite)
+    future = pool.submit(compute, note)
+    pool.shutdown(wait=False)
+    try:
+        while not future.done():
+            report(share)
+            wait([future], timeout=_STEP)
+        return future.result()
+    finally:
+        is_wanted = False
 
 
 def nothing_pending() -> None:

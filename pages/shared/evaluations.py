@@ -3,6 +3,8 @@
 Nothing may write to what comes back: all visitors share it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -21,9 +23,10 @@ from digitcore.evaluation.manifest import SHIPPED_ON
 from digitcore.evaluation.metrics import confused_pairs, confusion_matrix, digit_table
 from digitcore.evaluation.timing import timing_folder
 from digitcore.models.checkpoints import Checkpoint
-from digitcore.models.classifier import DigitClassifier
+from digitcore.models.classifier import DigitClassifier, all_cores
 from digitcore.models.library import CheckpointEntry
 from digitcore.reports.cards import model_card
+from pages.shared.background import with_progress
 from pages.shared.cache_keys import HASH_FUNCS
 from pages.shared.progress import report_on
 from pages.shared.resources import checkpoint_library
@@ -40,11 +43,22 @@ def evaluation_of(classifier: DigitClassifier, dataset: str) -> Evaluation:
     if known is not None:
         return known
     bar = st.progress(0.0)
-    report = report_on(bar, f"Evaluating {checkpoint.name} on {dataset} ...")
-    evaluation = load_or_evaluate(classifier, dataset, progress=report)
+    evaluation = evaluated(classifier, dataset, report_on(bar, f"Evaluating {checkpoint.name} on {dataset} ..."))
     bar.empty()
     known_evaluation.clear(checkpoint, dataset)
     return evaluation
+
+
+def evaluated(classifier: DigitClassifier, dataset: str, report: Callable[[float], None]) -> Evaluation:
+    """`load_or_evaluate`, which leaves a core to the strokes of others; `report` gets the share done.
+
+    Raises:
+        DatasetError: there is no evaluation, and the digits are missing or damaged.
+    """
+    threads = max(1, all_cores() - 1)
+    return with_progress(
+        lambda progress: load_or_evaluate(classifier, dataset, progress=progress, threads=threads), report
+    )
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)

@@ -124,7 +124,7 @@ def test_a_confidence_at_the_threshold_is_accepted(tmp_path: Path, save_random: 
 
 
 def test_threads_may_share_a_classifier_and_keep_their_setting(compact: DigitClassifier, draw: Draw) -> None:
-    pictures = [draw(i % 10, i) for i in range(20)]
+    pictures = [draw(i % 10, i) for i in range(10)]
     expected = [compact.predict(picture).probabilities for picture in pictures]
     wrong: list[int] = []
     before = torch.get_num_threads()
@@ -134,7 +134,7 @@ def test_threads_may_share_a_classifier_and_keep_their_setting(compact: DigitCla
             if not np.allclose(compact.predict(picture).probabilities, expected[i], atol=1e-6):
                 wrong.append(i)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work) for _ in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -242,7 +242,7 @@ def test_hostile_files_take_50_megabytes_and_a_second_at_most(kind: str, tmp_pat
     assert done.stdout.strip() == "refused"
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.faults)])
 @pytest.mark.parametrize("archive", [True, False])
 def test_a_mutated_file_is_read_or_refused(count: int, archive: bool) -> None:
     state = OrderedDict(weight=torch.ones(3, 4), bias=nn.Parameter(torch.ones(3)))

@@ -10,7 +10,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from digitcore.data.datasets import is_available
 from digitcore.errors import DigitcoreError
-from digitcore.evaluation.evaluation import Summary, load_or_evaluate
+from digitcore.evaluation.evaluation import Summary
 from digitcore.evaluation.leaderboard import ELSEWHERE, Standing, efficient_frontier, ordinal
 from digitcore.evaluation.timing import known_milliseconds, milliseconds_per_digit
 from digitcore.models.checkpoints import SUFFIXES
@@ -23,7 +23,7 @@ from pages.parts.compare.own_files import own_files_view
 from pages.shared.about import about_button
 from pages.shared.csv_button import csv_button
 from pages.shared.error_box import error_box, visible
-from pages.shared.evaluations import standings
+from pages.shared.evaluations import evaluated, standings
 from pages.shared.pickers import picked_dataset
 from pages.shared.progress import report_on
 from pages.shared.resources import checkpoint_library, may_add, named_classifier
@@ -125,7 +125,7 @@ def _evaluate(checkpoint: str, dataset: str, progress: Callable[[float], None]) 
     """Evaluates a checkpoint; False where that failed, and the page then shows why."""
     try:
         classifier = named_classifier(checkpoint)
-        load_or_evaluate(classifier, dataset, progress=progress)
+        evaluated(classifier, dataset, progress)
         if known_milliseconds(classifier.checkpoint.digest) is None:
             milliseconds_per_digit(classifier)
     except DigitcoreError as error:

@@ -1,20 +1,17 @@
 """The dashboard's server under load. `python -m tests.load` measures more, and compares checkouts."""
 
-import re
 import statistics
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.load import health_under_load, picture
 from tests.paths import ROOT
-from tests.processes import free_port, inherited_environment, running_server
+from tests.processes import free_port, inherited_environment, resident_megabytes, running_server
 
 pytestmark = pytest.mark.faults
 
@@ -50,11 +47,11 @@ def test_the_memory_of_large_pictures_is_given_back(client: httpx.Client, mode: 
         return client.post("/predict", params={"mode": mode}, files={"image": ("seven.pgm", data)}).status_code
 
     assert [ask(picture()) for _ in range(10)] == [200] * 10
-    before = _resident_megabytes(client.base_url.port)
+    before = resident_megabytes(client.base_url.port)
     one_by_one = [ask(large) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         at_once = list(pool.map(ask, 8 * [large]))
-    after = _resident_megabytes(client.base_url.port)
+    after = resident_megabytes(client.base_url.port)
     print(f"{mode}: {before} MB before, {after} MB afterwards")
     assert one_by_one + at_once == [200] * 16
     assert after - before <= 50
@@ -69,22 +66,10 @@ def test_many_predictions_take_no_more_memory_than_a_few(client: httpx.Client) -
             assert client.post("/predict", files={"image": ("seven.pgm", picture())}).status_code == 200
 
     ask(5)
-    before = _resident_megabytes(client.base_url.port)
+    before = resident_megabytes(client.base_url.port)
     ask(500)
     for _ in range(200):
         assert client.get("/").status_code == 200
-    after = _resident_megabytes(client.base_url.port)
+    after = resident_megabytes(client.base_url.port)
     print(f"{before} MB after 5 predictions, {after} MB after 505")
     assert after - before <= 50
-
-
-def _resident_megabytes(port: int | None) -> int:
-    """What the server with this port in its command line has in memory now."""
-    options = (b"--server.port", str(port).encode())
-    (process,) = [
-        path.parent
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if options in pairwise(path.read_bytes().split(b"\0"))
-    ]
-    (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", (process / "status").read_text())
-    return int(kilobytes) // 1024
