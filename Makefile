@@ -30,8 +30,12 @@ test-browser: .venv/test-ready
 test-slow: .venv/test-ready
 	$(BIN)/pytest -m "slow and not faults" -s
 
+# What measures a running server comes last, with nothing beside it.
+SERVERS := tests/faults/server tests/browser
+
 test-faults: .venv/test-ready
-	$(BIN)/pytest -m faults -s
+	$(BIN)/pytest -m faults $(SERVERS:%=--ignore %) --numprocesses auto --maxprocesses 4 --dist worksteal --durations 15
+	$(BIN)/pytest -m faults $(SERVERS) -s
 
 bench: .venv/ready
 	$(BIN)/python -m digitcore bench

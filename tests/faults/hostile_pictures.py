@@ -323,9 +323,9 @@ def _floats(value: float) -> NDArray[np.float32]:
 
 
 def _whole_pictures() -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """An ordinary picture in each format."""
+    """An ordinary picture in each format; a small one, of whose bytes many say what the others mean."""
     for file_format in ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM"):
-        yield file_format, partial(encoded, _rings(300, 60), file_format)
+        yield file_format, partial(encoded, _rings(60, 20), file_format)
 
 
 WHOLE: dict[str, Callable[[], bytes]] = dict(_whole_pictures())
