@@ -186,7 +186,7 @@ def test_killed_while_downloading(tmp_path: Path, serve: Serve) -> None:
     for folder in (temporary, mirror):
         folder.mkdir()
     (mirror / "file.gz").write_bytes(contents)
-    environment = {**os.environ, "TMPDIR": str(temporary)}
+    environment = {**os.environ, "TMPDIR": str(temporary), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "of torch")}
 
     def start(address: str) -> subprocess.Popen[bytes]:
         words = [address, hashlib.md5(contents).hexdigest(), str(target)]
