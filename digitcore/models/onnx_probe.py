@@ -115,6 +115,8 @@ def _cannot_run(error: Exception, path: Path | None = None) -> str:
 
 def _main() -> None:
     """Tries a model file on batches (npz) from standard input, and ends standard output with its findings (JSON)."""
+    if sys.platform != "win32":
+        os.nice(_POLITENESS)
     with np.load(sys.stdin.buffer) as arrays:
         batches = {name: arrays[name] for name in arrays.files}
     try:
@@ -130,7 +132,6 @@ def _limit_resources(*, model_bytes: int) -> None:
         return
     import resource
 
-    os.nice(_POLITENESS)
     limits = {resource.RLIMIT_CPU: CPU_SECONDS, resource.RLIMIT_CORE: 0}
     if sys.platform == "linux":
         with contextlib.suppress(OSError):

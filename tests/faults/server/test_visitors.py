@@ -81,7 +81,7 @@ def loading(client: httpx.Client, weights: Path) -> Work:
         deadline = time.monotonic() + 600
         while any(entry["problem"] and "tried out" in entry["problem"] for entry in _entries(client, names)):
             assert time.monotonic() < deadline
-            time.sleep(1)
+            time.sleep(5)
         for name in names:
             (weights / f"{name}.onnx").unlink()
 
