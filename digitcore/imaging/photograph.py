@@ -28,6 +28,7 @@ _LEAST_GROUND = 0.1  # share of the pixels of a clean picture that have the grou
 _LEAST_DIFFERENCE = 0.5 / 255  # of full ink: half a step of grey at 8 bits
 _STROKE, _FULL_STROKE = 0.3, 0.6  # of full ink, from which on a pixel is of a stroke, and not of a printed line
 _STRAY, _MOST_STRAY = 0.12, 0.01  # of full ink, as JPEG leaves beside strokes; share of an even ground with more
+_MOST_STRAY_OF_FEW = 0.1  # likewise of a small picture
 _MOST_SHADED, _LEAST_SHADED = 0.15, 64  # share of the edge that is shaded; pixels of a side, for soft strokes are too
 _FULL_INK = 0.9  # of full ink, from which on ink that touches the edge is not a shadow
 _FAINT = 0.06  # pixels below this share of full ink, away from any stroke, are noise
@@ -64,19 +65,22 @@ def is_even(relative: _Floats) -> bool:
 
     relative: difference (H, W) from the colour of the margin, 1 = full ink.
     """
+    is_small = max(relative.shape) < _LEAST_SHADED  # of which little ground is left, and light cannot be told from ink
     ground = ~_near(relative >= _FULL_STROKE)
     if np.mean(ground) < _LEAST_GROUND:
-        return False
-    return bool(np.mean(relative[ground] >= _STRAY) <= _MOST_STRAY)
+        return bool(is_small)
+    stray = ndimage.median_filter(relative, size=3)[ground] >= _STRAY  # noise of single pixels aside
+    return bool(np.mean(stray) <= (_MOST_STRAY_OF_FEW if is_small else _MOST_STRAY))
 
 
 def clean(relative: _Floats) -> _Floats:
     """Ink (H, W) in [0, 1] of a picture with an even ground: what is near strokes, less the noise.
 
-    Which of two colours is the ink, the margin has said: no width of the lines is assumed.
+    Which of two colours is the ink, the margin has said: no width of the lines is assumed. Specks are removed.
     """
     strokes = relative >= _STROKE
-    ink: _Floats = np.where(_near(strokes & ~at_the_rim(strokes)), np.clip((relative - _STRAY) / (1 - _STRAY), 0, 1), 0)
+    strokes = _without_specks(strokes & ~at_the_rim(strokes))
+    ink: _Floats = np.where(_near(strokes), np.clip((relative - _STRAY) / (1 - _STRAY), 0, 1), 0)
     return ink.astype(np.float32)
 
 

@@ -338,6 +338,27 @@ def test_empty_paper_is_blank_in_smooth_light(light: str) -> None:
         preprocess(photograph_of(nothing, light=light, paper="plain", seed=1))
 
 
+@pytest.mark.parametrize("is_dark", [True, False])
+@pytest.mark.parametrize("margin", [0, 6])
+@pytest.mark.parametrize(("side", "line"), [(30, 3), (40, 3), (40, 6), (60, 3), (60, 12), (120, 4), (120, 20)])
+def test_lines_of_small_noisy_scans_stay(draw: Draw, side: int, line: int, margin: int, is_dark: bool) -> None:
+    """Cropped to their ink or not, however broad the lines are; of about 20 scans at most one is misread."""
+    differing = []
+    digits = range(10) if margin else [0, *range(2, 10)]  # a 1 would fill the picture
+    for digit, noise in itertools.product(digits, (3, 8)):
+        generator = np.random.default_rng(digit)
+        large = draw(digit, side=480, brush=480 * line / side)
+        rows, columns = np.flatnonzero(large.any(axis=1)), np.flatnonzero(large.any(axis=0))
+        cropped = Image.fromarray(large[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+        size = [max(1, round(length * side / 480)) for length in cropped.size]
+        ink = np.pad(np.asarray(cropped.resize(size, Image.Resampling.BOX)), margin)
+        grey = 50 + 130 * (ink / 255.0) + generator.normal(0, noise, ink.shape)
+        scan = np.rint(255 - grey if is_dark else grey).astype(np.uint8)
+        differing.append(float(np.mean((extract_ink(scan) >= 128) != (ink >= 128))))
+    assert np.median(differing) < (0.03 if margin else 0.06)  # of a crop, more pixels lie at edges of lines
+    assert sorted(differing)[-2] < 0.2, differing
+
+
 @pytest.mark.parametrize("quality", [30, 60, 90])
 def test_compression_artefacts_are_not_ink(draw: Draw, encode: Callable[..., bytes], quality: int) -> None:
     for digit in range(10):
