@@ -212,6 +212,11 @@ def test_another_field_is_refused(client: httpx.Client, draw: Draw, encode: Enco
         ("empty.png", b"", "empty.png is empty"),
         ("notes.txt", b"seven", "notes.txt cannot be read as a picture"),
         ("cut.png", None, "cut.png cannot be read as a picture"),
+        (
+            "seven.jpg",
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(900),
+            "it is a HEIC file. Open it and save it as JPEG",
+        ),
     ],
 )
 def test_corrupt_pictures_are_refused(
