@@ -47,16 +47,21 @@ def is_noisy(relative: _Floats) -> bool:
     if min(relative.shape) >= _LEAST_SHADED and np.mean((edge >= _FAINT) & (edge < _FULL_INK)) > _MOST_SHADED:
         return True
     faint = (relative > _LEAST_DIFFERENCE) & (relative < _FAINT)
-    stray = faint & ~_near(relative >= _STROKE)
-    rough = stray & (_is_extreme(relative) | _is_extreme(relative.T).T)
-    return bool(np.count_nonzero(rough) > max(20, 0.02 * np.count_nonzero(relative >= _STROKE)))
+    rows, columns = np.nonzero(faint)
+    rough = _is_extreme(relative, rows, columns) | _is_extreme(relative.T, columns, rows)
+    strokes = relative >= _STROKE
+    most = max(20, 0.02 * np.count_nonzero(strokes))
+    if np.count_nonzero(rough) <= most:
+        return False
+    return bool(np.count_nonzero(~_near(strokes)[rows[rough], columns[rough]]) > most)
 
 
-def _is_extreme(values: _Floats) -> NDArray[np.bool_]:
-    """Where values (H, W) are above both neighbours in their row, or below both."""
-    steps = np.diff(values, axis=1)
-    extreme = np.zeros(values.shape, dtype=bool)
-    extreme[:, 1:-1] = steps[:, :-1] * steps[:, 1:] < 0
+def _is_extreme(values: _Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether values (H, W) at places (N,) are above both neighbours in their row, or below both."""
+    last = values.shape[1] - 1
+    here = values[rows, columns]
+    before, after = values[rows, np.maximum(columns - 1, 0)], values[rows, np.minimum(columns + 1, last)]
+    extreme: NDArray[np.bool_] = (here - before) * (after - here) < 0
     return extreme
 
 

@@ -278,13 +278,25 @@ def _colour_and_alpha(image: DigitImage) -> tuple[_Floats, _Floats]:
     else:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     image = image.reduce(max(1, -(-max(image.size) // _WORKING_SIDE)))
-    values = np.asarray(image, dtype=np.float32)
+    values = np.asarray(image)
     if image.mode == "F":
         return _unit_range(values)[:, :, np.newaxis], np.ones_like(values)
-    values = values / np.float32(255)
     if image.mode == "RGB":
-        return values, np.ones(values.shape[:2], dtype=np.float32)
-    return values[:, :, :3], values[:, :, 3]
+        return _unit_colour(values), np.ones(values.shape[:2], dtype=np.float32)
+    return _unit_colour(values[:, :, :3]), _shares(values[:, :, 3])
+
+
+def _unit_colour(levels: NDArray[np.uint8]) -> _Floats:
+    """Levels (H, W, 3) as shares of white; where all are grey, the channels share their memory."""
+    red, green, blue = np.moveaxis(levels, 2, 0)
+    if np.array_equal(red, green) and np.array_equal(red, blue):
+        return np.broadcast_to(_shares(red)[:, :, np.newaxis], levels.shape)
+    return _shares(levels)
+
+
+def _shares(levels: NDArray[np.uint8]) -> _Floats:
+    """Levels of 8 bits as shares of full."""
+    return levels.astype(np.float32) / np.float32(255)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -339,9 +351,9 @@ def _difference_from_ground(colour: _Floats, alpha: _Floats) -> _Floats:
 def _margin(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The outermost pixels of values (H, W, ...), as (M, ...)."""
     width = max(1, min(values.shape[:2]) // 50)
-    inner = np.zeros(values.shape[:2], dtype=bool)
-    inner[width:-width, width:-width] = True
-    return values[~inner]
+    inner = values[width : len(values) - width]
+    parts = (values[:width], values[width + len(inner) :], inner[:, :width], inner[:, width:][:, -width:])
+    return np.concatenate([part.reshape(-1, *values.shape[2:]) for part in parts])
 
 
 def _median_colour(colours: _Floats) -> _Floats:
@@ -349,10 +361,11 @@ def _median_colour(colours: _Floats) -> _Floats:
 
 
 def _distance(colour: _Floats, ground: _Floats) -> _Floats:
-    difference = np.abs(colour - ground)
-    largest: _Floats = difference[:, :, 0]
-    for channel in range(1, difference.shape[2]):  # several times as fast as max(axis=2)
-        largest = np.maximum(largest, difference[:, :, channel])
+    """Largest difference (H, W) of a channel of colour (H, W, C) from the ground's."""
+    is_grey = colour.strides[2] == 0 and (ground == ground[0]).all()
+    largest: _Floats = np.abs(colour[:, :, 0] - ground[0])
+    for channel in range(1, 1 if is_grey else colour.shape[2]):  # several times as fast as max(axis=2)
+        largest = np.maximum(largest, np.abs(colour[:, :, channel] - ground[channel]))
     return largest
 
 

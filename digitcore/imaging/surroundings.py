@@ -29,8 +29,7 @@ def find_sheet(difference: NDArray[np.float32]) -> tuple[slice, slice] | None:
     differs = difference > _SHEET_DIFFERENCE
     if not differs.any():
         return None
-    rows, columns = differs.sum(axis=1), differs.sum(axis=0)
-    left, top, right, bottom = box_of(np.logical_and.outer(2 * rows > rows.max(), 2 * columns > columns.max()))
+    (top, bottom), (left, right) = (_mostly_inked(np.count_nonzero(differs, axis=axis)) for axis in (1, 0))
     sheet = differs[top:bottom, left:right]
     outside = differs.size - sheet.size
     if (
@@ -43,6 +42,12 @@ def find_sheet(difference: NDArray[np.float32]) -> tuple[slice, slice] | None:
         return None
     inset = 1 + max(sheet.shape) // 100  # the sheet's own edge is half margin
     return slice(top + inset, bottom - inset), slice(left + inset, right - inset)
+
+
+def _mostly_inked(counts: NDArray[np.intp]) -> tuple[int, int]:
+    """The first row or column with over half as many pixels as the fullest one, and the one after the last such."""
+    full = np.flatnonzero(2 * counts > counts.max())
+    return int(full[0]), int(full[-1]) + 1
 
 
 def is_written_on(inside: NDArray[np.uint8]) -> bool:

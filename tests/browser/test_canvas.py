@@ -183,7 +183,7 @@ def test_the_canvas_follows_the_theme(draw_page: DrawPage) -> None:
     expect(earlier).to_have_count(1)
     eventually_true(lambda: shades(earlier)[0] < 40)
     draw_page.draw(SEVEN)
-    assert canvas_png(draw_page) == light
+    eventually(lambda: canvas_png(draw_page), light)
     assert draw_page.probabilities() == probabilities
 
     page.get_by_role("button", name="Canvas").click()
