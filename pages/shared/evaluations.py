@@ -53,7 +53,7 @@ def evaluated(classifier: DigitClassifier, dataset: str, report: Callable[[float
     """`load_or_evaluate`, which leaves a core to the strokes of others; `report` gets the share done.
 
     Raises:
-        DatasetError: there is no evaluation, and the digits are missing or damaged.
+        DatasetError: nothing is stored, and the digits are missing or damaged.
     """
     threads = max(1, all_cores() - 1)
     return with_progress(
