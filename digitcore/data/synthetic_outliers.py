@@ -1,8 +1,9 @@
 """Synthetic outliers: drawings other than digits, for training with outlier exposure.
 
-Random smooth and angular strokes, figures as tidy as signs, outlines, filled shapes, and two digits at once. Letters,
-signs, clothing and noise are not drawn on purpose, since they evaluate how well a network refuses kinds that it was not
-trained on. A figure may resemble a letter by chance; one that resembles a digit is drawn again.
+Random smooth and angular strokes, figures as tidy as signs, glyphs put together from the parts of letters, outlines,
+filled shapes, two or three digits at once, and digits cut off at a side. Letters, signs, clothing and noise are not
+drawn on purpose, since they evaluate how well a network refuses kinds that it was not trained on. A figure or a glyph
+may resemble a letter by chance; one that resembles a digit is drawn again.
 
 Source of the method: D. Hendrycks, M. Mazeika, T. Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR
 2019.
@@ -17,7 +18,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from scipy.interpolate import make_interp_spline
 
-from digitcore.data.synthetic_digits import write_digit
+from digitcore.data.synthetic_digits import draw_hand, write_digit
 from digitcore.imaging.preprocessing import preprocess_ink
 from digitcore.imaging.strokes import Stroke, place_strokes, render_strokes, transform_points
 
@@ -26,7 +27,8 @@ __all__ = ["draw_outlier", "resembles_digit"]
 _ALIKE = 0.91
 """Least cosine similarity of two blurred pictures of the same form. One in a hundred digits by the grammar is less
 similar to the nearest of the others."""
-_COMPARED = 3_000  # digits by the grammar that a figure is compared with
+_ALIKE_WHEN_CUT = 0.86  # what is left of a digit is a figure of its own only where it is clearly none
+_COMPARED = 5_000  # digits by the grammar that a figure is compared with
 _SHORTEST = 1.4  # length of all lines of a figure, as a multiple of its longer side: a single line may be a 1
 
 
@@ -106,9 +108,119 @@ def _bow(width: float, generator: np.random.Generator) -> NDArray[np.float64]:
     return np.array([width / 2, 0.5]) + np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii
 
 
-def resembles_digit(strokes: Sequence[Stroke]) -> bool:
-    """Whether a digit in a form of the grammar looks much like these strokes, apart from place and size."""
-    return bool((_written_digits() * _blurred(strokes)).sum(axis=1).max() >= _ALIKE)
+def _glyph(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Two to four parts of letters: stems, bars, diagonals, ovals, bowls, arches and hooks, or a wave."""
+    while True:
+        parts = list(_PARTS)
+        chosen = generator.choice(len(parts), size=generator.integers(2, 5), p=list(_PARTS.values()))
+        width = generator.uniform(0.5, 0.9)
+        strokes = [(parts[i](generator) * [width, 1]).astype(np.float32) for i in chosen]
+        slant = np.array([[1, generator.normal(-0.05, 0.1)], [0, 1]])
+        slanted = [transform_points(stroke, slant).astype(np.float32) for stroke in strokes]
+        if not resembles_digit(slanted):
+            return _drawn(slanted, side, brush, generator)
+
+
+def _jittered(points: Sequence[tuple[float, float]], generator: np.random.Generator) -> NDArray[np.float64]:
+    return np.array(points) + generator.normal(0, 0.03, (len(points), 2))
+
+
+def _stem(generator: np.random.Generator) -> NDArray[np.float64]:
+    x, top = generator.choice([0.0, 0.5, 1.0], p=[0.45, 0.2, 0.35]), generator.choice([0.0, 0.4], p=[0.7, 0.3])
+    return _jittered([(x, top), (x, (top + 1) / 2), (x, 1.0)], generator)
+
+
+def _bar(generator: np.random.Generator) -> NDArray[np.float64]:
+    y = generator.choice([0.0, 0.5, 1.0])
+    left, right = generator.uniform(-0.1, 0.2), generator.uniform(0.7, 1.1)
+    return _jittered([(left, y), ((left + right) / 2, y), (right, y)], generator)
+
+
+def _diagonal(generator: np.random.Generator) -> NDArray[np.float64]:
+    corners = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.5, 0.0), (0.5, 1.0), (0.0, 0.5), (1.0, 0.5)])
+    start, end = generator.choice(len(corners), size=2, replace=False)
+    return _jittered(
+        [tuple(corners[start]), tuple((corners[start] + corners[end]) / 2), tuple(corners[end])], generator
+    )
+
+
+def _elliptic(
+    generator: np.random.Generator,
+    *,
+    start: float,
+    sweep: float,
+    middle: tuple[float, float],
+    radii: tuple[float, float],
+) -> NDArray[np.float64]:
+    angles = np.radians(start + np.linspace(0, sweep, 24) + generator.normal(0, 8))
+    points = np.array(middle) + np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii
+    return np.asarray(points + generator.normal(0, 0.03, 2))
+
+
+def _small_oval(generator: np.random.Generator) -> NDArray[np.float64]:
+    top = generator.choice([0.0, 0.4])
+    start = generator.uniform(0, 360)
+    return _elliptic(
+        generator, start=start, sweep=350, middle=(0.5, top + 0.3), radii=(generator.uniform(0.3, 0.5), 0.3)
+    )
+
+
+def _bowl(generator: np.random.Generator) -> NDArray[np.float64]:
+    """A half oval that opens to the left or to the right, in the upper half, the lower half, or over both."""
+    middle, height = ((0.25, 0.25), (0.75, 0.25), (0.5, 0.5))[generator.integers(3)]
+    side = generator.choice([-90.0, 90.0])
+    sweep = generator.uniform(170, 250)
+    x = 0.1 if side < 0 else 0.9
+    return _elliptic(
+        generator, start=side, sweep=sweep, middle=(x, middle), radii=(generator.uniform(0.5, 0.9), height)
+    )
+
+
+def _arch(generator: np.random.Generator) -> NDArray[np.float64]:
+    """An n or a u, with one leg longer in some hands."""
+    top, bottom = generator.choice([0.0, 0.4]), 1.0
+    angles = np.radians(np.linspace(180, 360, 16))
+    bow = np.stack([0.5 + 0.45 * np.cos(angles), top + 0.25 + 0.25 * np.sin(angles)], axis=1)
+    stroke = np.concatenate([[(0.05, bottom)], bow, [(0.95, bottom + generator.uniform(-0.3, 0.05))]])
+    upside_down = np.array([0.0, 1.0]) + stroke * [1, -1] + [0.0, top]
+    return np.asarray(upside_down if generator.random() < 0.5 else stroke)
+
+
+def _hook(generator: np.random.Generator) -> NDArray[np.float64]:
+    """A stem that turns to one side at its end, as in J, f or t."""
+    x, size = generator.uniform(0.3, 0.8), generator.uniform(0.2, 0.4)
+    side = generator.choice([-1, 1])
+    angles = np.radians(np.linspace(0, generator.uniform(90, 190), 12))
+    end = np.stack([x + side * size * (1 - np.cos(angles)), 1 - size * 0.5 + size * 0.5 * np.sin(angles)], axis=1)
+    stroke = np.concatenate([[(x, 0.0), (x, 0.4)], end])
+    return np.asarray(stroke * [1, -1] + [0, 1] if generator.random() < 0.4 else stroke)
+
+
+def _wave(generator: np.random.Generator) -> NDArray[np.float64]:
+    """One to three bends to the right, or down."""
+    along = np.linspace(0, 1, 30)
+    across = 0.5 + generator.uniform(0.15, 0.35) * np.sin(
+        along * np.pi * generator.integers(2, 6) + generator.uniform(0, np.pi)
+    )
+    points = [along, across] if generator.random() < 0.6 else [across, along]
+    return np.asarray(np.stack(points, axis=1))
+
+
+_PARTS: dict[Callable[[np.random.Generator], NDArray[np.float64]], float] = {  # share of each
+    _stem: 0.28,
+    _bar: 0.16,
+    _diagonal: 0.14,
+    _small_oval: 0.1,
+    _bowl: 0.12,
+    _arch: 0.1,
+    _hook: 0.06,
+    _wave: 0.04,
+}
+
+
+def resembles_digit(strokes: Sequence[Stroke], *, similarity: float = _ALIKE) -> bool:
+    """Whether a digit in a form of the grammar looks as much like these strokes, apart from place and size."""
+    return bool((_written_digits() * _blurred(strokes)).sum(axis=1).max() >= similarity)
 
 
 @functools.cache
@@ -145,12 +257,30 @@ def _shapes(side: int, brush: float, generator: np.random.Generator) -> NDArray[
     return ink if ink.any() else _shapes(side, brush, generator)
 
 
-def _two_digits(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Two digits side by side."""
-    left, right = (write_digit(int(generator.integers(10)), generator=generator) for _ in range(2))
-    edge = max(stroke[:, 0].max() for stroke in left) - min(stroke[:, 0].min() for stroke in right)
-    apart = np.array([edge + generator.uniform(0.0, 0.35), generator.normal(0, 0.06)], dtype=np.float32)
-    return _drawn([*left, *(stroke + apart for stroke in right)], side, brush, generator)
+def _several_digits(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Two digits of one hand side by side, seldom three."""
+    hand = draw_hand(generator)
+    row: list[Stroke] = []
+    for _ in range(3 if generator.random() < 0.2 else 2):
+        digit = write_digit(int(generator.integers(10)), generator=generator, hand=hand)
+        edge = max((float(stroke[:, 0].max()) for stroke in row), default=0.0)
+        edge -= min(float(stroke[:, 0].min()) for stroke in digit)
+        apart = np.array([edge + generator.uniform(0.0, 0.35), generator.normal(0, 0.06)], dtype=np.float32)
+        row += [stroke + apart for stroke in digit]
+    return _drawn(row, side, brush, generator)
+
+
+def _cut_digit(side: int, brush: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """A digit without a third to a half of it, on any side."""
+    while True:
+        strokes = write_digit(int(generator.integers(10)), generator=generator)
+        points = np.concatenate(strokes)
+        axis, sign, share = int(generator.integers(2)), generator.choice([-1, 1]), generator.uniform(0.33, 0.55)
+        edge = np.quantile(points[:, axis] * sign, 1 - share)
+        rest = [stroke[stroke[:, axis] * sign < edge] for stroke in strokes]
+        rest = [stroke for stroke in rest if len(stroke) > 4]
+        if rest and not resembles_digit(rest, similarity=_ALIKE_WHEN_CUT):
+            return _drawn(rest, side, brush, generator)
 
 
 def _random_stroke(knots: int, curved: bool, generator: np.random.Generator) -> Stroke:
@@ -179,10 +309,12 @@ def _drawn(strokes: list[Stroke], side: int, brush: float, generator: np.random.
 
 
 _KINDS: dict[Callable[[int, float, np.random.Generator], NDArray[np.uint8]], float] = {  # share of each
-    _strokes: 0.33,
-    _long_stroke: 0.11,
-    _figure: 0.27,
-    _outlines: 0.11,
-    _shapes: 0.07,
-    _two_digits: 0.11,
+    _strokes: 0.22,
+    _long_stroke: 0.08,
+    _figure: 0.22,
+    _glyph: 0.22,
+    _outlines: 0.08,
+    _shapes: 0.05,
+    _several_digits: 0.09,
+    _cut_digit: 0.04,
 }

@@ -3,11 +3,11 @@
 | name | digits | contents |
 |---|---|---|
 | `mnist-train` | 55,000 | MNIST's training file without the validation digits |
-| `written` | 25,000 | synthetic digits in the forms that people write, by `digitcore.data.synthetic_digits` |
-| `pen-train` | 9,992 | pen strokes of writers 1 to 20, each drawn twice |
-| `no-digits` | 7,500 | not digits, drawn by `digitcore.data.synthetic_outliers`, labelled `losses.NO_DIGIT` |
+| `written` | 32,000 | synthetic digits of 800 hands, in the forms of `digitcore.data.synthetic_digits` |
+| `pen-train` | 14,988 | pen strokes of writers 1 to 20, each drawn three times |
+| `no-digits` | 14,000 | not digits, drawn by `digitcore.data.synthetic_outliers`, labelled `losses.NO_DIGIT` |
 
-All but MNIST are drawn as on the canvas, with brushes of 4% to 28% of the digit's size, and preprocessed.
+All but MNIST are drawn as on the canvas, with brushes of 3% to 40% of the digit's size, and preprocessed.
 """
 
 import io
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from digitcore.data.datasets import DigitSet, load_digits
 from digitcore.data.pen_digits import JUDGING_WRITERS, load_pen_digits
-from digitcore.data.synthetic_digits import write_digit
+from digitcore.data.synthetic_digits import draw_hand, write_digit
 from digitcore.data.synthetic_outliers import draw_outlier
 from digitcore.files import load_arrays, write_atomically
 from digitcore.imaging.preprocessing import PREPROCESSING, preprocess_ink
@@ -31,9 +31,9 @@ __all__ = ["draw_material", "load_material", "material_names", "named_sources", 
 
 _SIDE = 140  # of the canvas, in pixels: half that of the page, for speed
 _EXTENT = 0.75
-_BRUSHES = (0.035, 0.28)  # widths as shares of the digit's longer side, drawn evenly on a logarithmic scale
+_BRUSHES = (0.03, 0.4)  # widths as shares of the digit's longer side, drawn evenly on a logarithmic scale
 _SEED = 20
-_EDITION = 4  # in the names of the cached files: raise it when a change draws other digits
+_EDITION = 5  # in the names of the cached files: raise it when a change draws other digits
 _JOINT = " + "
 
 
@@ -119,19 +119,21 @@ def _draw(strokes: Sequence[Stroke], generator: np.random.Generator) -> NDArray[
 
 
 def _written(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    for i in range(25_000):
-        yield _draw(write_digit(i % 10, generator=generator), generator), i % 10
+    for _ in range(800):
+        hand = draw_hand(generator)
+        for i in range(40):
+            yield _draw(write_digit(i % 10, generator=generator, hand=hand), generator), i % 10
 
 
 def _pen_train(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], int]]:
     for digit in load_pen_digits():
         if digit.writer not in JUDGING_WRITERS:
-            for _ in range(2):
+            for _ in range(3):
                 yield _draw(digit.strokes, generator), digit.label
 
 
 def _no_digits(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    for _ in range(7_500):
+    for _ in range(14_000):
         ink = draw_outlier(side=_SIDE, brush=_brush(generator), generator=generator)
         yield preprocess_ink(ink).model_input, NO_DIGIT
 

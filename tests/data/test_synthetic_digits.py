@@ -1,10 +1,12 @@
-"""Synthetic digits: their size, variety, holes, and whether a network reads them."""
+"""Synthetic digits: their size, variety, holes, hands, and whether a network reads them."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from digitcore.data.synthetic_digits import form_names, write_digit
+from digitcore.data.synthetic_digits import draw_hand, form_names, write_digit
 from digitcore.imaging.strokes import Stroke, place_strokes, render_strokes
 from digitcore.models.classifier import load_classifier
 
@@ -46,14 +48,40 @@ def test_digits_differ_and_a_seed_repeats_them(digit: int, form: str) -> None:
 
 
 def test_the_error_for_an_unknown_form_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="form must be one of plain, flagged, footed"):
+    with pytest.raises(ValueError, match="form must be one of plain, flagged, long-flagged"):
         write_digit(1, generator=np.random.default_rng(0), form="dancing")
 
 
 def test_common_forms_come_more_often() -> None:
     generator = np.random.default_rng(0)
     strokes = [len(write_digit(0, generator=generator)) for _ in range(400)]
-    assert 0.2 < np.mean(np.array(strokes) > 1) < 0.45  # slashed or dotted: 3.5 of 11
+    assert 0.3 < np.mean(np.array(strokes) > 1) < 0.55  # crossed or dotted: 5.6 of 13.2
+
+
+def slant_of(strokes: tuple[Stroke, ...]) -> float:
+    """How far the foot of a straight 1 lies left of its top, per height."""
+    points = np.concatenate(strokes)
+    top, foot = points[points[:, 1].argmin()], points[points[:, 1].argmax()]
+    return float((top[0] - foot[0]) / (foot[1] - top[1]))
+
+
+def test_a_hand_writes_all_its_digits_alike() -> None:
+    """The slants of ones by one hand differ far less than those of ones by many hands."""
+    generator = np.random.default_rng(0)
+    hands = [draw_hand(generator) for _ in range(40)]
+    slants = np.array(
+        [[slant_of(write_digit(1, generator=generator, form="plain", hand=hand)) for _ in range(12)] for hand in hands]
+    )
+    assert slants.std(axis=1).mean() < 0.75 * slants.mean(axis=1).std()
+
+
+def test_a_hand_prefers_one_form_of_each_digit() -> None:
+    generator = np.random.default_rng(0)
+    hand = draw_hand(generator)
+    assert [form in form_names(digit) for digit, form in enumerate(hand.forms)] == [True] * 10
+    slashed = replace(hand, forms=("slashed", *hand.forms[1:]))
+    strokes = [len(write_digit(0, generator=generator, hand=slashed)) for _ in range(200)]
+    assert np.mean(np.array(strokes) == 2) > 0.85
 
 
 @pytest.mark.parametrize(
