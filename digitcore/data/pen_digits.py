@@ -12,9 +12,21 @@ from digitcore.files import load_arrays
 from digitcore.imaging.strokes import CANVAS_SIDE, Stroke, draw_strokes_at_random
 from digitcore.settings import load_settings
 
-__all__ = ["JUDGING_WRITERS", "PenDigit", "draw_at_random", "load_pen_digits", "pen_digits_file"]
+__all__ = [
+    "CHOOSING_WRITERS",
+    "JUDGING_WRITERS",
+    "REPORTING_WRITERS",
+    "PenDigit",
+    "draw_at_random",
+    "load_pen_digits",
+    "pen_digits_file",
+]
 
-JUDGING_WRITERS = range(21, 31)
+CHOOSING_WRITERS = range(21, 26)
+"""Writers whose digits choose between checkpoints and fit what is fitted after training."""
+REPORTING_WRITERS = range(26, 31)
+"""Writers whose digits are for final figures only."""
+JUDGING_WRITERS = range(CHOOSING_WRITERS.start, REPORTING_WRITERS.stop)
 """Writers whose digits are for evaluation only, never for training."""
 
 

@@ -25,7 +25,7 @@ from digitcore.data.nondigits import (
     printed_symbols,
     scribbles,
 )
-from digitcore.data.pen_digits import JUDGING_WRITERS, PenDigit, draw_at_random, load_pen_digits
+from digitcore.data.pen_digits import REPORTING_WRITERS, PenDigit, draw_at_random, load_pen_digits
 from digitcore.data.pen_forms import FORMS, form_of
 from digitcore.data.pen_pictures import DRAWING_LINES, DRAWING_SIDES, SURROUNDINGS, drawing_file, photographs
 from digitcore.errors import DatasetMissingError
@@ -73,7 +73,7 @@ def measure_all(
     classifier: DigitClassifier,
     *,
     parts: Collection[str] = PARTS,
-    drawings: int = 2498,
+    drawings: int = 1248,
     numbers: int = 500,
     pictures: int = 500,
     fashion_folder: Path = FASHION_FOLDER,
@@ -115,12 +115,12 @@ def measure_all(
         raise DatasetMissingError(" ".join(dict.fromkeys(missing)))
 
 
-def _judging_pen_digits() -> list[PenDigit]:
-    return [digit for digit in load_pen_digits() if digit.writer in JUDGING_WRITERS]
+def _reporting_pen_digits() -> list[PenDigit]:
+    return [digit for digit in load_pen_digits() if digit.writer in REPORTING_WRITERS]
 
 
 def _sample_pen_digits(count: int, generator: np.random.Generator) -> list[PenDigit]:
-    digits = _judging_pen_digits()
+    digits = _reporting_pen_digits()
     return [digits[i] for i in generator.permutation(len(digits))[:count]]
 
 
@@ -189,7 +189,9 @@ def _measure_drawing_files(classifier: DigitClassifier, *, count: int, seed: int
 def _measure_photographs(classifier: DigitClassifier, *, count: int, seed: int) -> Iterator[Measurement]:
     for surroundings in SURROUNDINGS:
         generator = np.random.default_rng(seed)
-        pictures = list(photographs(_judging_pen_digits(), count=count, generator=generator, surroundings=surroundings))
+        pictures = list(
+            photographs(_reporting_pen_digits(), count=count, generator=generator, surroundings=surroundings)
+        )
         name = f"{len(pictures)} photographs, {surroundings}"
         labels = [picture.label for picture in pictures]
         yield from _measure_files(classifier, name, [picture.file for picture in pictures], labels)
@@ -278,7 +280,7 @@ def _share(name: str, outcomes: Sequence[bool]) -> Measurement:
 
 
 def _measure_numbers(classifier: DigitClassifier, *, count: int, seed: int, touching: bool) -> Iterator[Measurement]:
-    digits = _judging_pen_digits()
+    digits = _reporting_pen_digits()
     drawn = list(draw_numbers(digits, count=count, generator=np.random.default_rng(seed), touching=touching))
     readings = [read_number(classifier, number.ink) for number in drawn]
     pairs = list(zip(drawn, readings, strict=True))

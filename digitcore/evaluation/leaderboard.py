@@ -29,9 +29,11 @@ class Standing:
     """For one digit on one core of this machine; None where it has not been measured."""
 
     @property
-    def seen(self) -> bool:
-        """Whether the checkpoint was trained on the leaderboard's dataset."""
-        return self.summary is not None and self.summary.dataset in self.entry.metadata.trained_on
+    def cautions(self) -> dict[str, str]:
+        """For each dataset of its figures that had a part in making the checkpoint: "trained on" or "chosen on"."""
+        here = [self.summary.dataset] if self.summary is not None else []
+        cautions = {name: self.entry.metadata.caution(name) for name in (*here, *self.elsewhere)}
+        return {name: caution for name, caution in cautions.items() if caution}
 
 
 def leaderboard(entries: Sequence[CheckpointEntry], dataset: str) -> list[Standing]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, TypeGuard
 
 import numpy as np
 import safetensors.torch
@@ -66,6 +66,19 @@ class CheckpointMetadata:
     seed: int | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """When, where and with what it was trained."""
+
+    @property
+    def chosen_on(self) -> tuple[str, ...]:
+        """Names of the datasets by which it was chosen, or fitted after training; empty: unknown."""
+        recorded = self.provenance.get("chosen_on")
+        names = [recorded] if isinstance(recorded, str) else recorded
+        return tuple(names) if _are_names(names) else ()
+
+    def caution(self, dataset: str) -> str:
+        """Why a figure on this dataset says little: "trained on", "chosen on", or nothing."""
+        if dataset in self.trained_on:
+            return "trained on"
+        return "chosen on" if dataset in self.chosen_on else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +265,7 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and len(value) <= _MOST_NAME and value.isprintable()
 
 
-def _are_names(value: object) -> bool:
+def _are_names(value: object) -> TypeGuard[list[str]]:
     return isinstance(value, list) and len(value) <= _MOST_DATASETS and all(map(_is_name, value))
 
 

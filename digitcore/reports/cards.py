@@ -35,7 +35,8 @@ _DATASETS = {
     "mnist-test": "MNIST's test digits",
     "mnist-validation": "5,000 digits of MNIST's training file, held back for choosing",
     "uci-digits": "coarse scans, 8 × 8 pixels, by other writers in Turkey",
-    "pen-digits": "pen strokes of ten other writers in Turkey, drawn with three brushes",
+    "pen-digits": "pen strokes of five other writers in Turkey, drawn with three brushes",
+    "pen-validation": "pen strokes of five more writers, drawn likewise, to choose by",
 }
 _HEAD = """# The checkpoints
 
@@ -44,7 +45,8 @@ is a 95% Wilson interval. Nothing was chosen on mnist-test.
 
 """
 _TABLE_NOTE = """
-Each cell gives the number of wrong answers and the number of digits in the set.
+Each cell gives the number of wrong answers and the number of digits in the set; an asterisk marks digits that it
+was trained or chosen on, and so does better on than on others.
 """
 
 
@@ -89,7 +91,10 @@ def _evaluations(checkpoint: Checkpoint) -> list[Evaluation]:
 
 
 def _summary_row(checkpoint: Checkpoint, evaluations: Sequence[Evaluation]) -> str:
-    errors = {evaluation.dataset: _errors(evaluation) for evaluation in evaluations}
+    errors = {
+        evaluation.dataset: _errors(evaluation) + (" \\*" if checkpoint.metadata.caution(evaluation.dataset) else "")
+        for evaluation in evaluations
+    }
     cells = [errors.get(dataset, "not evaluated") for dataset in SHIPPED_ON]
     return _row(plain(checkpoint.name), f"{checkpoint.parameters:,}", *cells)
 
@@ -110,7 +115,8 @@ def _figures(checkpoint: Checkpoint, evaluations: Sequence[Evaluation]) -> str:
     lines = [_row(*heads), _row(*["---"] * len(heads))]
     for evaluation in evaluations:
         summary = summarize(evaluation)
-        note = " (seen in training)" if evaluation.dataset in checkpoint.metadata.trained_on else ""
+        caution = checkpoint.metadata.caution(evaluation.dataset)
+        note = f" ({caution})" if caution else ""
         lines.append(
             _row(
                 evaluation.dataset + note,
@@ -154,11 +160,11 @@ def _limits(metadata: CheckpointMetadata, evaluations: Sequence[Evaluation]) -> 
     elif not metadata.trained_on:
         yield "The file does not say what it was trained on: it may have seen the digits it is evaluated on."
     yield from _other_writers(metadata, {evaluation.dataset: evaluation for evaluation in evaluations})
-    is_calibrated_there = metadata.provenance.get("chosen_on") == "mnist-validation"
-    if is_calibrated_there and any(evaluation.dataset == "mnist-validation" for evaluation in evaluations):
+    chosen = [evaluation.dataset for evaluation in evaluations if evaluation.dataset in metadata.chosen_on]
+    if chosen:
         yield (
-            "Its temperature and its refusal threshold were fitted on mnist-validation, so its calibration looks "
-            "slightly better there than it is."
+            f"It was chosen, or its temperature or refusal threshold fitted, on {', '.join(chosen)}: its figures there "
+            f"look slightly better than they are."
         )
     if "pen-train" in metadata.trained_on:
         yield "It was trained on pen strokes from the same tablets as pen-digits, but not by the same writers."
@@ -202,7 +208,7 @@ def _origin(checkpoint: Checkpoint) -> Iterator[str]:
 def _training_data(metadata: CheckpointMetadata) -> Iterator[str]:
     if metadata.trained_on:
         names = [f"{name} ({_DATASETS[name]})" if name in _DATASETS else plain(name) for name in metadata.trained_on]
-        yield f"Trained on {', '.join(names)}{_optional(', chosen on {}', metadata.provenance.get('chosen_on'))}."
+        yield f"Trained on {', '.join(names)}{_optional(', chosen on {}', ', '.join(metadata.chosen_on) or None)}."
 
 
 def _recipe(metadata: CheckpointMetadata) -> str:

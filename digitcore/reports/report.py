@@ -133,10 +133,10 @@ def _command(a: Checkpoint, b: Checkpoint, dataset: str) -> str:
 
 
 def _warnings(checkpoint: Checkpoint, evaluation: Evaluation) -> Iterator[str]:
-    trained_on = checkpoint.metadata.trained_on
-    if evaluation.dataset in trained_on:
-        yield f"{evaluation.checkpoint} was trained on {evaluation.dataset}: its figures here say little."
-    if not trained_on:
+    caution = checkpoint.metadata.caution(evaluation.dataset)
+    if caution:
+        yield f"{evaluation.checkpoint} was {caution} {evaluation.dataset}: its figures here look better than they are."
+    if not checkpoint.metadata.trained_on:
         yield f"{evaluation.checkpoint} does not say what it was trained on: it may have seen these digits."
 
 
@@ -155,6 +155,7 @@ def _figures(checkpoint: Checkpoint, evaluation: Evaluation) -> dict[str, str]:
         "Recipe": _value(metadata.recipe.get("name")),
         "Seed": _value(metadata.seed),
         "Trained on": _value(", ".join(metadata.trained_on) or None),
+        "Chosen on": _value(", ".join(metadata.chosen_on) or None),
         "Finished": _minute(metadata.provenance.get("finished")),
         "SHA-256": Markup('<code title="{}">{}…</code>').format(checkpoint.digest, checkpoint.digest[:12]),
     }

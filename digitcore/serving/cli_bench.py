@@ -26,7 +26,7 @@ __all__ = ["bench_command"]
 
 @click.command("bench", short_help="measure what the project claims")
 @checkpoint_option
-@click.option("--drawings", type=WholeNumber(1), default=2498, metavar="N", help="Pen digits per brush (default: all).")
+@click.option("--drawings", type=WholeNumber(1), default=1248, metavar="N", help="Pen digits per brush (default: all).")
 @click.option("--only", type=click.Choice(PARTS), help="One part of it (default: all).")
 @click.option(
     "--fashion",

@@ -87,6 +87,8 @@ def _figures(classifier: DigitClassifier, dataset: str, *, ship: bool) -> dict[s
     return asdict(summarize(evaluation)) | {
         "parameters": classifier.checkpoint.parameters,
         "trained_on": list(classifier.checkpoint.metadata.trained_on),
+        "chosen_on": list(classifier.checkpoint.metadata.chosen_on),
+        "caution": classifier.checkpoint.metadata.caution(dataset),
     }
 
 
@@ -114,7 +116,7 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         row["checkpoint"],
-        row["dataset"] + (" (seen in training)" if row["dataset"] in row["trained_on"] else ""),
+        row["dataset"] + (f" ({row['caution']})" if row["caution"] else ""),
         f"{row['digits']:,}",
         f"{row['errors']:,}",
         f"{row['accuracy']:.2%}",
@@ -148,8 +150,11 @@ def compare_command(a: str, b: str, more: tuple[str, ...], dataset: str, report:
         print(json.dumps(rows))
         return 0
     for classifier in classifiers:
-        if dataset in classifier.checkpoint.metadata.trained_on:
-            print(f"{classifier.checkpoint.name} was trained on these digits: figures on them say little.")
+        caution = classifier.checkpoint.metadata.caution(dataset)
+        if caution:
+            print(
+                f"{classifier.checkpoint.name} was {caution} these digits: figures on them look better than they are."
+            )
     for comparison, p in zip(comparisons, corrected, strict=True):
         _print_comparison(comparison, corrected_p=p if more else None)
     if more:

@@ -169,11 +169,14 @@ def _download() -> None:
 
 
 def warn_of_training(classifiers: Iterable[DigitClassifier]) -> None:
-    """Warns of checkpoints that were trained on the picked digits, and names those whose training is not recorded."""
-    trained_on = {classifier.checkpoint.name: classifier.checkpoint.metadata.trained_on for classifier in classifiers}
-    seen = [name for name, datasets in trained_on.items() if picked_dataset() in datasets]
-    silent = [name for name, datasets in trained_on.items() if not datasets]
+    """Warns of checkpoints trained or chosen on the picked digits, and names those whose training is not recorded."""
+    metadata = {classifier.checkpoint.name: classifier.checkpoint.metadata for classifier in classifiers}
+    cautions = {name: record.caution(picked_dataset()) for name, record in metadata.items()}
+    seen, chosen = ([name for name in cautions if cautions[name] == caution] for caution in ("trained on", "chosen on"))
+    silent = [name for name, record in metadata.items() if not record.trained_on]
     if seen:
         st.warning(f"Trained on these digits: {plain(', '.join(seen))}. Figures on them say little.")
+    if chosen:
+        st.caption(f":material/info: Chosen on these digits, so a little better here: {plain(', '.join(chosen))}.")
     if silent:
         st.caption(f":material/info: Not recorded which digits these were trained on: {plain(', '.join(silent))}.")

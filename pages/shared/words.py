@@ -18,7 +18,8 @@ DATASETS = {
     "mnist-test": "10,000 scans, for final figures",
     "mnist-validation": "5,000 scans, for choosing models",
     "uci-digits": "1,797 coarse scans by other writers",
-    "pen-digits": "2,498 digits that ten people drew",
+    "pen-digits": "1,248 digits that five people drew",
+    "pen-validation": "1,250 drawn by five others, for choosing",
 }
 """The sets of digits that can be picked, and what they are."""
 

@@ -43,7 +43,8 @@ COUNTS = {
     "mnist-train": [n - 500 for n in (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)],
     "mnist-validation": [500] * 10,
     "uci-digits": [178, 182, 177, 183, 181, 182, 181, 179, 174, 180],
-    "pen-digits": [260, 259, 260, 239, 260, 240, 240, 260, 240, 240],
+    "pen-digits": [130, 129, 130, 119, 130, 120, 120, 130, 120, 120],
+    "pen-validation": [130, 130, 130, 120, 130, 120, 120, 130, 120, 120],
 }
 
 
@@ -55,7 +56,7 @@ COUNTS = {
         pytest.param("mnist-train", marks=pytest.mark.needs_mnist),
         "mnist-validation",
         "uci-digits",
-        pytest.param("pen-digits", marks=pytest.mark.needs_pen_digits),
+        *(pytest.param(name, marks=pytest.mark.needs_pen_digits) for name in ("pen-digits", "pen-validation")),
     ],
 )
 def test_each_set_is_what_its_name_says(name: str) -> None:
@@ -116,14 +117,28 @@ def test_uci_digits_are_preprocessed_like_any_other_picture() -> None:
 @pytest.mark.needs_pen_digits
 @pytest.mark.usefixtures("cached_pen_digits")
 def test_pen_digits_are_of_the_writers_nobody_trains_on_and_are_drawn_once(cache_folder: Path) -> None:
-    """Once drawn they come from the cache."""
-    strokes, digits = load_pen_digits(), load_digits("pen-digits")
-    assert {strokes[i].writer for i in digits.ids} == set(range(21, 31))
+    """Once drawn they come from the cache, those that choose and those that report from one file."""
+    strokes, digits, choosing = load_pen_digits(), load_digits("pen-digits"), load_digits("pen-validation")
+    assert {strokes[i].writer for i in digits.ids} == set(range(26, 31))
+    assert {strokes[i].writer for i in choosing.ids} == set(range(21, 26))
     assert [strokes[i].label for i in digits.ids] == digits.labels.tolist()
     (cached_path,) = (cache_folder / "digits").iterdir()
     stamp = cached_path.stat().st_mtime_ns
     assert load_digits("pen-digits").digest == digits.digest
     assert cached_path.stat().st_mtime_ns == stamp
+
+
+@pytest.mark.needs_pen_digits
+@pytest.mark.usefixtures("cached_pen_digits")
+def test_each_pen_digit_looks_as_it_did_when_the_ten_writers_were_one_set() -> None:
+    """The digest is that of the set of all ten before it was split."""
+    parts = [load_digits(name) for name in ("pen-validation", "pen-digits")]
+    ids, images, labels = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "images", "labels")
+    )
+    order = np.argsort(ids)
+    whole = DigitSet("whole", ids[order], images[order], labels[order])
+    assert whole.digest == "f2817c577fe287337609dc5aeeb1aaf7c0c94fa753d21584f4fae8da5f936181"
 
 
 @pytest.mark.needs_pen_digits

@@ -46,7 +46,7 @@ def test_the_order_is_by_errors_and_those_never_evaluated_come_last(library: Che
     best_first = sorted(evaluated, key=lambda name: evaluated[name].errors)
     assert [standing.entry.name for standing in standings] == [*best_first, "a", "d"]
     assert [standing.summary for standing in standings] == [*(evaluated[name] for name in best_first), None, None]
-    assert [standing.seen for standing in standings] == [True, True, False, False]
+    assert [standing.cautions for standing in standings] == [{"mnist-validation": "trained on"}] * 2 + [{}] * 2
     last = standings[-1]
     uci = summarize(load_or_evaluate(DigitClassifier(library.load("d")), "uci-digits"))
     assert last.elsewhere == {"uci-digits": uci.accuracy}

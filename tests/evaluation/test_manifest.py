@@ -20,7 +20,10 @@ from tests.paths import WEIGHTS
 
 MANIFEST = WEIGHTS / "manifest.json"
 FIGURES = {"digits", "errors", "accuracy", "nll", "ece"}
-DIGITS = {"mnist-test": 10_000, "mnist-validation": 5_000, "uci-digits": 1_797, "pen-digits": 2_498}
+DIGITS = {"mnist-test": 10_000, "mnist-validation": 5_000, "uci-digits": 1_797} | {
+    "pen-digits": 1_248,
+    "pen-validation": 1_250,
+}
 
 
 @pytest.fixture
@@ -99,13 +102,17 @@ def test_answers_on_sets_that_are_always_there_are_reproduced(shipped: dict[str,
 @STEPS
 @pytest.mark.needs_pen_digits
 @pytest.mark.usefixtures("cached_pen_digits")
-def test_answers_on_drawn_digits_are_reproduced(shipped: dict[str, Any], step: int) -> None:
-    _assert_reproduced(shipped, "pen-digits", step=step)
+@pytest.mark.parametrize("dataset", ["pen-digits", "pen-validation"])
+def test_answers_on_drawn_digits_are_reproduced(shipped: dict[str, Any], dataset: str, step: int) -> None:
+    _assert_reproduced(shipped, dataset, step=step)
 
 
 def test_no_shipped_checkpoint_has_seen_the_digits_it_is_judged_on(shipped: dict[str, Any]) -> None:
     for name in shipped:
-        assert set(load_checkpoint(name).metadata.trained_on) <= set(material_names())  # none of which judges
+        metadata = load_checkpoint(name).metadata
+        assert set(metadata.trained_on) <= set(material_names())  # none of which judges
+        assert "mnist-validation" in metadata.chosen_on
+        assert "mnist-test" not in metadata.chosen_on
 
 
 def test_a_manifest_describes_its_folder(weights_folder: Path, save_random: Callable[..., Path]) -> None:

@@ -600,6 +600,22 @@ def test_the_shipped_checkpoint_says_what_it_was_trained_on() -> None:
     assert 0.2 < checkpoint.metadata.temperature < 5
 
 
+def test_the_checkpoints_of_drawings_say_that_the_ten_writers_chose_them() -> None:
+    for name in ("world", "world-compact"):
+        assert load_checkpoint(name).metadata.caution("pen-digits") == "chosen on"
+    assert load_checkpoint("standard").metadata.caution("pen-digits") == ""
+
+
+@pytest.mark.parametrize(
+    ("recorded", "chosen_on"), [("a", ("a",)), (["a", "b"], ("a", "b")), (None, ()), ({"a": 1}, ()), ([1], ())]
+)
+def test_what_a_checkpoint_was_chosen_on(recorded: object, chosen_on: tuple[str, ...]) -> None:
+    metadata = CheckpointMetadata("compact", trained_on=("b",), provenance={"chosen_on": recorded})
+    assert metadata.chosen_on == chosen_on
+    assert [metadata.caution(name) for name in "bc"] == ["trained on", ""]
+    assert metadata.caution("a") == ("chosen on" if "a" in chosen_on else "")
+
+
 def test_loading_leaves_the_random_numbers_alone(tmp_path: Path, save_random: Save) -> None:
     path = save_random(tmp_path / "one.safetensors")
     before = torch.random.get_rng_state()

@@ -355,6 +355,15 @@ def test_without_a_weights_folder(visit: Visit, tmp_path: Path, monkeypatch: pyt
     assert advice in texts(app)
 
 
+def test_figures_on_digits_that_chose_the_model_carry_a_mark(visit: Visit) -> None:
+    mark = "Chosen on these digits, so a little better here: world."
+    assert mark in texts(visit("accuracy", dataset="pen-digits"))
+    assert mark not in texts(visit("accuracy", dataset="uci-digits"))
+    board = visit("compare", dataset="pen-digits").dataframe[0].value.set_index("checkpoint")
+    assert board["caution"]["world"] == "chosen on pen-digits"
+    assert board["caution"]["standard"] == ""
+
+
 @pytest.mark.usefixtures("data_folder")
 def test_digits_that_are_not_on_this_machine(visit: Visit) -> None:
     """Every figure is there all the same; what takes pictures says how to get them."""

@@ -147,7 +147,7 @@ def test_digits_seen_in_training_are_marked(tmp_path: Path, save_random: Save) -
     path = save_random(tmp_path / "seen.safetensors", trained_on=("uci-digits", "my own"))
     checkpoint = load_checkpoint(path)
     card = model_card(checkpoint, [digitcore.evaluate(digitcore.load_classifier(path), _few())])
-    assert "| uci-digits (seen in training) |" in card
+    assert "| uci-digits (trained on) |" in card
     assert "Trained on uci-digits" in card
     assert "only seen MNIST" not in card
 

@@ -217,6 +217,7 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
         }
         row |= {name: 100 * standing.elsewhere[name] if name in standing.elsewhere else None for name in ELSEWHERE}
         row |= {
+            "caution": "; ".join(f"{caution} {name}" for name, caution in standing.cautions.items()),
             "parameters": entry.parameters,
             "milliseconds": standing.milliseconds,
             "log loss": summary and summary.nll,
@@ -228,7 +229,8 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
             "architecture": metadata.architecture,
             "input": input_convention(metadata),
             "checksum": "" if entry.is_verified else "unverified",
-            "trained on": ", ".join(metadata.trained_on) + (" (these digits!)" if standing.seen else ""),
+            "trained on": ", ".join(metadata.trained_on),
+            "chosen on": ", ".join(metadata.chosen_on),
             "finished": str(metadata.provenance.get("finished", ""))[:10],
         }
         rows.append(row)
@@ -254,8 +256,11 @@ def _columns() -> dict[str, ColumnConfig]:
             format="%.2f",
             help="How far its confidence is from the truth, over 15 equally wide bins.",
         ),
-        "pen-digits": number("pen digits, %", format="%.2f", help="2,498 digits drawn by ten people."),
+        "pen-digits": number("pen digits, %", format="%.2f", help="1,248 digits drawn by five people."),
         "uci-digits": number("UCI digits, %", format="%.2f", help="1,797 digits of other writers, 8 × 8 pixels."),
+        "caution": st.column_config.TextColumn(
+            help="Digits that the model was trained or chosen on: its figures there look better than they are."
+        ),
         "parameters": number(format="%,d"),
         "checksum": st.column_config.TextColumn(help="unverified: not one of the models that came with the program."),
         "kB": number(format="%,.0f", width="small"),
