@@ -68,7 +68,7 @@ def test_figures_of_pictures() -> None:
     """Drawings and photographs of every kind are read and accepted, and hardly any that is accepted is wrong."""
     rows = list(measure_all(digitcore.load_classifier("world"), parts=("pictures",), pictures=80))
     assert len(rows) == len({row.name for row in rows})
-    for ending, least, most in ((": right", 0.97, 1), (": accepted", 0.95, 1), (": accepted and wrong", 0, 0.005)):
+    for ending, least, most in ((": right", 0.97, 1), (": accepted", 0.95, 1), (": accepted and wrong", 0, 0.0125)):
         for shares in (
             [row.value for row in rows if row.name.endswith(ending) and "photographs" in row.name],
             [row.value for row in rows if row.name.endswith(ending) and "line" in row.name],
