@@ -164,6 +164,29 @@ class CompactWide(DigitNetwork):
         self.head = nn.Linear(2 * channels[-1], len(CLASS_NAMES))
 
 
+class Tiny(DigitNetwork):
+    """Four 3x3 convolutions (5 | 8, 8 | 10 channels) with ReLU, maximum pooling, and both kinds at the end.
+
+    1,942 parameters without batch normalisation.
+    """
+
+    def __init__(self, *, batch_norm: bool = False) -> None:
+        super().__init__()
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        channels = [1, 5, 8, 8, 10]
+        for i, (inputs, outputs) in enumerate(pairwise(channels), start=1):
+            layers[f"conv{i}"] = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+            pooled = i in (1, 3)
+            if pooled:
+                layers[f"pool{i}"] = nn.MaxPool2d(2)  # 28 -> 14 -> 7
+            if batch_norm:
+                layers[f"norm{i}"] = PooledNorm(outputs) if pooled else nn.BatchNorm2d(outputs)
+            layers[f"relu{i}"] = nn.ReLU()
+        layers["pool4"] = GlobalPooling()  # (N, 10, 7, 7) -> (N, 20)
+        self.features = nn.Sequential(layers)
+        self.head = nn.Linear(2 * channels[-1], len(CLASS_NAMES))
+
+
 class Standard(DigitNetwork):
     """Six 3x3 convolutions (24, 32 | 48, 64 | 96, 96 channels) with ReLU, average and maximum pooling together.
 
@@ -237,6 +260,7 @@ class MultilayerPerceptron(DigitNetwork):
 
 
 _ARCHITECTURES: dict[str, Callable[..., DigitNetwork]] = {
+    "tiny": Tiny,
     "compact": Compact,
     "compact-wide": CompactWide,
     "standard": Standard,

@@ -1,0 +1,65 @@
+"""The table of the forms in which people write each digit, on the accuracy page."""
+
+import pandas as pd
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from digitcore.data.written_forms import forms_of
+from digitcore.evaluation.evaluation import Evaluation
+from digitcore.evaluation.forms import form_table
+from digitcore.models.checkpoints import Checkpoint
+from digitcore.text import plain
+from pages.shared.cache_keys import HASH_FUNCS
+from pages.shared.evaluations import known_evaluation
+from pages.shared.state import DATASET, show_errors
+
+_WRITTEN = "written-forms"
+
+
+def form_by_form(checkpoint: Checkpoint) -> None:
+    """A row for each form, worst first; a ticked row leads to its digits."""
+    evaluation = known_evaluation(checkpoint, _WRITTEN)
+    st.header("Form by form", anchor=False)
+    if evaluation is None:
+        st.caption(f"Pick {_WRITTEN} in the sidebar to try {plain(checkpoint.name)} on every form people write.")
+        return
+    table = _cached_form_table(evaluation, checkpoint)
+    weak = int((table["accuracy"] < 0.97).sum())
+    st.caption(
+        f"A 0 with a slash, a 1 with a flag, a 7 with a bar: {len(table)} forms, each written by {table['digits'].iloc[0]} "
+        f"made-up hands ({_WRITTEN}). Fewer than 97% are read right in **{weak}** of them. Tick a row to see its digits."
+    )
+    shown = pd.DataFrame(
+        {
+            "form": table["form"],
+            "right": 100 * table["accuracy"],
+            "interval": [f"{100 * low:.0f} to {100 * high:.0f}" for low, high in table[["low", "high"]].to_numpy()],
+            "digits": table["digits"],
+            "refused": 100 * table["refused_share"],
+            "instead": [str(answer) if answer >= 0 else "" for answer in table["wrong_answer"]],
+        }
+    )
+    picked = st.dataframe(
+        shown, hide_index=True, column_config=_columns(), on_select="rerun", selection_mode="single-row", height=388,
+        key=f"forms-{evaluation.fingerprint}",
+    )  # fmt: skip
+    if picked.selection.rows:
+        st.session_state[DATASET] = _WRITTEN
+        show_errors(show="all digits", form=str(table["form"].iloc[picked.selection.rows[0]]))
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _cached_form_table(evaluation: Evaluation, checkpoint: Checkpoint) -> pd.DataFrame:
+    return form_table(evaluation, forms=forms_of(evaluation.ids), metadata=checkpoint.metadata)
+
+
+def _columns() -> dict[str, ColumnConfig]:
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    return {
+        "form": text("form"),
+        "right": number("right, %", format="%.1f", help="The share of these digits that is answered right."),
+        "interval": text("95%", help="95% Wilson interval, in percent."),
+        "digits": number("digits", help="How many were tried."),
+        "refused": number("refused, %", format="%.1f", help="The share that it marks as not sure, right or wrong."),
+        "instead": text("taken for", help="Its most frequent wrong answer."),
+    }
