@@ -16,6 +16,7 @@ from pages.parts.accuracy.figures import (
     coverage_specification,
     reliability_specification,
 )
+from pages.parts.accuracy.forms import form_by_form
 from pages.shared.evaluations import cached_summary
 from pages.shared.metric_row import metric_row
 from pages.shared.pickers import picked_evaluation
@@ -140,5 +141,6 @@ classifier, evaluation = picked_evaluation()
 headline(classifier, evaluation)
 disputed(evaluation)
 per_digit(evaluation)
+form_by_form(classifier.checkpoint)
 calibration(evaluation)
 coverage(evaluation)

@@ -8,6 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from digitcore.data.datasets import DigitSet, disputed_ids
+from digitcore.data.written_forms import WRITTEN, forms_of
 from digitcore.errors import AnnotationError
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
@@ -19,7 +20,7 @@ from pages.shared.error_box import show_error
 from pages.shared.evaluations import cached_digit_table
 from pages.shared.pickers import picked_evaluation, picked_pictures
 from pages.shared.resources import annotations
-from pages.shared.state import ANY, EXPLORE, PREDICTED, TRUE
+from pages.shared.state import ANY, EXPLORE, FORM, PREDICTED, TRUE
 
 _DIGITS = [str(digit) for digit in range(10)]
 _SORTS = {
@@ -49,6 +50,8 @@ def _filtered(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
         true = st.selectbox("True digit", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=90)
         predicted = st.selectbox("Answer", [ANY, *_DIGITS], key=PREDICTED, bind="query-params", width=90)
         labels = st.selectbox("Disputed", [ANY, "disputed", "undisputed"], key="labels", bind="query-params", width=130)
+        forms = _forms(table, dataset)
+        form = st.selectbox("Form", [ANY, *forms], key=FORM, bind="query-params", width=170) if forms else ANY
         st.selectbox("Order", list(_SORTS), key="sort", bind="query-params", width=190)
         low, high = st.slider(
             "Confidence", 0.0, 1.0, (0.0, 1.0), 0.0005, format="percent", key="confidence", bind="query-params",
@@ -65,7 +68,14 @@ def _filtered(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
         inside &= table["predicted"] == int(predicted)
     if labels != ANY:
         inside &= table["id"].isin(list(disputed_ids(dataset))) == (labels == "disputed")
+    if form != ANY:
+        inside &= pd.Series(forms_of(table["id"].to_numpy()), index=table.index) == form
     return table[inside]
+
+
+def _forms(table: pd.DataFrame, dataset: str) -> list[str]:
+    """The forms of the set's digits, where they are known."""
+    return list(dict.fromkeys(forms_of(table["id"].to_numpy()))) if dataset == WRITTEN else []
 
 
 def _sorted(rows: pd.DataFrame) -> pd.DataFrame:

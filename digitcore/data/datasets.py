@@ -8,9 +8,11 @@
 | `uci-digits` | 1,797 of other writers, 8x8 pixels preprocessed | position in scikit-learn's set |
 | `pen-digits` | 1,248 pen strokes of five others, drawn as on the canvas and preprocessed | position in pendigits.npz |
 | `pen-validation` | 1,250 of five more, to choose by | position in pendigits.npz |
+| `written-forms` | 3,360 synthetic digits, 60 in each of 56 forms, every one by another hand | position in the set |
 
-`mnist-validation` and `uci-digits` come with installed packages and are always there; the MNIST files are read from
-`DIGITCORE_DATA/MNIST/raw`, compressed or not, the pen strokes from `DIGITCORE_DATA/drawn/pendigits.npz`. A pen digit
+`mnist-validation` and `uci-digits` come with installed packages and `written-forms` is drawn here, so these are always
+there; the MNIST files are read from `DIGITCORE_DATA/MNIST/raw`, compressed or not, the pen strokes from
+`DIGITCORE_DATA/drawn/pendigits.npz`. A pen digit
 is drawn with a brush of 8, 16 or 28 px at a random position on a canvas of 280 px. Only `download_mnist` downloads.
 """
 
@@ -36,6 +38,7 @@ from digitcore.data.pen_digits import (
     load_pen_digits,
     pen_digits_file,
 )
+from digitcore.data.written_forms import PER_FORM, WRITTEN, WRITTEN_FORMS, draw_written_forms
 from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.files import load_arrays, write_atomically
 from digitcore.imaging.preprocessing import PREPROCESSING, preprocess_ink
@@ -57,6 +60,7 @@ _KNOWN_DIGESTS = {  # DigitSet.digest
     "uci-digits": "a592390f67a289a921552e5381762c43f091a71a2f1236db264a6a6bb846ce30",
     "pen-digits": "f690d5576ea77bfeb36d1278f97587b4ed86cc827e88e5bfebc24330604aea7a",
     "pen-validation": "3264e0b1e4b4969c2316993d708961c654a5853df94b2c439dc55c5ad0fba3c3",
+    WRITTEN: "11f76900e087dfb4fa6e5cebea2c3dadaa9cc3fd841fa22fb7ac2f0035bba17e",
 }
 _DISPUTED = {  # ids whose label was not confirmed by a majority of five judges
     "mnist-test": (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729),
@@ -228,16 +232,42 @@ def _load_pen_set(name: str) -> DigitSet:
     ids, strokes = _judging_strokes()
     labels = np.array([digit.label for digit in strokes], dtype=np.int64)
     rows = np.flatnonzero([digit.writer in _PEN_WRITERS[name] for digit in strokes])
-    cached_path = load_settings().cache_directory / "digits" / f"pen-digits--{PREPROCESSING}.npz"
-    with suppress(OSError, ValueError, KeyError, IndexError):  # drawing them takes seconds
-        digits = DigitSet(name, ids, load_arrays(cached_path)["images"], labels).subset(rows)
-        if digits.digest == _KNOWN_DIGESTS[name]:
+    return _drawn_once(
+        "pen-digits",
+        draw=lambda: _drawn_and_preprocessed(strokes),
+        as_set=lambda images: DigitSet(name, ids, images, labels).subset(rows),
+    )
+
+
+def _load_written_forms() -> DigitSet:
+    labels = np.repeat(np.array([digit for digit, _ in WRITTEN_FORMS], dtype=np.int64), PER_FORM)
+    return _drawn_once(
+        WRITTEN,
+        draw=lambda: np.stack([image for image, _ in draw_written_forms()]),
+        as_set=lambda images: DigitSet(WRITTEN, np.arange(len(labels)), images, labels),
+    )
+
+
+def _drawn_once(
+    file: str, *, draw: Callable[[], NDArray[np.uint8]], as_set: Callable[[NDArray[np.uint8]], DigitSet]
+) -> DigitSet:
+    """The set of the images (N, 28, 28) in this file of the cache folder, drawn anew where they are not the known ones.
+
+    Drawing takes seconds. A folder that cannot be written costs time, not the result.
+
+    Raises:
+        DatasetError: drawing on this machine gives other pixels.
+    """
+    cached_path = load_settings().cache_directory / "digits" / f"{file}--{PREPROCESSING}.npz"
+    with suppress(OSError, ValueError, KeyError, IndexError):
+        digits = as_set(load_arrays(cached_path)["images"])
+        if digits.digest == _KNOWN_DIGESTS[digits.name]:
             return digits
-    images = _drawn_and_preprocessed(strokes)
-    digits = _reproduced(DigitSet(name, ids, images, labels).subset(rows))
+    images = draw()
+    digits = _reproduced(as_set(images))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images)
-    with suppress(OSError):  # a folder that cannot be written costs time, not the result
+    with suppress(OSError):
         write_atomically(cached_path, buffer.getvalue())
     return digits
 
@@ -304,6 +334,7 @@ _LOADERS: dict[str, Callable[[], DigitSet]] = {
     "uci-digits": _load_uci_digits,
     "pen-digits": partial(_load_pen_set, "pen-digits"),
     "pen-validation": partial(_load_pen_set, "pen-validation"),
+    WRITTEN: _load_written_forms,
     "mnist-train": _load_mnist_train,
 }
 _NEEDED_FILES = {

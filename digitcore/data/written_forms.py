@@ -1,4 +1,4 @@
-"""Digits in every form of the grammar, by hands that no network learned from: which forms a network reads."""
+"""Digits in every form of the grammar, by hands that no network learned from, to see which forms one reads."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,10 @@ from digitcore.data.synthetic_digits import form_names, write_digit
 from digitcore.imaging.preprocessing import preprocess_ink
 from digitcore.imaging.strokes import BRUSHES, CANVAS_SIDE, draw_strokes_at_random
 
-__all__ = ["PER_FORM", "WRITTEN_FORMS", "draw_written_forms", "forms_of"]
+__all__ = ["PER_FORM", "WRITTEN", "WRITTEN_FORMS", "draw_written_forms", "forms_of"]
+
+WRITTEN = "written-forms"
+"""The name of the set."""
 
 WRITTEN_FORMS = tuple((digit, form) for digit in range(10) for form in form_names(digit))
 """Digit and form, in the order in which they are drawn."""

@@ -14,7 +14,12 @@ from digitcore.models.refusal import refusal_scores
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["form_table"]
+__all__ = ["LEAST_READ", "MOST_REFUSED", "form_table"]
+
+LEAST_READ = 0.97
+"""Share of a form's digits that a checkpoint which reads the form answers right."""
+MOST_REFUSED = 0.05
+"""Share of a form's digits that such a checkpoint may refuse."""
 
 
 def form_table(evaluation: Evaluation, *, forms: Sequence[str | None], metadata: CheckpointMetadata) -> "pd.DataFrame":

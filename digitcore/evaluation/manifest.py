@@ -13,7 +13,7 @@ from digitcore.models.own_files import manifest_path
 
 __all__ = ["SHIPPED_ON", "describe_checkpoints", "write_manifest"]
 
-SHIPPED_ON = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits", "pen-validation")
+SHIPPED_ON = ("mnist-test", "mnist-validation", "uci-digits", "pen-digits", "pen-validation", "written-forms")
 """The datasets that shipped checkpoints are evaluated on."""
 
 

@@ -13,8 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from digitcore.data.written_forms import PER_FORM, WRITTEN, forms_of
 from digitcore.errors import CheckpointError
 from digitcore.evaluation.evaluation import Evaluation, find_evaluation, summarize
+from digitcore.evaluation.forms import LEAST_READ, MOST_REFUSED, form_table
 from digitcore.evaluation.manifest import SHIPPED_ON
 from digitcore.evaluation.metrics import class_table, confused_pairs, confusion_matrix
 from digitcore.files import write_atomically
@@ -37,6 +39,7 @@ _DATASETS = {
     "uci-digits": "coarse scans, 8 × 8 pixels, by other writers in Turkey",
     "pen-digits": "pen strokes of five other writers in Turkey, drawn with three brushes",
     "pen-validation": "pen strokes of five more writers, drawn likewise, to choose by",
+    WRITTEN: "synthetic digits of other hands by the same grammar, as many in each form",
 }
 _HEAD = """# The checkpoints
 
@@ -78,6 +81,7 @@ def model_card(checkpoint: Checkpoint, evaluations: Sequence[Evaluation]) -> str
         _intended_use(checkpoint),
         _figures(checkpoint, evaluations) if evaluations else "It has not been evaluated yet.",
         weaknesses if evaluations else "",
+        _forms(checkpoint.metadata, evaluations),
         "**Limits**\n\n" + _bullets(_limits(checkpoint.metadata, evaluations)),
         "**How it was made**\n\n" + _bullets(_origin(checkpoint)),
         _reproduction(checkpoint),
@@ -152,6 +156,31 @@ def _weaknesses(evaluations: Sequence[Evaluation]) -> Iterator[str]:
             )
         else:
             yield f"{evaluation.dataset}: no errors."
+
+
+def _forms(metadata: CheckpointMetadata, evaluations: Sequence[Evaluation]) -> str:
+    """The forms of `written-forms` that are read or accepted too seldom; empty where it was not evaluated on them."""
+    tables = [
+        form_table(evaluation, forms=forms_of(evaluation.ids), metadata=metadata)
+        for evaluation in evaluations
+        if evaluation.dataset == WRITTEN
+    ]
+    if not tables:
+        return ""
+    table = tables[0]
+    weak = table[(table["accuracy"] < LEAST_READ) | (table["refused_share"] > MOST_REFUSED)]
+    head = (
+        f"**Forms** of {WRITTEN}, {PER_FORM} digits each: {len(table) - len(weak)} of {len(table)} are read in at "
+        f"least {LEAST_READ:.0%} and refused in at most {MOST_REFUSED:.0%}"
+    )
+    if weak.empty:
+        return f"{head}."
+    lines = [_row("form", "right (95% interval)", "refused", "taken for"), _row(*["---"] * 4)]
+    for row in weak.to_dict("records"):
+        right = f"{row['right']} of {row['digits']} ({row['low']:.1%} to {row['high']:.1%})"
+        taken_for = "" if row["wrong_answer"] < 0 else str(row["wrong_answer"])
+        lines.append(_row(str(row["form"]), right, f"{row['refused']} of {row['digits']}", taken_for))
+    return f"{head}. The others:\n\n" + "\n".join(lines)
 
 
 def _limits(metadata: CheckpointMetadata, evaluations: Sequence[Evaluation]) -> Iterator[str]:

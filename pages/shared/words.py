@@ -20,6 +20,7 @@ DATASETS = {
     "uci-digits": "1,797 coarse scans by other writers",
     "pen-digits": "1,248 digits that five people drew",
     "pen-validation": "1,250 drawn by five others, for choosing",
+    "written-forms": "3,360 made-up digits in 56 forms",
 }
 """The sets of digits that can be picked, and what they are."""
 

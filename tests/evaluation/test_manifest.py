@@ -23,6 +23,7 @@ FIGURES = {"digits", "errors", "accuracy", "nll", "ece"}
 DIGITS = {"mnist-test": 10_000, "mnist-validation": 5_000, "uci-digits": 1_797} | {
     "pen-digits": 1_248,
     "pen-validation": 1_250,
+    "written-forms": 3_360,
 }
 
 
