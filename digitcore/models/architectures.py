@@ -104,25 +104,38 @@ class PooledNorm(nn.BatchNorm2d):
         )
 
 
-class Compact(DigitNetwork):
-    """Three 3x3 convolutions (8, 16, 32 channels), each with ReLU and 2x2 max pooling, and one linear layer.
+class _ThreeConvolutions(DigitNetwork):
+    """Three 3x3 convolutions, each with ReLU and 2x2 max pooling, and one linear layer.
 
-    8,778 parameters without batch normalisation. Pooling stands before ReLU: the two commute, and this order does a
-    quarter of the work.
+    Pooling stands before ReLU: the two commute, and this order does a quarter of the work.
     """
 
-    def __init__(self, *, batch_norm: bool = False) -> None:
+    def __init__(self, channels: tuple[int, int, int], *, batch_norm: bool) -> None:
         super().__init__()
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for i, (inputs, outputs) in enumerate([(1, 8), (8, 16), (16, 32)], start=1):
+        for i, (inputs, outputs) in enumerate(pairwise((1, *channels)), start=1):
             layers[f"conv{i}"] = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
             layers[f"pool{i}"] = nn.MaxPool2d(2)  # 28 -> 14 -> 7 -> 3
             if batch_norm:
                 layers[f"norm{i}"] = PooledNorm(outputs)
             layers[f"relu{i}"] = nn.ReLU()
-        layers["flatten"] = nn.Flatten()  # (N, 32, 3, 3) -> (N, 288)
+        layers["flatten"] = nn.Flatten()  # (N, C, 3, 3) -> (N, 9 C)
         self.features = nn.Sequential(layers)
-        self.head = nn.Linear(32 * 3 * 3, len(CLASS_NAMES))
+        self.head = nn.Linear(channels[-1] * 3 * 3, len(CLASS_NAMES))
+
+
+class Compact(_ThreeConvolutions):
+    """Three convolutions of 8, 16 and 32 channels: 8,778 parameters without batch normalisation."""
+
+    def __init__(self, *, batch_norm: bool = False) -> None:
+        super().__init__((8, 16, 32), batch_norm=batch_norm)
+
+
+class Tiny(_ThreeConvolutions):
+    """Three convolutions of 5, 8 and 9 channels: 1,895 parameters without batch normalisation."""
+
+    def __init__(self, *, batch_norm: bool = False) -> None:
+        super().__init__((5, 8, 9), batch_norm=batch_norm)
 
 
 class MixedPooling(nn.Module):
@@ -160,29 +173,6 @@ class CompactWide(DigitNetwork):
                 layers[f"norm{i}"] = PooledNorm(outputs) if pooled else nn.BatchNorm2d(outputs)
             layers[f"relu{i}"] = nn.ReLU()
         layers["pool6"] = GlobalPooling()  # (N, 32, 7, 7) -> (N, 64)
-        self.features = nn.Sequential(layers)
-        self.head = nn.Linear(2 * channels[-1], len(CLASS_NAMES))
-
-
-class Tiny(DigitNetwork):
-    """Four 3x3 convolutions (5 | 8, 8 | 10 channels) with ReLU, maximum pooling, and both kinds at the end.
-
-    1,942 parameters without batch normalisation.
-    """
-
-    def __init__(self, *, batch_norm: bool = False) -> None:
-        super().__init__()
-        layers: OrderedDict[str, nn.Module] = OrderedDict()
-        channels = [1, 5, 8, 8, 10]
-        for i, (inputs, outputs) in enumerate(pairwise(channels), start=1):
-            layers[f"conv{i}"] = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
-            pooled = i in (1, 3)
-            if pooled:
-                layers[f"pool{i}"] = nn.MaxPool2d(2)  # 28 -> 14 -> 7
-            if batch_norm:
-                layers[f"norm{i}"] = PooledNorm(outputs) if pooled else nn.BatchNorm2d(outputs)
-            layers[f"relu{i}"] = nn.ReLU()
-        layers["pool4"] = GlobalPooling()  # (N, 10, 7, 7) -> (N, 20)
         self.features = nn.Sequential(layers)
         self.head = nn.Linear(2 * channels[-1], len(CLASS_NAMES))
 

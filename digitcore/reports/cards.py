@@ -28,6 +28,7 @@ from digitcore.training.recipes import Recipe, load_recipe, recipe_names
 __all__ = ["describe_folder", "model_card", "write_cards"]
 
 _MOST_CONFUSIONS = 3
+_MOST_FORMS = 10
 _LONGEST_VALUE = 200  # characters of one value from a file
 _DATASETS = {
     "mnist-train": "MNIST's training digits without the 5,000 of mnist-validation",
@@ -176,11 +177,14 @@ def _forms(metadata: CheckpointMetadata, evaluations: Sequence[Evaluation]) -> s
     if weak.empty:
         return f"{head}."
     lines = [_row("form", "right (95% interval)", "refused", "taken for"), _row(*["---"] * 4)]
-    for row in weak.to_dict("records"):
+    for row in weak.head(_MOST_FORMS).to_dict("records"):
         right = f"{row['right']} of {row['digits']} ({row['low']:.1%} to {row['high']:.1%})"
         taken_for = "" if row["wrong_answer"] < 0 else str(row["wrong_answer"])
         lines.append(_row(str(row["form"]), right, f"{row['refused']} of {row['digits']}", taken_for))
-    return f"{head}. The others:\n\n" + "\n".join(lines)
+    return (
+        f"{head}. {'The others' if len(weak) <= _MOST_FORMS else f'The {_MOST_FORMS} worst of the others'}:\n\n"
+        + "\n".join(lines)
+    )
 
 
 def _limits(metadata: CheckpointMetadata, evaluations: Sequence[Evaluation]) -> Iterator[str]:

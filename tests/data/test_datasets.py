@@ -19,6 +19,8 @@ from digitcore.data.datasets import (
     load_digits,
 )
 from digitcore.data.pen_digits import JUDGING_WRITERS, load_pen_digits, pen_digits_file
+from digitcore.data.synthetic_digits import form_names
+from digitcore.data.written_forms import PER_FORM
 from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.settings import load_settings
 
@@ -45,6 +47,7 @@ COUNTS = {
     "uci-digits": [178, 182, 177, 183, 181, 182, 181, 179, 174, 180],
     "pen-digits": [130, 129, 130, 119, 130, 120, 120, 130, 120, 120],
     "pen-validation": [130, 130, 130, 120, 130, 120, 120, 130, 120, 120],
+    "written-forms": [PER_FORM * len(form_names(digit)) for digit in range(10)],
 }
 
 
@@ -56,6 +59,7 @@ COUNTS = {
         pytest.param("mnist-train", marks=pytest.mark.needs_mnist),
         "mnist-validation",
         "uci-digits",
+        "written-forms",
         *(pytest.param(name, marks=pytest.mark.needs_pen_digits) for name in ("pen-digits", "pen-validation")),
     ],
 )

@@ -29,8 +29,8 @@ def _batch(count: int = 4) -> torch.Tensor:
     return normalize(np.random.default_rng(1).integers(0, 256, (count, 28, 28), dtype=np.uint8))
 
 
-def _compact_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The compact network in SciPy: ReLU before pooling, as in the textbooks."""
+def _three_convolutions_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The compact and the tiny network in SciPy: ReLU before pooling, as in the textbooks."""
     maps = picture[np.newaxis]
     for i in (1, 2, 3):
         maps = _windows(_rectified_convolution(weights, i, maps)).max(axis=(2, 4))
@@ -94,7 +94,8 @@ def _mlp_logits(weights: Arrays, picture: NDArray[np.float64]) -> NDArray[np.flo
 
 
 ORACLES = {
-    "compact": _compact_logits,
+    "tiny": _three_convolutions_logits,
+    "compact": _three_convolutions_logits,
     "compact-wide": _compact_wide_logits,
     "standard": _standard_logits,
     "standard-x3": _three_standards_logits,
@@ -124,7 +125,7 @@ def test_the_shipped_weights_through_the_independent_implementation() -> None:
     weights = {key: value.double().numpy() for key, value in network.state_dict().items()}
     with torch.inference_mode():
         logits = network(batch).numpy()
-    expected = np.array([_compact_logits(weights, picture[0]) for picture in batch.double().numpy()])
+    expected = np.array([_three_convolutions_logits(weights, picture[0]) for picture in batch.double().numpy()])
     assert np.abs(logits - expected).max() < 1e-4 * max(1, np.abs(expected).max())
 
 
@@ -137,6 +138,7 @@ def test_the_shipped_weights_through_the_independent_implementation() -> None:
         ("standard", False, 189_130),
         ("standard-x3", False, 567_370),
         ("mlp", False, 101_770),
+        ("tiny", False, 1_895),
     ],
 )
 def test_number_of_parameters(name: str, batch_norm: bool, parameters: int) -> None:
@@ -175,7 +177,7 @@ def test_features_then_head_then_probabilities(name: str) -> None:
 
 def test_unknown_names_and_forms() -> None:
     with pytest.raises(
-        ValueError, match="name must be one of compact, compact-wide, standard, standard-x3, mlp, got 'resnet'"
+        ValueError, match="name must be one of tiny, compact, compact-wide, standard, standard-x3, mlp, got 'resnet'"
     ):
         build_network("resnet")
     for name in architecture_names():

@@ -496,7 +496,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "unknown name": (
         ".safetensors",
         lambda path: with_metadata(path, architecture='"resnet"'),
-        "compact, compact-wide, standard, standard-x3, mlp",
+        "tiny, compact, compact-wide, standard, standard-x3, mlp",
     ),
     "recipe": (
         ".safetensors",

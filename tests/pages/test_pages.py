@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 import digitcore
 from digitcore.data.datasets import DigitSet, disputed_ids
+from digitcore.data.written_forms import PER_FORM, WRITTEN_FORMS
 from digitcore.evaluation.comparison import compare, outcomes
 from digitcore.evaluation.evaluation import Evaluation, load_or_evaluate, summarize
 from digitcore.evaluation.metrics import outcomes_at
@@ -517,3 +518,21 @@ def test_models_are_added_where_only_this_machine_reaches_the_server_or_as_it_is
         {"Add your own", "Rename or remove"} if expected else set()
     )
     assert is_fine(app)
+
+
+def test_forms_are_listed_worst_first_and_their_digits_can_be_browsed(visit: Visit) -> None:
+    table = visit("accuracy", checkpoint="world").dataframe[1].value
+    assert len(table) == len(WRITTEN_FORMS)
+    assert table["right"].is_monotonic_increasing
+    assert set(table["digits"]) == {PER_FORM}
+    worst = str(table["form"].iloc[0])
+    browse = visit("errors", checkpoint="world", dataset="written-forms", show="all digits", form=worst)
+    assert is_fine(browse)
+    position = [f"{digit} {form}" for digit, form in WRITTEN_FORMS].index(worst)
+    assert set(ids(tiles(browse))) == set(range(position * PER_FORM, (position + 1) * PER_FORM))
+
+
+def test_forms_are_filtered_only_where_they_are_known(visit: Visit) -> None:
+    labels = [box.label for box in visit("errors", dataset="uci-digits").selectbox]
+    assert "True digit" in labels
+    assert "Form" not in labels

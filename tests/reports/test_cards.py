@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import digitcore
+from digitcore.data.written_forms import PER_FORM, WRITTEN_FORMS
 from digitcore.evaluation.evaluation import Evaluation, find_evaluation
 from digitcore.evaluation.manifest import SHIPPED_ON
 from digitcore.evaluation.metrics import wilson_interval
@@ -48,7 +49,7 @@ def test_figures_and_weaknesses_are_those_of_the_evaluations(shipped: Checkpoint
     assert len(evaluations) == len(SHIPPED_ON)
     for evaluation in evaluations:
         wrong = evaluation.predictions != evaluation.labels
-        row = next(line for line in card.splitlines() if line.startswith(f"| {evaluation.dataset} |"))
+        row = next(line for line in card.splitlines() if line.startswith(f"| {evaluation.dataset} "))
         assert f"| {wrong.sum():,} of {len(wrong):,} | {1 - wrong.mean():.2%} (" in row
         line = next(line for line in card.splitlines() if line.startswith(f"- {evaluation.dataset}: highest"))
         shares = [wrong[evaluation.labels == digit].mean() for digit in range(10)]
@@ -59,6 +60,17 @@ def test_figures_and_weaknesses_are_those_of_the_evaluations(shipped: Checkpoint
         for true, predicted, count in re.findall(r"true digit (\d), answer (\d) \(([\d,]+)\)", line):
             inside = (evaluation.labels == int(true)) & (evaluation.predictions == int(predicted))
             assert inside.sum() == int(count.replace(",", ""))
+
+
+def test_the_forms_that_are_read_worst_are_counted(shipped: Checkpoint) -> None:
+    evaluations = _evaluations(shipped)
+    card = model_card(shipped, evaluations)
+    written = next(evaluation for evaluation in evaluations if evaluation.dataset == "written-forms")
+    right = np.bincount(written.ids // PER_FORM, weights=written.predictions == written.labels)
+    digit, form = WRITTEN_FORMS[int(right.argmin())]
+    low, high = wilson_interval(int(right.min()), PER_FORM)
+    assert f"| {digit} {form} | {right.min():.0f} of {PER_FORM} ({low:.1%} to {high:.1%}) |" in card
+    assert "Forms" not in model_card(shipped, [item for item in evaluations if item is not written])
 
 
 def test_the_card_says_what_mnist_alone_costs(shipped: Checkpoint) -> None:

@@ -33,9 +33,9 @@ def form_by_form(checkpoint: Checkpoint) -> None:
             "form": table["form"],
             "right": 100 * table["accuracy"],
             "interval": [f"{100 * low:.0f} to {100 * high:.0f}" for low, high in table[["low", "high"]].to_numpy()],
-            "digits": table["digits"],
             "refused": 100 * table["refused_share"],
             "instead": [str(answer) if answer >= 0 else "" for answer in table["wrong_answer"]],
+            "digits": table["digits"],
         }
     )
     picked = st.dataframe(
