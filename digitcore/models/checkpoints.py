@@ -14,26 +14,38 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 
 import numpy as np
 import safetensors.torch
 import torch
-from torch import Tensor
 
 from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
+from digitcore.formats.endings import READ, REFUSED, ending_of, stem_of
+from digitcore.formats.safetensors_file import SafetensorsError, SafetensorsFile
+from digitcore.formats.state_dict import StateDictError, StateDictFile
 from digitcore.imaging.preprocessing import PREPROCESSING, normalize
-from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network, has_batch_norm
+from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, architecture_names
 from digitcore.models.onnx import OnnxNetwork, load_onnx
 from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore
-from digitcore.models.safetensors_file import SafetensorsError, SafetensorsFile
-from digitcore.models.state_dict import StateDictError, StateDictFile
+from digitcore.models.weights import (
+    candidates,
+    check_shapes,
+    check_tensors,
+    digest_tensors,
+    expected_tensors,
+    matching_names,
+    new_network,
+    shapes_of,
+    summary,
+    widened,
+    without_counters,
+)
 from digitcore.settings import load_settings
 from digitcore.text import printable
 
 __all__ = [
-    "SUFFIXES",
     "Checkpoint",
     "CheckpointMetadata",
     "read_checkpoint",
@@ -41,9 +53,7 @@ __all__ = [
 ]
 
 _LOGGER = logging.getLogger(__name__)
-SUFFIXES = (".safetensors", ".pt", ".pth", ".onnx")
 _FORMAT_VERSION = 1
-_Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 _FIRST_SCORE: RefusalScore = "confidence"  # of files that name none
 
 
@@ -118,9 +128,9 @@ def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetad
     if path.suffix != ".safetensors":
         raise ValueError(f"path must end in .safetensors, got {str(path)!r}")
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.folded().state_dict().items()}
-    _check_tensors(tensors, _new_network(metadata.architecture).state_dict(), file=str(path))
+    check_tensors(tensors, new_network(metadata.architecture).state_dict(), file=str(path))
     fields = {name: json.dumps(value) for name, value in asdict(metadata).items()}
-    fields |= {"format_version": str(_FORMAT_VERSION), "weights_sha256": _digest_tensors(tensors)}
+    fields |= {"format_version": str(_FORMAT_VERSION), "weights_sha256": digest_tensors(tensors)}
     fields["metadata_sha256"] = _digest_metadata(fields)
     try:
         write_atomically(path, safetensors.torch.save(tensors, metadata=fields))
@@ -137,9 +147,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
     file = printable(str(path))
     with _open(path) as stream:
         try:
-            if path.suffix == ".safetensors":
+            reader = READ[ending_of(path.name)]
+            if reader == "safetensors":
                 network, metadata = _parse_safetensors(stream, file=file)
-            elif path.suffix == ".onnx":
+            elif reader == "onnx":
                 network, metadata = _parse_onnx(stream, path)
             else:
                 network, metadata = _parse_state_dict(stream, file=file)
@@ -150,9 +161,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
         except Exception as error:  # of the parsers of these formats, whose errors no document lists
             _LOGGER.exception("%s cannot be read", file)
             raise CheckpointError(f"{file} cannot be read ({type(error).__name__}): copy or train it again.") from error
-    weights = network.digest if isinstance(network, OnnxNetwork) else _digest_tensors(network.state_dict())
+    weights = network.digest if isinstance(network, OnnxNetwork) else digest_tensors(network.state_dict())
     digest = hashlib.sha256(f"{weights} {_answer_fields(metadata)}".encode()).hexdigest()
-    return Checkpoint(path.stem, path, metadata, network, digest)
+    return Checkpoint(stem_of(path.name), path, metadata, network, digest)
 
 
 def _answer_fields(metadata: CheckpointMetadata) -> tuple[object, ...]:
@@ -165,8 +176,11 @@ def _answer_fields(metadata: CheckpointMetadata) -> tuple[object, ...]:
 def _open(path: Path) -> Iterator[BinaryIO]:
     """The file, for reading. Not a memory map, which would crash if the file were cut meanwhile."""
     limit = load_settings().max_checkpoint_bytes
-    if path.suffix not in SUFFIXES:
-        raise CheckpointError(f"{path} does not end in {', '.join(SUFFIXES)}: it is not a checkpoint file.")
+    ending = ending_of(path.name)
+    if ending in REFUSED:
+        raise CheckpointError(f"{path} {REFUSED[ending]}")
+    if not ending:
+        raise CheckpointError(f"{path} does not end in {', '.join(READ)}: it is not a checkpoint file.")
     try:
         stream = path.open("rb")
     except OSError as error:
@@ -202,12 +216,12 @@ def _described_network(source: SafetensorsFile, *, file: str) -> tuple[DigitNetw
     if fields.get("metadata_sha256") != _digest_metadata(fields):
         raise CheckpointError(f"{file} is damaged (its metadata differ from their checksum): copy or train it again.")
     metadata = _parse_metadata(fields, file=file, architectures=architecture_names())
-    network = _new_network(metadata.architecture)
-    _check_shapes(source.shapes, _shapes(network.state_dict()), file=file)
+    network = new_network(metadata.architecture)
+    check_shapes(source.shapes, shapes_of(network.state_dict()), file=file)
     tensors = source.read()
-    if fields.get("weights_sha256") != _digest_tensors(tensors):
+    if fields.get("weights_sha256") != digest_tensors(tensors):
         raise CheckpointError(f"{file} is damaged (its weights differ from their checksum): copy or train it again.")
-    _check_tensors(tensors, network.state_dict(), file=file)
+    check_tensors(tensors, network.state_dict(), file=file)
     network.load_state_dict(tensors)
     return network, metadata
 
@@ -309,86 +323,22 @@ def _recognised_network(
     source: SafetensorsFile | StateDictFile, *, file: str
 ) -> tuple[DigitNetwork, CheckpointMetadata]:
     """The known network that tensors fit; numbers of 16 bits become float32 without loss."""
-    shapes = {name: shape for name, shape in source.shapes.items() if not name.endswith("num_batches_tracked")}
-    for architecture, network in _candidates():
-        expected = _expected_tensors(network)
-        names = _fitting_names(shapes, _shapes(expected))
+    shapes = without_counters(source.shapes)
+    for architecture, network in candidates():
+        expected = expected_tensors(network)
+        names = matching_names(shapes, shapes_of(expected))
         if names is not None:
             tensors = source.read()
-            renamed = {name: _widened(tensors[name_in_file]) for name, name_in_file in names.items()}
-            _check_tensors(renamed, expected, file=file)
-            network.load_state_dict(renamed, strict=False)  # only num_batches_tracked can be missing
+            renamed = {name: widened(tensors[name_in_file]) for name, name_in_file in names.items()}
+            check_tensors(renamed, expected, file=file)
+            network.load_state_dict(renamed, strict=False)  # only the counters of batch normalisation can be missing
             folded = network.folded()
-            _check_tensors(folded.state_dict(), folded.state_dict(), file=file)
+            check_tensors(folded.state_dict(), folded.state_dict(), file=file)
             return folded, CheckpointMetadata(architecture)
     raise CheckpointError(
         f"{file} fits none of the known networks ({', '.join(architecture_names())}): "
-        f"it has {len(shapes)} tensors, {_summary(shapes)}."
+        f"it has {len(shapes)} tensors, {summary(shapes)}."
     )
-
-
-def _candidates() -> Iterator[tuple[str, DigitNetwork]]:
-    for architecture in architecture_names():
-        yield architecture, _new_network(architecture)
-        if has_batch_norm(architecture):
-            yield architecture, _new_network(architecture, batch_norm=True)
-
-
-def _fitting_names(shapes: _Shapes, expected: _Shapes) -> dict[str, str] | None:
-    """A file's name for each of a network's tensors; None where they do not fit.
-
-    They fit by names and shapes, what all names begin with, such as `module.`, being left out, else by the order of
-    their shapes alone.
-    """
-    prefix = _common_prefix(shapes)
-    for dropped in ("", prefix):
-        names = {name.removeprefix(dropped): name for name in shapes}
-        if {name: shapes[name_in_file] for name, name_in_file in names.items()} == expected:
-            return names
-    if list(shapes.values()) == list(expected.values()):
-        return dict(zip(expected, shapes, strict=True))
-    return None
-
-
-def _common_prefix(names: Collection[str]) -> str:
-    """The part up to a dot that all names begin with.
-
-    >>> _common_prefix(["_orig_mod.module.head.weight", "_orig_mod.module.features.bias"])
-    '_orig_mod.module.'
-    """
-    prefix = os.path.commonprefix(list(names))  # noqa: RUF071 - by character, and then back to the last dot
-    return prefix[: prefix.rfind(".") + 1]
-
-
-def _widened(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) and tensor.is_floating_point() else tensor
-
-
-def _expected_tensors(network: DigitNetwork) -> dict[str, Tensor]:
-    return {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
-
-
-def _shapes(tensors: Mapping[str, Tensor]) -> _Shapes:
-    return {name: tuple(value.shape) for name, value in tensors.items()}
-
-
-def _summary(shapes: _Shapes) -> str:
-    listed = [f"{printable(name)[:80]} {str(shape)[:80]}" for name, shape in list(shapes.items())[:3]]
-    return ", ".join(listed) + (", ..." if len(shapes) > 3 else "") if shapes else "none at all"
-
-
-def _check_shapes(shapes: _Shapes, expected: _Shapes, *, file: str) -> None:
-    if shapes != expected:
-        raise CheckpointError(f"{file} has weights that do not fit its architecture: {_summary(shapes)}.")
-
-
-def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, file: str) -> None:
-    _check_shapes(_shapes(tensors), _shapes(expected), file=file)
-    for name, value in tensors.items():
-        if value.dtype != torch.float32:
-            raise CheckpointError(f"{file} has {value.dtype} values in {name}: save it as float32.")
-        if not torch.isfinite(value).all():
-            raise CheckpointError(f"{file} contains NaN or infinity in {name}: train it again.")
 
 
 def _check_answers(network: DigitNetwork, *, file: str) -> None:
@@ -399,21 +349,6 @@ def _check_answers(network: DigitNetwork, *, file: str) -> None:
             raise CheckpointError(f"{file} gives infinite answers, so large are its weights: train it again.")
 
 
-def _new_network(architecture: str, *, batch_norm: bool = False) -> DigitNetwork:
-    """A network to load weights into, built without changing the state of the random number generator."""
-    with torch.random.fork_rng(devices=[]):
-        return build_network(architecture, batch_norm=batch_norm)
-
-
 def _digest_metadata(fields: Mapping[str, str]) -> str:
     covered = sorted((name, value) for name, value in fields.items() if name != "metadata_sha256")
     return hashlib.sha256(json.dumps(covered).encode()).hexdigest()
-
-
-def _digest_tensors(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name].contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

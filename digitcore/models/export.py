@@ -9,9 +9,10 @@ import torch
 
 from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
+from digitcore.formats.endings import ending_of
 from digitcore.imaging.preprocessing import INPUT_SIDE
 from digitcore.models.architectures import DigitNetwork
-from digitcore.models.checkpoints import SUFFIXES, Checkpoint, CheckpointMetadata
+from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata
 from digitcore.models.onnx import DECLARED
 
 __all__ = ["FORMATS", "export_network"]
@@ -33,11 +34,10 @@ def export_network(checkpoint: Checkpoint, path: Path, *, file_format: str) -> N
     """
     if file_format not in FORMATS:
         raise ValueError(f"file_format must be one of {', '.join(FORMATS)}, got {file_format!r}")
-    if path.suffix in SUFFIXES and path.suffix not in _SUFFIXES[file_format]:
+    ending = ending_of(path.name)
+    if ending and ending not in _SUFFIXES[file_format]:
         endings = " or ".join(_SUFFIXES[file_format])
-        raise CheckpointError(
-            f"{path} would not be a {path.suffix} file but {file_format}: let its name end in {endings}."
-        )
+        raise CheckpointError(f"{path} would not be a {ending} file but {file_format}: let its name end in {endings}.")
     network = checkpoint.network.folded()  # raises an error for an ONNX file
     buffer = io.BytesIO()
     example = (torch.zeros(1, 1, INPUT_SIDE, INPUT_SIDE),)

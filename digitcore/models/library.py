@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 from digitcore.errors import CheckpointError
 from digitcore.files import temporary_folder
-from digitcore.models.checkpoints import SUFFIXES, Checkpoint, CheckpointMetadata, read_checkpoint
+from digitcore.formats.endings import READ, REFUSED, ending_of, stem_of
+from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, read_checkpoint
 from digitcore.models.onnx import sidecar_path, sidecar_stamp
 from digitcore.models.own_files import (
     add_file,
@@ -40,6 +41,7 @@ __all__ = [
 
 _LOGGER = logging.getLogger(__name__)
 _PREFERRED = ("world", "compact")  # where nobody has chosen: the best at drawn digits first
+_ENDINGS = [*READ, *REFUSED]
 _NETWORKS_KEPT = 16  # by one library, in memory
 _Stamp: TypeAlias = tuple[int, ...]
 
@@ -77,12 +79,12 @@ CheckpointEntry: TypeAlias = UsableCheckpoint | UnusableCheckpoint
 def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """The checkpoint of this name in the weights folder, or in the file at this path.
 
-    A string is a path if it ends in one of `SUFFIXES` or contains a path separator.
+    A string is a path if it ends as a checkpoint file does or contains a path separator.
 
     Raises:
         CheckpointError: it is missing or damaged, or does not fit a known architecture.
     """
-    if isinstance(name_or_path, Path) or name_or_path.endswith(SUFFIXES) or os.sep in name_or_path:
+    if isinstance(name_or_path, Path) or ending_of(name_or_path) or os.sep in name_or_path:
         return read_checkpoint(Path(name_or_path))
     return CheckpointLibrary(load_settings().weights_directory).load(name_or_path)
 
@@ -117,7 +119,7 @@ class CheckpointLibrary:
         been read once, unless that is done in the background. `load` and `default_name` wait for no other file.
         """
         paths = self._files()
-        entries = sorted(map(self._entry, paths), key=lambda entry: (entry.name, SUFFIXES.index(entry.path.suffix)))
+        entries = sorted(map(self._entry, paths), key=lambda entry: (entry.name, _rank(entry.path)))
         self._forget_all_but(paths)
         first = {entry.name: entry for entry in reversed(entries) if isinstance(entry, UsableCheckpoint)}
         return [_hidden(entry, first[entry.name]) if entry.name in first else entry for entry in entries]
@@ -213,10 +215,8 @@ class CheckpointLibrary:
         return [path for path in self.directory.iterdir() if is_listed(path)] if self.directory.is_dir() else []
 
     def _files_named(self, name: str) -> list[Path]:
-        if Path(name).name != name:
-            return []
-        paths = [self.directory / f"{name}{suffix}" for suffix in SUFFIXES]
-        return [path for path in paths if is_listed(path)]
+        paths = self.directory.iterdir() if self.directory.is_dir() else []
+        return sorted([path for path in paths if stem_of(path.name) == name and is_listed(path)], key=_rank)
 
     def _first_of(self, name: str) -> CheckpointEntry | None:
         """Of the files with this name the first that can be used, else the first; None where there is no file."""
@@ -230,7 +230,7 @@ class CheckpointLibrary:
 
     def _entry(self, path: Path) -> CheckpointEntry:
         entry = self._known_entry(path)
-        if entry is None and self._background and path.suffix == ".onnx":
+        if entry is None and self._background and ending_of(path.name) == ".onnx":
             return self._pending_entry(path)
         return entry or self._entry_once_read(path)
 
@@ -249,7 +249,7 @@ class CheckpointLibrary:
         except OSError:  # gone since the folder was read
             size = 0
         problem = f"{printable(str(path))} is being tried out: look again in a moment."
-        return UnusableCheckpoint(printable(path.stem), path, size, problem, is_pending=True)
+        return UnusableCheckpoint(printable(stem_of(path.name)), path, size, problem, is_pending=True)
 
     def _read_waiting(self, path: Path | None) -> None:
         """Reads a file and then all others that wait, one after another."""
@@ -275,12 +275,12 @@ class CheckpointLibrary:
         try:
             size, stamp = path.stat().st_size, _stamp(path)
         except OSError as error:  # gone since the folder was read
-            return UnusableCheckpoint(path.stem, path, 0, problem=printable(f"{path}: {error}"))
+            return UnusableCheckpoint(stem_of(path.name), path, 0, problem=printable(f"{path}: {error}"))
         try:
             self._check_place(path)
             checkpoint = self._read_network(path)
         except CheckpointError as error:
-            entry: CheckpointEntry = UnusableCheckpoint(printable(path.stem), path, size, problem=str(error))
+            entry: CheckpointEntry = UnusableCheckpoint(printable(stem_of(path.name)), path, size, problem=str(error))
         else:
             entry = UsableCheckpoint(
                 name=checkpoint.name,
@@ -345,6 +345,11 @@ def shared_library(directory: Path) -> CheckpointLibrary:
     It tries ONNX files in the background.
     """
     return CheckpointLibrary(directory, background=True)
+
+
+def _rank(path: Path) -> int:
+    """Of the files with one name the least comes first."""
+    return _ENDINGS.index(ending_of(path.name))
 
 
 def _stamp(path: Path) -> _Stamp:

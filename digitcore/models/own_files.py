@@ -15,7 +15,7 @@ from pathlib import Path
 
 from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
-from digitcore.models.checkpoints import SUFFIXES
+from digitcore.formats.endings import READ, ending_of, stem_of
 from digitcore.models.onnx import sidecar_path
 from digitcore.settings import load_settings
 
@@ -30,7 +30,7 @@ __all__ = [
     "shipped_checksums",
 ]
 
-_FILE_NAME = re.compile(rf"[^\W_][\w.+ -]{{0,99}}({'|'.join(map(re.escape, SUFFIXES))})")
+_NAME = re.compile(r"[^\W_][\w.+ -]{0,99}")
 
 
 def manifest_path(directory: Path) -> Path:
@@ -49,7 +49,7 @@ def shipped_checksums(directory: Path) -> dict[str, str]:
 def is_listed(path: Path) -> bool:
     """Whether a path is that of a checkpoint file, usable or not."""
     with suppress(OSError):  # of names that the file system cannot hold
-        return path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        return bool(ending_of(path.name)) and not path.name.startswith(".") and path.is_file()
     return False
 
 
@@ -108,7 +108,7 @@ def rename_file(directory: Path, file_name: str, name: str) -> None:
     Raises:
         CheckpointError: it is not an own file, or the name cannot be used or is taken, or nothing can be written.
     """
-    path, new_file_name = directory / file_name, f"{name}{Path(file_name).suffix}"
+    path, new_file_name = directory / file_name, f"{name}{file_name[len(stem_of(file_name)) :]}"
     with _naming_errors(path), _alone(directory):
         _check_own(directory, file_name)
         _check_name(directory, new_file_name)
@@ -137,13 +137,13 @@ def _check_own(directory: Path, file_name: str) -> None:
 
 
 def _check_name(directory: Path, file_name: str) -> None:
-    if not _FILE_NAME.fullmatch(file_name):
+    name = stem_of(file_name)
+    if ending_of(file_name) not in READ or not _NAME.fullmatch(name):
         raise CheckpointError(
             f"{file_name!r} cannot be the name of a checkpoint: use letters, digits, - and _, ending in "
-            f"{', '.join(SUFFIXES)}."
+            f"{', '.join(READ)}."
         )
-    name = Path(file_name).stem
-    if any(is_listed(directory / f"{name}{suffix}") for suffix in SUFFIXES):
+    if directory.is_dir() and any(stem_of(path.name) == name and is_listed(path) for path in directory.iterdir()):
         raise CheckpointError(f"There is a checkpoint {name!r} already: choose another name.")
 
 

@@ -6,7 +6,8 @@ File names come from anywhere, so each is quoted for the language that it stands
 import shlex
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from digitcore.models.checkpoints import SUFFIXES, Checkpoint
+from digitcore.formats.endings import ending_of
+from digitcore.models.checkpoints import Checkpoint
 
 __all__ = ["command_line", "curl_command", "python_code"]
 
@@ -52,5 +53,5 @@ def python_code(checkpoint: Checkpoint, *, file: str, number: bool = False) -> s
 
 def _reference(checkpoint: Checkpoint) -> str:
     """What `load_checkpoint` finds it by: its name, or its file where the name would be taken for one."""
-    is_taken_for_file = checkpoint.name.endswith(SUFFIXES) and checkpoint.path is not None
+    is_taken_for_file = bool(ending_of(checkpoint.name)) and checkpoint.path is not None
     return str(checkpoint.path) if is_taken_for_file else checkpoint.name

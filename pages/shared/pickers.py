@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import streamlit as st
 
 from digitcore.data.datasets import DigitSet, download_mnist
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.evaluation.leaderboard import strength
+from digitcore.formats.endings import stem_of
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint
 from digitcore.text import plain
@@ -57,7 +57,7 @@ def _await_addressed() -> None:
 
 
 def _is_pending(name: str | None) -> bool:
-    return name in [Path(file).stem for file in _pending_names()]
+    return name in [stem_of(file) for file in _pending_names()]
 
 
 @st.fragment(run_every=2)

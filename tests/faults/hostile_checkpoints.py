@@ -16,9 +16,9 @@ import torch
 
 from digitcore.models.architectures import build_network
 from digitcore.models.checkpoints import CheckpointMetadata, save_checkpoint
+from tests.formats.test_state_dict import HOSTILE, saved, tensor_pickle, torch_archive
 from tests.models import test_checkpoints
 from tests.models.test_checkpoints import HOSTILE_SAFETENSORS, METADATA, safetensors_file, with_metadata
-from tests.models.test_state_dict import HOSTILE, saved, tensor_pickle, torch_archive
 
 Write = Callable[[Path], None]
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from digitcore.errors import CheckpointError
+from digitcore.formats.endings import REFUSED
 from digitcore.imaging.preprocessing import normalize
 from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, save_checkpoint, write_atomically
@@ -151,11 +152,20 @@ STATE_DICTS: dict[str, Callable[[dict[str, Tensor]], object]] = {
     "model": lambda state: {"epoch": 3, "optimizer": {"state": {0: {"step": 1}}}, "model": state},
     "any other name": lambda state: {"loss": [0.5], "best": state},
     "compiled": lambda state: {f"_orig_mod.{name}": value for name, value in state.items()},
+    "net": lambda state: {"net": state, "epoch": 3},
+    "parts compiled": lambda state: {name.replace(".", "._orig_mod.", 1): value for name, value in state.items()},
+    "Lightning": lambda state: {
+        "epoch": 3,
+        "pytorch-lightning_version": "2.4.0",
+        "callbacks": {"ModelCheckpoint": {"best_model_path": "best.ckpt"}},
+        "optimizer_states": [{"state": {0: {"exp_avg": torch.zeros(3)}}}],
+        "state_dict": {f"model.{name}": value for name, value in state.items()} | {"loss.weight": torch.ones(10)},
+    },
     "other objects beside it": lambda state: {"args": argparse.Namespace(epochs=3), "net": state},
 }
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".pth"])
+@pytest.mark.parametrize("suffix", [".pt", ".ckpt"])
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("form", STATE_DICTS)
 def test_a_plain_state_dict_is_a_checkpoint(tmp_path: Path, form: str, batch_norm: bool, suffix: str) -> None:
@@ -211,6 +221,76 @@ def test_what_all_names_begin_with_is_left_out_where_the_order_is_lost(tmp_path:
     state = {f"_orig_mod.module.{name}": value for name, value in _network().state_dict().items()}
     safetensors.torch.save_file(state, tmp_path / "one.safetensors")
     assert torch.equal(_logits(load_checkpoint(tmp_path / "one.safetensors").network), _logits(_network()))
+
+
+TORCH_ENDINGS = (".pt", ".pth", ".ckpt", ".pth.tar", ".bin", ".pkl", ".PT")
+RENAMED: dict[str, Callable[[list[str]], list[str]]] = {
+    "as they are": lambda names: names,
+    "module.": lambda names: [f"module.{name}" for name in names],
+    "_orig_mod.": lambda names: [f"_orig_mod.{name}" for name in names],
+    "_orig_mod.module.": lambda names: [f"_orig_mod.module.{name}" for name in names],
+    "module._orig_mod.": lambda names: [f"module._orig_mod.{name}" for name in names],
+    "model.": lambda names: [f"model.{name}" for name in names],
+    "in the middle": lambda names: [name.replace(".", "._orig_mod.", 1) for name in names],
+    "numbered": lambda names: [f"layer_{i}" for i in range(len(names))],
+    "layers numbered": lambda names: [f"a{9 + i // 2}.{name.split('.')[-1]}" for i, name in enumerate(names)],
+}
+WRAPPED: dict[str, Callable[[dict[str, Tensor]], object]] = {
+    "": lambda state: state,
+    **{
+        key: functools.partial(lambda key, state: {key: state, "epoch": 3}, key)
+        for key in ("model_state_dict", "state_dict", "model_state", "model", "net", "weights")
+    },
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("naming", RENAMED)
+@pytest.mark.parametrize("architecture", ["compact", "compact-wide"])
+def test_any_wrapper_names_numbers_and_ending_make_the_same_network(
+    tmp_path: Path, architecture: str, naming: str, dtype: torch.dtype
+) -> None:
+    """`safetensors` orders by name, a bias before its weight; two layers of `compact-wide` are alike."""
+    network = _network(architecture)
+    state = {name: value.to(dtype) for name, value in network.state_dict().items()}
+    network.load_state_dict(state)
+    renamed = dict(zip(RENAMED[naming](list(state)), state.values(), strict=True))
+    safetensors.torch.save_file(renamed, tmp_path / "one.safetensors")
+    files = [tmp_path / "one.safetensors"]
+    for (key, wrap), ending in zip(WRAPPED.items(), TORCH_ENDINGS, strict=True):
+        files.append(tmp_path / f"{key}-one{ending}")
+        torch.save(wrap(renamed), files[-1])
+    checkpoints = [load_checkpoint(path) for path in files]
+    assert len({checkpoint.digest for checkpoint in checkpoints}) == 1
+    assert torch.equal(_logits(checkpoints[0].network), _logits(network))
+
+
+@pytest.mark.parametrize("ending", [*REFUSED, ".H5"])
+def test_files_that_cannot_be_read_are_listed_with_what_helps(
+    weights_folder: Path, save_random: Save, ending: str
+) -> None:
+    path = weights_folder / f"other{ending}"
+    path.write_bytes(pickle.dumps(_MaliciousShell(weights_folder / "executed")))
+    save_random(weights_folder / "one.safetensors")
+    one, other = CheckpointLibrary(weights_folder).entries()
+    assert isinstance(one, UsableCheckpoint)
+    assert isinstance(other, UnusableCheckpoint)
+    assert (other.name, other.path) == ("other", path)
+    assert other.problem == f"{path} {REFUSED[ending.lower()]}"
+    assert re.search("use|export", REFUSED[ending.lower()])
+    assert not (weights_folder / "executed").exists()
+
+
+@pytest.mark.parametrize("ending", TORCH_ENDINGS)
+def test_files_of_torch_are_listed_under_any_of_their_endings(weights_folder: Path, ending: str) -> None:
+    torch.save(_network().state_dict(), weights_folder / f"one.v2{ending}")
+    library = CheckpointLibrary(weights_folder)
+    assert library.usable_names() == ["one.v2"]
+    assert library.load("one.v2").parameters == 8_778
+    library.rename(f"one.v2{ending}", "two")
+    assert [entry.path.name for entry in library.entries()] == [f"two{ending}"]
+    with pytest.raises(CheckpointError, match="There is a checkpoint 'two' already"):
+        library.add("two.pt", b"")
 
 
 def test_weights_too_large_for_an_answer_are_named(tmp_path: Path) -> None:
@@ -381,7 +461,7 @@ class _MaliciousShell:
         return os.system, (f"touch {self.target}",)
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pth.tar", ".PT", ".safetensors"])
 def test_pickled_code_is_never_run(tmp_path: Path, suffix: str) -> None:
     target = tmp_path / "executed"
     path = tmp_path / f"one{suffix}"
@@ -584,9 +664,9 @@ def test_files_over_the_limit_are_not_read(
 def test_missing_files_and_other_suffixes(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"gone\.safetensors cannot be opened: No such file"):
         load_checkpoint(tmp_path / "gone.safetensors")
-    (tmp_path / "one.h5").write_bytes(b"x")
-    with pytest.raises(CheckpointError, match=r"one\.h5 does not end in"):
-        load_checkpoint(tmp_path / "one.h5")
+    (tmp_path / "one.txt").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=r"one\.txt does not end in"):
+        load_checkpoint(tmp_path / "one.txt")
     (tmp_path / "folder.pt").mkdir()
     with pytest.raises(CheckpointError, match=r"folder\.pt cannot be opened: Is a directory"):
         load_checkpoint(tmp_path / "folder.pt")

@@ -13,7 +13,7 @@ from digitcore.errors import DigitcoreError
 from digitcore.evaluation.evaluation import Summary
 from digitcore.evaluation.leaderboard import ELSEWHERE, Standing, efficient_frontier, ordinal
 from digitcore.evaluation.timing import known_milliseconds, milliseconds_per_digit
-from digitcore.models.checkpoints import SUFFIXES
+from digitcore.formats.endings import READ, ending_of
 from digitcore.models.library import UnusableCheckpoint
 from digitcore.models.onnx import INKS, SCALES
 from digitcore.settings import load_settings
@@ -361,7 +361,7 @@ def _add(dataset: str) -> None:
         )
         count = st.session_state.setdefault(_UPLOADS, 0)
         uploaded = st.file_uploader(
-            "A model file", type=list(SUFFIXES), label_visibility="collapsed", key=f"upload-{count}",
+            "A model file", type=list(READ), label_visibility="collapsed", key=f"upload-{count}",
             max_upload_size=max(1, load_settings().max_checkpoint_bytes // 1_000_000),
         )  # fmt: skip
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
@@ -370,7 +370,7 @@ def _add(dataset: str) -> None:
             added = st.button("Add", icon=":material/add:", disabled=uploaded is None)
         if not added or uploaded is None:
             return
-        is_declared = uploaded.name.endswith(".onnx") and scale != _FIND_OUT
+        is_declared = ending_of(uploaded.name) == ".onnx" and scale != _FIND_OUT
         with error_box():
             entry = checkpoint_library().add(
                 uploaded.name, uploaded.getvalue(), convention={"scale": scale, "ink": ink} if is_declared else None

@@ -1,9 +1,8 @@
 """Models that visitors have added: renamed and removed, after a confirmation."""
 
-from pathlib import Path
-
 import streamlit as st
 
+from digitcore.formats.endings import stem_of
 from digitcore.text import plain
 from pages.shared.error_box import error_box
 from pages.shared.resources import checkpoint_library
@@ -25,7 +24,7 @@ def own_files_view() -> None:
 
 
 def _rename(file: str) -> None:
-    name = st.text_input("New name", Path(file).stem, key=f"new-name-{file}")
+    name = st.text_input("New name", stem_of(file), key=f"new-name-{file}")
     if st.button(f"Rename {plain(file)}", type="primary", key="confirm-rename"):
         with error_box():
             checkpoint_library().rename(file, name)

@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
 from digitcore.errors import CheckpointError
+from digitcore.formats.endings import ending_of
 from digitcore.imaging.preprocessing import PREPROCESSING
 from pages.shared.drawing import SIDE
 from pages.shared.resources import checkpoint_library
@@ -42,8 +43,10 @@ def _weights() -> bytes | None:
     except CheckpointError:
         return None
     metadata, path = checkpoint.metadata, checkpoint.path
+    if path is None or ending_of(path.name) != ".safetensors":
+        return None
     fits = metadata.architecture == _ARCHITECTURE and metadata.preprocessing == PREPROCESSING
-    return _file_bytes(path, checkpoint.digest) if fits and path is not None and path.suffix == ".safetensors" else None
+    return _file_bytes(path, checkpoint.digest) if fits else None
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from digitcore.models.state_dict import StateDictError, StateDictFile
+from digitcore.formats.state_dict import StateDictError, StateDictFile
 from tests.paths import ROOT
 
 pytestmark = [
@@ -217,7 +217,7 @@ def test_a_thousand_views_of_one_storage_take_its_memory_once() -> None:
 _LIMITED = """
 import resource, sys, time
 from pathlib import Path
-from digitcore.models.state_dict import StateDictError, StateDictFile
+from digitcore.formats.state_dict import StateDictError, StateDictFile
 size = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + (50 << 20), size + (50 << 20)))
 seconds = 2 + int(time.process_time())

@@ -28,7 +28,7 @@ _MOST_VALUE_BYTES = 16 << 20  # of the tensors of a file together; those of the 
 _MOST_DIMENSIONS = 8
 _ALIGNMENT = 16  # bytes of the largest number
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
+_WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params")
 """Names under which trainers put a state dict, the first that is there being taken."""
 
 _DTYPES = {
