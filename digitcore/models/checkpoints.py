@@ -324,10 +324,11 @@ def _recognised_network(
 ) -> tuple[DigitNetwork, CheckpointMetadata]:
     """The known network that tensors fit; numbers of 16 bits become float32 without loss."""
     shapes = without_counters(source.shapes)
-    for architecture, network in candidates():
-        expected = expected_tensors(network)
-        names = matching_names(shapes, shapes_of(expected))
+    for architecture, batch_norm, expected_shapes in candidates():
+        names = matching_names(shapes, expected_shapes)
         if names is not None:
+            network = new_network(architecture, batch_norm=batch_norm)
+            expected = expected_tensors(network)
             tensors = source.read()
             renamed = {name: widened(tensors[name_in_file]) for name, name_in_file in names.items()}
             check_tensors(renamed, expected, file=file)

@@ -1,5 +1,6 @@
 """Tensors of a file as the weights of a network: matched by names or by shapes, checked, and hashed."""
 
+import functools
 import hashlib
 import os
 import re
@@ -37,12 +38,16 @@ _NETWORKS = ("model", "net", "network", "backbone", "classifier")  # first parts
 _PARTS = ("weight", "bias", "running_mean", "running_var")  # of a layer, in the order of a state dict
 
 
-def candidates() -> Iterator[tuple[str, DigitNetwork]]:
-    """The known networks by name, each with and without batch normalisation."""
+@functools.cache
+def candidates() -> list[tuple[str, bool, Shapes]]:
+    """The known networks by name, each with and without batch normalisation, and the shapes of their tensors."""
+    found = []
     for architecture in architecture_names():
-        yield architecture, new_network(architecture)
-        if has_batch_norm(architecture):
-            yield architecture, new_network(architecture, batch_norm=True)
+        for batch_norm in (False, True) if has_batch_norm(architecture) else (False,):
+            with torch.device("meta"):  # which takes neither time nor memory
+                network = new_network(architecture, batch_norm=batch_norm)
+            found.append((architecture, batch_norm, shapes_of(expected_tensors(network))))
+    return found
 
 
 def new_network(architecture: str, *, batch_norm: bool = False) -> DigitNetwork:
