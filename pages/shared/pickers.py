@@ -153,7 +153,7 @@ def picked_pictures() -> DigitSet | None:
     elif digits is None:
         st.info(
             "The MNIST pictures are not on this machine. All figures are shown without them. "
-            "The download is 12 MB and is verified.",
+            "The download is 13 MB and is verified.",
             icon=":material/image_not_supported:",
         )
         if st.button("Download MNIST", icon=":material/download:", key="download-mnist"):

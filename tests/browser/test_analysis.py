@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import digitcore
 from digitcore.data.datasets import is_available
 from digitcore.evaluation.evaluation import Evaluation, load_or_evaluate
-from digitcore.evaluation.metrics import confused_pairs, confusion_matrix
+from digitcore.evaluation.metrics import confused_pairs
 from tests.browser.conftest import (
     PATIENCE,
     click_row,
@@ -100,7 +100,7 @@ def test_margins_and_pickers_do_the_same(page: Page, server: str, evaluation: Ev
 
 
 def test_a_row_of_the_most_confused_pairs_leads_to_its_digits(page: Page, server: str, evaluation: Evaluation) -> None:
-    pairs = confused_pairs(confusion_matrix(evaluation.labels, evaluation.logits))
+    pairs = confused_pairs(evaluation.labels, evaluation.logits)
     true, predicted = int(pairs["true"][0]), int(pairs["predicted"][0])
     visit(page, f"{server}/confusion?dataset={DATASET}")
     page.get_by_text("Most confused pairs").click()

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from digitcore.data import mnist_download
@@ -29,6 +30,12 @@ MD5 = {
     "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+}
+
+# From torchvision.datasets.QMNIST.
+WRITERS_MD5 = {
+    "qmnist-train-labels-idx2-int.gz": "0058f8dd561b90ffdd0f734c6a30e5e4",
+    "qmnist-test-labels-idx2-int.gz": "5b5b05890a5e13444e108efe57b788aa",
 }
 
 
@@ -59,8 +66,14 @@ def serve() -> Iterator[Callable[[Path], str]]:
 @pytest.fixture
 def set_mirrors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def set_to(*addresses: str) -> None:
-        mnist = mnist_download._torchvision_datasets().MNIST
-        monkeypatch.setattr(mnist, "mirrors", list(addresses))
+        """The last address holds the files of the writers too."""
+        datasets = mnist_download._torchvision_datasets()
+        monkeypatch.setattr(datasets.MNIST, "mirrors", list(addresses))
+        resources = {
+            part: [("", ""), (f"{addresses[-1]}{file}", WRITERS_MD5[file])]
+            for part, file in zip(("train", "test"), WRITERS_MD5, strict=True)
+        }
+        monkeypatch.setattr(datasets.QMNIST, "resources", resources)
 
     return set_to
 
@@ -73,13 +86,18 @@ def unreachable() -> str:
 
 
 def test_the_md5_sums_are_those_of_mnist() -> None:
-    assert dict(mnist_download.mnist_sources()) == MD5
+    assert {source.file: source.md5 for source in mnist_download.mnist_sources()} == MD5
+    assert {source.file: source.md5 for source in mnist_download.writers_sources()} == WRITERS_MD5
 
 
 @pytest.fixture
-def source() -> Path:
-    """The folder of the MNIST files; asked for before `data_folder`."""
-    return load_settings().data_directory / "MNIST" / "raw"
+def source(tmp_path: Path) -> Path:
+    """A folder with the MNIST files and those of their writers; asked for before `data_folder`."""
+    data, folder = load_settings().data_directory, tmp_path / "source"
+    folder.mkdir()
+    for path in (*(data / "MNIST" / "raw").glob("*.gz"), *(data / "qmnist").glob("*.gz")):
+        (folder / path.name).symlink_to(path)
+    return folder
 
 
 @pytest.mark.needs_mnist
@@ -99,12 +117,16 @@ def target(source: Path, data_folder: Path) -> Path:
 def test_download(source: Path, target: Path, serve: Serve, set_mirrors: SetMirrors, unreachable: str) -> None:
     set_mirrors(unreachable, serve(source))
     assert not is_available("mnist-test")
-    assert list(download_mnist()) == [0.25, 0.5, 0.75, 1.0]
+    shares = [i / 6 for i in range(1, 7)]
+    assert list(download_mnist()) == shares
     assert sorted(path.name for path in target.iterdir()) == sorted(FILES)
+    writers = load_digits("mnist-test").writers
+    assert writers is not None
+    assert len(np.unique(writers)) == 297
     assert load_digits("mnist-test").digest == known_digest("mnist-test")
     assert is_available("mnist-train")
     set_mirrors(unreachable)
-    assert list(download_mnist()) == [0.25, 0.5, 0.75, 1.0]  # files that are there are kept
+    assert list(download_mnist()) == shares  # files that are there are kept
 
 
 def test_download_without_a_network(target: Path, set_mirrors: SetMirrors, unreachable: str) -> None:
@@ -172,8 +194,8 @@ _DOWNLOAD = """
 import sys
 from pathlib import Path
 from digitcore.data import mnist_download
-mnist_download._torchvision_datasets().MNIST.mirrors = [sys.argv[1]]
-mnist_download.verified_download("file.gz", md5=sys.argv[2], directory=Path(sys.argv[3]))
+source = mnist_download.Source("file.gz", sys.argv[2], (sys.argv[1],))
+mnist_download.verified_download(source, directory=Path(sys.argv[3]))
 """
 
 

@@ -171,11 +171,18 @@ def test_class_table(case: str) -> None:
 def test_confused_pairs() -> None:
     matrix = np.diag([5, 6, 7])
     matrix[0, 1], matrix[2, 0], matrix[2, 1] = 2, 3, 2
-    table = confused_pairs(matrix)
+    table = confused_pairs(*_answers(matrix))
     assert table[["true", "predicted", "count"]].to_numpy().tolist() == [[2, 0, 3], [0, 1, 2], [2, 1, 2]]
     assert table["share"].tolist() == pytest.approx([3 / 12, 2 / 7, 2 / 12])
     assert (table["low"][1], table["high"][1]) == wilson_interval(2, 7)
-    assert len(confused_pairs(np.diag([5, 6, 7]))) == 0
+    assert len(confused_pairs(*_answers(np.diag([5, 6, 7])))) == 0
+
+
+def _answers(matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Labels and logits with this confusion matrix."""
+    cells = [(true, predicted) for true, predicted in np.ndindex(*matrix.shape) for _ in range(matrix[true, predicted])]
+    labels, predictions = np.array(cells).T
+    return labels, np.eye(len(matrix), dtype=np.float32)[predictions]
 
 
 def test_classes_that_are_confused_stand_side_by_side() -> None:

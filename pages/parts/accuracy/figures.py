@@ -18,7 +18,7 @@ from pages.shared.evaluations import cached_digit_table
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def cached_class_table(evaluation: Evaluation) -> pd.DataFrame:
     """`class_table` of an evaluation."""
-    return class_table(evaluation.labels, evaluation.logits)
+    return class_table(evaluation.labels, evaluation.logits, writers=evaluation.writers)
 
 
 def class_columns() -> dict[str, ColumnConfig]:
@@ -40,7 +40,7 @@ def class_columns() -> dict[str, ColumnConfig]:
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def reliability_specification(evaluation: Evaluation) -> dict[str, Any]:
     """`charts.reliability_diagram` of an evaluation."""
-    table = reliability_table(evaluation.labels, evaluation.logits)
+    table = reliability_table(evaluation.labels, evaluation.logits, writers=evaluation.writers)
     return charts.specification(charts.reliability_diagram(table))
 
 
@@ -58,7 +58,7 @@ def coverage_specification(evaluation: Evaluation, coverage: float) -> dict[str,
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _cached_coverage_table(evaluation: Evaluation) -> pd.DataFrame:
-    return coverage_table(evaluation.labels, evaluation.logits)
+    return coverage_table(evaluation.labels, evaluation.logits, writers=evaluation.writers)
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
