@@ -4,7 +4,8 @@ import pandas as pd
 import streamlit as st
 
 from digitcore.data.datasets import disputed_ids
-from digitcore.evaluation.evaluation import Evaluation, summarize
+from digitcore.evaluation.evaluation import Evaluation, Summary, summarize
+from digitcore.evaluation.intervals import basis
 from digitcore.evaluation.metrics import brier_loss, outcomes_at
 from digitcore.models.classifier import DigitClassifier
 from digitcore.text import plain
@@ -17,6 +18,7 @@ from pages.parts.accuracy.figures import (
     reliability_specification,
 )
 from pages.parts.accuracy.forms import form_by_form
+from pages.parts.accuracy.writers import by_writer
 from pages.shared.evaluations import cached_summary
 from pages.shared.metric_row import metric_row
 from pages.shared.pickers import picked_evaluation
@@ -32,7 +34,9 @@ def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
     low, high = summary.interval
     st.markdown(
         f"**{plain(checkpoint.name)}** is right on **{summary.accuracy:.2%}** of {summary.digits:,} digits of "
-        f"{evaluation.dataset} (95% Wilson interval {low:.2%} to {high:.2%}): **{summary.errors} errors**."
+        f"{evaluation.dataset} (95% interval {low:.2%} to {high:.2%}, {basis(summary.writers)}): "
+        f"**{summary.errors} errors**.",
+        help=_plain_interval(summary),
     )
     figures = {
         "Log loss": (f"{summary.nll:.4f}", "How little probability it gives to the true digit: 0 is perfect. "
@@ -53,6 +57,14 @@ def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
     metric_row(figures)
     if st.button(f"See the {summary.errors} errors", icon=":material/image_search:"):
         show_errors()
+
+
+def _plain_interval(summary: Summary) -> str:
+    low, high = summary.plain_interval
+    words = f"As if each digit were of another person, the 95% interval is {low:.2%} to {high:.2%} (Wilson)."
+    if summary.writers is None:
+        return f"{words} Who wrote these digits is not known, so the true interval may be wider."
+    return f"{words} But the digits of one person resemble each other, so they tell less."
 
 
 def disputed(evaluation: Evaluation) -> None:
@@ -141,6 +153,7 @@ classifier, evaluation = picked_evaluation()
 headline(classifier, evaluation)
 disputed(evaluation)
 per_digit(evaluation)
+by_writer(evaluation)
 form_by_form(classifier.checkpoint)
 calibration(evaluation)
 coverage(evaluation)

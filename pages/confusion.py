@@ -111,7 +111,7 @@ def _exports(matrix: np.ndarray, pairs: pd.DataFrame) -> None:
             percentages, hide_index=True, column_config=per_cent, height=260, key=_PAIRS, selection_mode="single-row",
             on_select=lambda: _take_pair(pairs),
         )  # fmt: skip
-        st.caption("from, to: the 95% Wilson interval of the share.")
+        st.caption("from, to: the 95% interval of the share, which allows for writers where they are known.")
     with st.container(horizontal=True, gap="small"):
         table = pd.DataFrame(matrix, index=pd.Index(_DIGITS, name="true digit \\ answer"), columns=_DIGITS)
         csv_button("Matrix", table.reset_index, "confusion-matrix.csv")

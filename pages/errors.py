@@ -3,6 +3,7 @@
 import io
 import zipfile
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 from PIL import Image
@@ -20,7 +21,7 @@ from pages.shared.error_box import show_error
 from pages.shared.evaluations import cached_digit_table
 from pages.shared.pickers import picked_evaluation, picked_pictures
 from pages.shared.resources import annotations
-from pages.shared.state import ANY, EXPLORE, FORM, PREDICTED, TRUE
+from pages.shared.state import ANY, EXPLORE, FORM, PREDICTED, TRUE, WRITER
 
 _DIGITS = [str(digit) for digit in range(10)]
 _SORTS = {
@@ -35,7 +36,7 @@ _SORTS = {
 @st.fragment(key=EXPLORE)
 def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: DigitSet | None) -> None:
     """One fragment: filters, gallery and the picked digit."""
-    rows = _sorted(_filtered(cached_digit_table(evaluation), evaluation.dataset))
+    rows = _sorted(_filtered(cached_digit_table(evaluation), evaluation))
     left, right = st.columns([4, 3], gap="medium")
     with left:
         digit_gallery(rows, evaluation, pictures, key="errors-gallery")
@@ -44,7 +45,8 @@ def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: Digit
         digit_panel([(classifier, evaluation)], pictures, rows["id"].tolist())
 
 
-def _filtered(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+def _filtered(table: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
+    dataset, writers = evaluation.dataset, evaluation.writers
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         show = st.selectbox("Show", ["errors", "all digits", "starred"], key="show", bind="query-params", width=130)
         true = st.selectbox("True digit", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=90)
@@ -52,6 +54,8 @@ def _filtered(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
         labels = st.selectbox("Disputed", [ANY, "disputed", "undisputed"], key="labels", bind="query-params", width=130)
         forms = _forms(table, dataset)
         form = st.selectbox("Form", [ANY, *forms], key=FORM, bind="query-params", width=170) if forms else ANY
+        known = [] if writers is None else [str(writer) for writer in np.unique(writers)]
+        writer = st.selectbox("Writer", [ANY, *known], key=WRITER, bind="query-params", width=100) if known else ANY
         st.selectbox("Order", list(_SORTS), key="sort", bind="query-params", width=190)
         low, high = st.slider(
             "Confidence", 0.0, 1.0, (0.0, 1.0), 0.0005, format="percent", key="confidence", bind="query-params",
@@ -70,6 +74,8 @@ def _filtered(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
         inside &= table["id"].isin(list(disputed_ids(dataset))) == (labels == "disputed")
     if form != ANY:
         inside &= pd.Series(forms_of(table["id"].to_numpy()), index=table.index) == form
+    if writer != ANY:
+        inside &= writers == int(writer)
     return table[inside]
 
 

@@ -30,6 +30,7 @@ class DrawnNumber:
     number: str
     boxes: tuple[Box, ...]
     """Boxes of the digits, in pixels of `ink`."""
+    writer: int
 
 
 def draw_numbers(
@@ -60,7 +61,7 @@ def _draw(digits: Sequence[PenDigit], generator: np.random.Generator, *, touchin
             before = [stroke for strokes in placed for stroke in strokes]
             shift[0] = _shift(before, [stroke + shift for stroke in scaled], reach=brush + gap) + brush + gap
         placed.append([(stroke + shift).astype(np.float32) for stroke in scaled])
-    return _render(placed, brush=brush, number="".join(str(digit.label) for digit in digits))
+    return _render(placed, digits, brush=brush)
 
 
 def _scaled(strokes: Sequence[Stroke], *, height: float) -> list[Stroke]:
@@ -88,7 +89,7 @@ def _dense(strokes: Sequence[Stroke]) -> NDArray[np.float64]:
     return np.concatenate([*dense, *(stroke[:1] for stroke in strokes)])
 
 
-def _render(placed: Sequence[Sequence[Stroke]], *, brush: float, number: str) -> DrawnNumber:
+def _render(placed: Sequence[Sequence[Stroke]], digits: Sequence[PenDigit], *, brush: float) -> DrawnNumber:
     points = np.concatenate([stroke for strokes in placed for stroke in strokes])
     corner = points.min(axis=0) - 2 * brush
     width, height = (int(length) for length in np.ceil(np.ptp(points, axis=0) + 4 * brush))
@@ -103,4 +104,5 @@ def _render(placed: Sequence[Sequence[Stroke]], *, brush: float, number: str) ->
         np.maximum(part, drawn, out=part)
         x1, y1, x2, y2 = box_of(drawn)
         boxes.append((left + x1, top + y1, left + x2, top + y2))
-    return DrawnNumber(ink, number, tuple(boxes))
+    number = "".join(str(digit.label) for digit in digits)
+    return DrawnNumber(ink, number, tuple(boxes), digits[0].writer)

@@ -45,6 +45,7 @@ class PenPicture:
     file: bytes
     label: int
     kind: str
+    writer: int
 
 
 def drawing_file(
@@ -75,7 +76,7 @@ def photographs(
     for i in generator.permutation(len(digits))[:count]:
         digit = digits[i]
         picture, kind = _photograph(digit.strokes, generator, surroundings)
-        yield PenPicture(_encoded(picture, int(generator.integers(50, 96))), digit.label, kind)
+        yield PenPicture(_encoded(picture, int(generator.integers(50, 96))), digit.label, kind, digit.writer)
 
 
 def _photograph(

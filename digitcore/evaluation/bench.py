@@ -27,10 +27,17 @@ from digitcore.data.nondigits import (
 )
 from digitcore.data.pen_digits import REPORTING_WRITERS, PenDigit, draw_at_random, load_pen_digits
 from digitcore.data.pen_forms import FORMS, form_of
-from digitcore.data.pen_pictures import DRAWING_LINES, DRAWING_SIDES, SURROUNDINGS, drawing_file, photographs
+from digitcore.data.pen_pictures import (
+    DRAWING_LINES,
+    DRAWING_SIDES,
+    SURROUNDINGS,
+    PenPicture,
+    drawing_file,
+    photographs,
+)
 from digitcore.errors import DatasetMissingError
 from digitcore.evaluation.evaluation import evaluate
-from digitcore.evaluation.metrics import wilson_interval
+from digitcore.evaluation.intervals import share_interval
 from digitcore.evaluation.timing import median_seconds, milliseconds_per_digit, yardstick_seconds
 from digitcore.imaging.components import Box
 from digitcore.imaging.preprocessing import preprocess, read_image
@@ -61,7 +68,7 @@ class Measurement:
     value: float
     unit: str
     interval: tuple[float, float] | None = None
-    """95% Wilson interval of a proportion."""
+    """95% interval of a proportion, which allows for writers where they are known."""
     ratio: float | None = None
     """A time divided by `yardstick_seconds` of the same run."""
 
@@ -151,22 +158,25 @@ def _measure_drawn(classifier: DigitClassifier, *, drawings: int, seed: int) -> 
     generator = np.random.default_rng(seed)
     sample = _sample_pen_digits(drawings, generator)
     forms = [form_of(digit) for digit in sample]
-    right_by_form: dict[str, list[bool]] = {form: [] for form in FORMS}
+    by_form: dict[str, list[tuple[bool, int]]] = {form: [] for form in FORMS}
     for brush in BRUSHES:
         pictures = [draw_at_random(digit, brush=brush, generator=generator) for digit in sample]
         predictions = classifier.predict_batch(pictures)
         right = [prediction.digit == digit.label for prediction, digit in zip(predictions, sample, strict=True)]
-        yield _accuracy(f"{len(sample)} pen digits drawn with a brush of {brush} px on {CANVAS_SIDE} px", right)
-        for form, is_right in zip(forms, right, strict=True):
+        writers = [digit.writer for digit in sample]
+        name = f"{len(sample)} pen digits drawn with a brush of {brush} px on {CANVAS_SIDE} px"
+        yield _accuracy(name, right, writers)
+        for form, is_right, writer in zip(forms, right, writers, strict=True):
             if form is not None:
-                right_by_form[form].append(is_right)
-    for form, right in right_by_form.items():
-        if right:
-            yield _accuracy(f"{form}, drawn {len(right)} times", right)
+                by_form[form].append((is_right, writer))
+    for form, drawn in by_form.items():
+        if drawn:
+            yield _accuracy(f"{form}, drawn {len(drawn)} times", *zip(*drawn, strict=True))
 
 
-def _accuracy(name: str, right: Sequence[bool]) -> Measurement:
-    return Measurement(name, sum(right) / len(right), "accuracy", interval=wilson_interval(sum(right), len(right)))
+def _accuracy(name: str, right: Sequence[bool], writers: Sequence[int]) -> Measurement:
+    interval = share_interval(np.array(right), np.array(writers))
+    return Measurement(name, sum(right) / len(right), "accuracy", interval=interval)
 
 
 def _measure_drawing_files(classifier: DigitClassifier, *, count: int, seed: int) -> Iterator[Measurement]:
@@ -182,8 +192,7 @@ def _measure_drawing_files(classifier: DigitClassifier, *, count: int, seed: int
             ]
             width = f"{line:.0%}" if line else "1 px"
             kind = "PNG" if quality is None else f"JPEG of quality {quality}"
-            labels = [digit.label for digit in sample]
-            yield from _measure_files(classifier, f"{side} px, line {width}, {kind}", files, labels)
+            yield from _measure_files(classifier, f"{side} px, line {width}, {kind}", files, sample)
 
 
 def _measure_photographs(classifier: DigitClassifier, *, count: int, seed: int) -> Iterator[Measurement]:
@@ -193,19 +202,23 @@ def _measure_photographs(classifier: DigitClassifier, *, count: int, seed: int) 
             photographs(_reporting_pen_digits(), count=count, generator=generator, surroundings=surroundings)
         )
         name = f"{len(pictures)} photographs, {surroundings}"
-        labels = [picture.label for picture in pictures]
-        yield from _measure_files(classifier, name, [picture.file for picture in pictures], labels)
+        yield from _measure_files(classifier, name, [picture.file for picture in pictures], pictures)
 
 
 def _measure_files(
-    classifier: DigitClassifier, name: str, files: Sequence[bytes], labels: Sequence[int]
+    classifier: DigitClassifier, name: str, files: Sequence[bytes], digits: Sequence[PenDigit | PenPicture]
 ) -> Iterator[Measurement]:
     """How many are right, are accepted, and are both wrong and accepted."""
-    pairs = list(zip(classifier.predict_batch([read_image(file) for file in files]), labels, strict=True))
-    yield _share(f"{name}: right", [prediction.digit == label for prediction, label in pairs])
-    yield _share(f"{name}: accepted", [prediction.accepted for prediction, _ in pairs])
-    wrong = [prediction.accepted and prediction.digit != label for prediction, label in pairs]
-    yield _share(f"{name}: accepted and wrong", wrong)
+    predictions, writers = (
+        classifier.predict_batch([read_image(file) for file in files]),
+        [digit.writer for digit in digits],
+    )
+    right = [prediction.digit == digit.label for prediction, digit in zip(predictions, digits, strict=True)]
+    accepted = [prediction.accepted for prediction in predictions]
+    yield _share(f"{name}: right", right, writers)
+    yield _share(f"{name}: accepted", accepted, writers)
+    wrong = [is_accepted and not is_right for is_accepted, is_right in zip(accepted, right, strict=True)]
+    yield _share(f"{name}: accepted and wrong", wrong, writers)
 
 
 def _measure_false_refusals(classifier: DigitClassifier) -> Iterator[Measurement]:
@@ -220,7 +233,8 @@ def _measure_false_refusals_of_drawings(
     sample = _sample_pen_digits(drawings, generator)
     for brush in BRUSHES:
         pictures = [draw_at_random(digit, brush=brush, generator=generator) for digit in sample]
-        yield from _refused(f"false refusals: brush of {brush} px", classifier.predict_batch(pictures))
+        writers = [digit.writer for digit in sample]
+        yield from _refused(f"false refusals: brush of {brush} px", classifier.predict_batch(pictures), writers)
 
 
 def _measure_refusals(classifier: DigitClassifier, *, seed: int) -> Iterator[Measurement]:
@@ -266,16 +280,17 @@ def _measure_family(classifier: DigitClassifier, family: str, items: Iterable[No
         yield _share(f"refused: {family}, {kind}", [not prediction.accepted for prediction in predictions])
 
 
-def _refused(name: str, predictions: Sequence[Prediction]) -> Iterator[Measurement]:
+def _refused(
+    name: str, predictions: Sequence[Prediction], writers: Sequence[int] | None = None
+) -> Iterator[Measurement]:
     """The share that is refused, and the share that is refused because of the ink alone."""
-    yield _share(name, [not prediction.accepted for prediction in predictions])
-    yield _share(
-        f"{name}, by the ink alone", [refuse_ink(PictureInk(item.preprocessed.ink)) is not None for item in predictions]
-    )
+    yield _share(name, [not prediction.accepted for prediction in predictions], writers)
+    by_ink = [refuse_ink(PictureInk(prediction.preprocessed.ink)) is not None for prediction in predictions]
+    yield _share(f"{name}, by the ink alone", by_ink, writers)
 
 
-def _share(name: str, outcomes: Sequence[bool]) -> Measurement:
-    interval = wilson_interval(sum(outcomes), len(outcomes))
+def _share(name: str, outcomes: Sequence[bool], writers: Sequence[int] | None = None) -> Measurement:
+    interval = share_interval(np.array(outcomes), None if writers is None else np.array(writers))
     return Measurement(name, sum(outcomes) / len(outcomes), f"of {len(outcomes)}", interval=interval)
 
 
@@ -285,8 +300,9 @@ def _measure_numbers(classifier: DigitClassifier, *, count: int, seed: int, touc
     readings = [read_number(classifier, number.ink) for number in drawn]
     pairs = list(zip(drawn, readings, strict=True))
     name = f"{count} numbers of 2 to 6 pen digits" + (" whose neighbours may touch" if touching else "")
-    yield _share(f"{name}: read exactly", [number.number == reading.number for number, reading in pairs])
-    yield _share(f"{name}: each digit found", [_is_segmented(number, reading) for number, reading in pairs])
+    writers = [number.writer for number in drawn]
+    yield _share(f"{name}: read exactly", [number.number == reading.number for number, reading in pairs], writers)
+    yield _share(f"{name}: each digit found", [_is_segmented(number, reading) for number, reading in pairs], writers)
 
 
 def _is_segmented(number: DrawnNumber, reading: NumberReading) -> bool:

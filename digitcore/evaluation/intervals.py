@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-__all__ = ["Spread", "share_interval", "sign_flip_p", "spread_of", "wilson_bounds", "wilson_interval"]
+__all__ = ["Spread", "basis", "share_interval", "sign_flip_p", "spread_of", "wilson_bounds", "wilson_interval"]
 
 _LEVEL = 0.95
 _LEAST_WRITERS = 2
@@ -28,6 +28,15 @@ class Spread:
     """The design effect: by how much the writers enlarge the variance, at least 1."""
     critical: float
     """Number of standard errors from the mean to an end of its 95% interval; infinite for a single writer."""
+
+
+def basis(writers: int | None) -> str:
+    """What an interval or a test of digits by so many people rests on, in words; None: they are not known.
+
+    >>> basis(5), basis(None)
+    ('allowing for 5 writers', 'as if each digit were of another person')
+    """
+    return "as if each digit were of another person" if writers is None else f"allowing for {writers:,} writers"
 
 
 def wilson_interval(successes: int, trials: int, *, level: float = _LEVEL) -> tuple[float, float]:

@@ -46,6 +46,7 @@ __all__ = [
     "outcomes_at",
     "reliability_table",
     "wilson_interval",
+    "writer_table",
 ]
 
 CALIBRATION_BINS = 15
@@ -347,6 +348,25 @@ def digit_table(ids: NDArray[np.int64], labels: NDArray[np.int64], logits: NDArr
             "loss": -log_probabilities[rows, labels],
         }
     )
+
+
+def writer_table(labels: NDArray[np.int64], logits: NDArray[np.float32], writers: NDArray[np.int64]) -> "pd.DataFrame":
+    """One row per writer, most errors first: `writer`, `digits`, `errors`, and the `share` of errors.
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> writer_table(labels, logits, np.array([21, 21, 22, 22]))
+       writer  digits  errors  share
+    0      22       2       1    0.5
+    1      21       2       0    0.0
+    """
+    import pandas as pd
+
+    _check(labels, logits)
+    wrong = logits.argmax(axis=1) != labels
+    table = pd.DataFrame({"writer": writers, "wrong": wrong}).groupby("writer")["wrong"].agg(["size", "sum", "mean"])
+    table = table.set_axis(["digits", "errors", "share"], axis="columns").reset_index()
+    return table.sort_values(["errors", "share"], ascending=False, kind="stable", ignore_index=True)
 
 
 def _proportion(hits: NDArray[np.bool_], inside: NDArray[np.bool_], writers: _Writers) -> tuple[float, float, float]:

@@ -22,6 +22,7 @@ __all__ = [
     "per_digit_chart",
     "reliability_diagram",
     "specification",
+    "writers_chart",
 ]
 
 Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
@@ -120,6 +121,47 @@ def confidence_histogram(digits: pd.DataFrame) -> Chart:
         description="Histogram of confidence: right and wrong answers side by side in steps of 10%, on a "
         "logarithmic scale.",
     )
+
+
+def writers_chart(table: pd.DataFrame) -> Chart:
+    """Errors of each writer, most first, those without errors left out; the selection has the name "writer".
+
+    table: of `metrics.writer_table`, with the `group` of people of each writer, "" where all are of one kind.
+    """
+    rows = table[table["errors"] > 0].assign(place=lambda rows: np.arange(1, len(rows) + 1))
+    groups = sorted(set(table["group"]))
+    colour = alt.Color(
+        "group:N",
+        scale=alt.Scale(domain=groups, range=[_BLUE, _ORANGE][: len(groups)]),
+        legend=alt.Legend(orient="top", title=None) if len(groups) > 1 else None,
+    )
+    stripes = alt.StrokeDash(
+        "group:N", scale=alt.Scale(domain=groups, range=[[1, 0], [3, 2]][: len(groups)]), legend=None
+    )
+    bars = (
+        alt.Chart(rows)
+        .mark_bar(stroke=_TEXT, strokeWidth=1)
+        .encode(
+            x=alt.X("place:O", title="writers with errors, most first", axis=alt.Axis(labels=False, ticks=False)),
+            y=alt.Y("errors:Q", title="errors", axis=alt.Axis(tickMinStep=1, format="d")),
+            color=colour,
+            strokeDash=stripes,
+            tooltip=[
+                alt.Tooltip("writer:N"),
+                alt.Tooltip("group:N"),
+                alt.Tooltip("errors:Q"),
+                alt.Tooltip("digits:Q", format=","),
+                alt.Tooltip("share:Q", title="share of errors", format=".1%"),
+            ],
+        )
+        .add_params(alt.selection_point(name="writer", fields=["writer"], on="click", clear=False))
+    )
+    chart: Chart = bars.properties(
+        height=240,
+        description=f"Bars: the errors of each of the {len(rows)} writers with errors, most first. "
+        f"{len(table) - len(rows)} more writers have none.",
+    )
+    return chart
 
 
 def coverage_chart(table: pd.DataFrame, *, coverage: float) -> Chart:

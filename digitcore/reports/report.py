@@ -29,6 +29,7 @@ from digitcore.evaluation.comparison import (
     outcomes,
 )
 from digitcore.evaluation.evaluation import Evaluation, summarize
+from digitcore.evaluation.intervals import basis
 from digitcore.evaluation.metrics import CALIBRATION_BINS, confusion_matrix, digit_table
 from digitcore.imaging.png import digit_sheet
 from digitcore.imaging.preprocessing import PREPROCESSING
@@ -99,11 +100,12 @@ def comparison_report(
     names = _names(a, b)
     first = replace(evaluation_a, checkpoint=names[0])  # a file may have been renamed since its evaluation
     second = replace(evaluation_b, checkpoint=names[1])
-    per_digit = compare_per_digit(first, second)
+    per_digit, comparison = compare_per_digit(first, second), compare(first, second)
     answers = _answers(first, second, starred=starred, notes=notes)
     return _render(
         names=names,
-        comparison=compare(first, second),
+        comparison=comparison,
+        basis=basis(comparison.writers),
         warnings=[*_warnings(a, first), *_warnings(b, second)],
         figures=[_figures(a, first), _figures(b, second)],
         per_digit=per_digit.to_dict("records"),

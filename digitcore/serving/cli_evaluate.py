@@ -22,6 +22,7 @@ from digitcore.evaluation.evaluation import (
     shipped_evaluations,
     summarize,
 )
+from digitcore.evaluation.intervals import basis
 from digitcore.evaluation.manifest import write_manifest
 from digitcore.files import write_atomically
 from digitcore.models.classifier import DigitClassifier, load_classifier
@@ -47,7 +48,9 @@ _dataset_option = click.option("--dataset", type=click.Choice(dataset_names()), 
 )
 @json_option
 def evaluate_command(names: tuple[str, ...], dataset: str, ship: bool, as_json: bool) -> int:
-    """Prints accuracy with its 95% Wilson interval, log loss (nll) and calibration error (ece).
+    """Prints accuracy with its 95% interval, log loss (nll) and calibration error (ece).
+
+    Where the writers of the digits are known, the interval allows for each having written many.
 
     Stored results are used where the weights and the digits have not changed. Without names all checkpoints, best
     first; those that cannot be used are listed with the reason.
@@ -106,7 +109,18 @@ def _print_problems(entries: Sequence[CheckpointEntry]) -> None:
 def _print_table(rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         return
-    heads = ("checkpoint", "dataset", "digits", "errors", "accuracy", "95% interval", "nll", "ece", "parameters")
+    heads = (
+        "checkpoint",
+        "dataset",
+        "digits",
+        "errors",
+        "accuracy",
+        "95% interval",
+        "writers",
+        "nll",
+        "ece",
+        "parameters",
+    )
     lines = [heads, *map(_cells, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
@@ -121,6 +135,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['errors']:,}",
         f"{row['accuracy']:.2%}",
         f"{row['interval'][0]:.2%} - {row['interval'][1]:.2%}",
+        "unknown" if row["writers"] is None else f"{row['writers']:,}",
         f"{row['nll']:.4f}",
         f"{row['ece']:.4f}",
         f"{row['parameters']:,}",
@@ -137,8 +152,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def compare_command(a: str, b: str, more: tuple[str, ...], dataset: str, report: Path | None, as_json: bool) -> int:
     """Says which checkpoint is better on the same digits, and how sure that is.
 
-    By the exact McNemar test (mid-p), and Tango's 95% interval of the difference in accuracy. Of more than two, p is
-    corrected for the number of pairs (Holm).
+    By the sign-flip test over writers, or where they are not known by the exact McNemar test (mid-p), and Tango's 95%
+    interval of the difference in accuracy. Of more than two, p is corrected for the number of pairs (Holm).
     """
     classifiers = [load_classifier(name) for name in (a, b, *more)]
     evaluations = [_evaluate_with_progress(classifier, dataset) for classifier in classifiers]
@@ -182,7 +197,8 @@ def _print_comparison(comparison: Comparison, *, corrected_p: float | None) -> N
         f"  both right {comparison.both_right:,}, only {comparison.a} {comparison.only_a:,}, "
         f"only {comparison.b} {comparison.only_b:,}, neither {comparison.neither:,}\n"
         f"  accuracy of {comparison.b} less that of {comparison.a}: {100 * comparison.difference:+.2f} points "
-        f"(95% interval {100 * low:+.2f} to {100 * high:+.2f}), mid-p {comparison.mid_p:.2g}{correction}"
+        f"(95% interval {100 * low:+.2f} to {100 * high:+.2f}), p {comparison.p:.2g}{correction}\n"
+        f"  interval and p {basis(comparison.writers)}"
     )
 
 

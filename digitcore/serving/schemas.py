@@ -47,7 +47,9 @@ class Figures(BaseModel):
     digits: int
     errors: int
     accuracy: float
-    interval: tuple[float, float] = Field(description="95% Wilson interval of the accuracy")
+    interval: tuple[float, float] = Field(
+        description="95% interval of the accuracy that allows for writers, where they are known"
+    )
     nll: float = Field(description="log loss, in nats")
     ece: float = Field(description="expected calibration error, 15 equally wide bins")
 

@@ -14,8 +14,11 @@ from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint
 
 
 def _evaluation_key(evaluation: Evaluation) -> tuple[object, ...]:
-    """Its name belongs to it, since it is shown; its ids too, since `Evaluation.without` keeps the fingerprint."""
-    return evaluation.checkpoint, evaluation.dataset, evaluation.fingerprint, evaluation.ids
+    """Its name belongs to it, since it is shown; its ids too, since `Evaluation.without` keeps the fingerprint; and
+    whether its writers are known, which they may become.
+    """
+    writers_known = evaluation.writers is not None
+    return evaluation.checkpoint, evaluation.dataset, evaluation.fingerprint, evaluation.ids, writers_known
 
 
 def _checkpoint_key(checkpoint: Checkpoint | UsableCheckpoint) -> tuple[object, ...]:

@@ -7,13 +7,14 @@ import streamlit as st
 
 from digitcore.data.datasets import DigitSet, download_mnist
 from digitcore.evaluation.evaluation import Evaluation
+from digitcore.evaluation.intervals import basis
 from digitcore.evaluation.leaderboard import strength
 from digitcore.formats.endings import stem_of
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint
 from digitcore.text import plain
 from pages.shared.error_box import visible
-from pages.shared.evaluations import evaluation_of, known_summary, standings
+from pages.shared.evaluations import evaluation_of, known_evaluation, known_summary, standings
 from pages.shared.progress import report_on
 from pages.shared.resources import checkpoint_library, digits_if_available, named_classifier
 from pages.shared.state import CHECKPOINT, DATASET, forget_digit
@@ -114,7 +115,7 @@ def picked_figures() -> None:
         low, high = summary.interval
         st.caption(
             f"**{plain(name)}** on {summary.dataset}: {summary.errors:,} errors in {summary.digits:,}, "
-            f"{summary.accuracy:.2%} right (95% interval {low:.2%} to {high:.2%})"
+            f"{summary.accuracy:.2%} right (95% interval {low:.2%} to {high:.2%}, {basis(summary.writers)})"
         )
 
 
@@ -165,6 +166,7 @@ def _download() -> None:
     report = report_on(st.progress(0.0), "Downloading MNIST ...")
     for share in download_mnist():
         report(share)
+    known_evaluation.clear()  # who wrote the digits is known now
     st.rerun()
 
 

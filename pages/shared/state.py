@@ -25,7 +25,8 @@ def keep_picture(source: str, last: Picture) -> None:
 
 ANY = "any"
 """The choice of a filter that excludes nothing."""
-CHECKPOINT, DATASET, TRUE, PREDICTED, DIGIT, FORM = "checkpoint", "dataset", "true", "predicted", "digit", "form"
+CHECKPOINT, DATASET, TRUE, PREDICTED, DIGIT = "checkpoint", "dataset", "true", "predicted", "digit"
+FORM, WRITER = "form", "writer"
 """Names in the session state and in the address, the same on every page."""
 
 
@@ -62,7 +63,7 @@ def forget_digit() -> None:
 
 def show_errors(**filters: object) -> None:
     """Goes to the errors page with these filters and no others."""
-    for name in (TRUE, PREDICTED, DIGIT, FORM, "show", "labels", "confidence"):
+    for name in (TRUE, PREDICTED, DIGIT, FORM, WRITER, "show", "labels", "confidence"):
         st.session_state.pop(name, None)
     st.session_state.update(filters)
     st.switch_page("pages/errors.py", query_params={})

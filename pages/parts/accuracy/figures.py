@@ -34,7 +34,10 @@ def class_columns() -> dict[str, ColumnConfig]:
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     columns: dict[str, ColumnConfig] = {"digit": number("true digit"), "support": number("digits")}
     columns |= {name: number(label, format="%.2f", help=meaning) for name, (label, meaning) in helps.items()}
-    return columns | {f"{name} interval": text("95%", help="95% Wilson interval.") for name in helps}
+    return columns | {
+        f"{name} interval": text("95%", help="95% interval, which allows for writers where they are known.")
+        for name in helps
+    }
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)

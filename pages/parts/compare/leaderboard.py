@@ -244,7 +244,8 @@ def _columns() -> dict[str, ColumnConfig]:
         "errors": number(format="%,d", width="small"),
         "bar": st.column_config.ImageColumn(
             "95% interval",
-            help="Further right is better. The interval of the accuracy, on a logarithmic scale of the errors.",
+            help="Further right is better. The interval of the accuracy, on a logarithmic scale of the errors. It "
+            "allows for writers where they are known.",
             width=150,
         ),
         "accuracy": number("accuracy, %", format="%.2f"),

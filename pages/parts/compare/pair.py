@@ -5,6 +5,7 @@ import streamlit as st
 
 from digitcore.data.datasets import DigitSet
 from digitcore.evaluation.comparison import Comparison
+from digitcore.evaluation.intervals import basis
 from digitcore.models.classifier import DigitClassifier
 from digitcore.reports.charts import ALL
 from digitcore.text import plain
@@ -115,20 +116,31 @@ def _explore(
 
 def _headline(comparison: Comparison) -> None:
     st.header(plain(comparison.verdict) + ".", anchor=False)
-    low, high = comparison.interval
+    (low, high), (plain_low, plain_high) = comparison.interval, comparison.plain_interval
     figures = {
         plain(comparison.a): (f"{comparison.errors_a:,} errors", "Errors of model A."),
         plain(comparison.b): (f"{comparison.errors_b:,} errors", "Errors of model B."),
         "Difference in accuracy": (
             f"{100 * comparison.difference:+.2f} points ({100 * low:+.2f} to {100 * high:+.2f})",
-            "How much more often B is right than A, in percentage points, with Tango's 95% score interval for paired "
-            "shares. The test decides; at the edge the interval may say otherwise.",
+            "How much more often B is right than A, in percentage points, with its 95% interval, "
+            f"{basis(comparison.writers)}. As if each digit were of another person it is {100 * plain_low:+.2f} to "
+            f"{100 * plain_high:+.2f} (Tango). The test decides; at the edge the interval may say otherwise.",
         ),
-        "Chance alone": (f"p = {comparison.mid_p:.2g}", "How often two equally good models would differ this much on "
-                         "these digits; below 0.05, one is called better. Exact McNemar test, two-sided mid-p."),
+        "Chance alone": (f"p = {comparison.p:.2g}", "How often two equally good models would differ this much; below "
+                         f"0.05, one is called better. {_test_words(comparison)}"),
         "Same answer": (f"{comparison.agreement / comparison.digits:.2%}", "Share of digits that both answer alike."),
     }  # fmt: skip
     metric_row(figures)
+
+
+def _test_words(comparison: Comparison) -> str:
+    by_digit = "Exact McNemar test, two-sided mid-p"
+    if comparison.writers is None:
+        return f"{by_digit}, {basis(None)}."
+    return (
+        f"Sign-flip test, {basis(comparison.writers)}; fewer than six can never settle it. {by_digit}, {basis(None)}: "
+        f"{comparison.mid_p:.2g}."
+    )
 
 
 def _tiles(comparison: Comparison) -> None:
@@ -207,8 +219,8 @@ def _per_digit_table(table: pd.DataFrame) -> None:
             "digit": number("true digit"), "errors_a": number("errors of A"), "errors_b": number("errors of B"),
             "difference": number("recall, B minus A, %", format="%+.2f"), "low": number("from", format="%+.2f"),
             "high": number("to", format="%+.2f"),
-            "holm_p": number("p", format="%.2g", help="How often chance alone makes such a gap: McNemar's mid-p, "
-                             "after Holm's correction for ten digits."),
+            "holm_p": number("p", format="%.2g", help="How often chance alone makes such a gap, after Holm's "
+                             "correction for ten digits."),
         },
     )  # fmt: skip
 

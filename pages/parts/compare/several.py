@@ -8,6 +8,7 @@ import streamlit as st
 
 from digitcore.evaluation.comparison import SIGNIFICANCE_LEVEL, cochran_q, compare, frequency
 from digitcore.evaluation.evaluation import Evaluation
+from digitcore.evaluation.intervals import basis
 from digitcore.text import plain
 from pages.parts.compare.comparisons import cached_average, cached_pairs, pairs_specification
 from pages.shared.csv_button import csv_button
@@ -55,11 +56,14 @@ def _pairs(evaluations: Sequence[Evaluation]) -> None:
     overall = cochran_q(evaluations)
     words = "They are not all equally good" if overall.p < SIGNIFICANCE_LEVEL else "They may all be equally good"
     words += f": differences this large happen by chance {frequency(overall.p)}"
-    st.markdown(f"{words} (Cochran's Q = {overall.statistic:.1f}, {overall.degrees_of_freedom} degrees of freedom).")
-    table = cached_pairs(evaluations)
+    st.markdown(
+        f"{words} (Cochran's Q = {overall.statistic:.1f}, {overall.degrees_of_freedom} degrees of freedom, "
+        "as if each digit were of another person)."
+    )
+    table, summary = cached_pairs(evaluations), cached_summary(evaluations[0])
     st.vega_lite_chart(pairs_specification(evaluations), key="pairs", on_select=_open_pair)
     st.caption(
-        "Filled: a real difference (exact McNemar test, mid-p below 0.05 after Holm's correction for "
+        f"Filled: a real difference (p below 0.05, {basis(summary.writers)}, after Holm's correction for "
         f"{len(table)} {'pairs' if len(table) > 1 else 'pair'}). Click a cell for the two alone, without correction."
     )
     with st.expander("All pairs", icon=":material/table:"), st.container(key="outside-pairs"):
@@ -69,7 +73,8 @@ def _pairs(evaluations: Sequence[Evaluation]) -> None:
             table.drop(columns="digits").assign(**percent), hide_index=True,
             column_config={
                 "difference": number("accuracy, B minus A, %", format="%+.2f"), "low": number("from", format="%+.2f"),
-                "high": number("to", format="%+.2f"), "mid_p": number("p", format="%.2g"),
+                "high": number("to", format="%+.2f"), "p": number("p", format="%.2g"),
+                "mid_p": number("p by digit", format="%.2g", help="As if each digit were of another person (McNemar)."),
                 "holm_p": number("p, Holm", format="%.2g"),
             },
         )  # fmt: skip
