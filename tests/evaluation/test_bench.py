@@ -39,11 +39,18 @@ def test_all_figures() -> None:
     assert all(row.unit == "accuracy" for row in drawn)
     for row, brush in zip(drawn[: len(BRUSHES)], BRUSHES, strict=True):
         assert row.name.startswith(f"24 pen digits drawn with a brush of {brush} px")
-        assert row.interval == wilson_interval(round(row.value * 24), 24)
+        _check_interval(row, 24)
         assert row.value >= 0.5
     forms = [row.name for row in drawn[len(BRUSHES) :]]
     assert forms
     assert all(re.fullmatch(f"({'|'.join(FORMS)}), drawn \\d+ times", name) for name in forms)
+
+
+def _check_interval(row: Measurement, count: int) -> None:
+    """It allows for writers: it is at least as wide as if each of so many digits were of another person."""
+    low, high = wilson_interval(round(row.value * count), count)
+    assert row.interval is not None
+    assert row.interval[0] <= low <= row.value <= high <= row.interval[1]
 
 
 def _check_times(rows: list[Measurement]) -> None:
@@ -85,6 +92,6 @@ def test_figures_of_numbers() -> None:
         f"{kind}: {figure}" for kind in (basic, touching) for figure in ("read exactly", "each digit found")
     ]
     for row in rows:
-        assert row.interval == wilson_interval(round(row.value * 12), 12)
+        _check_interval(row, 12)
     assert rows[1].value >= 0.8
     assert rows[0].value <= rows[1].value  # of these no number is read exactly by luck

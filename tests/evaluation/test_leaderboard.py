@@ -98,7 +98,8 @@ def board(column: int) -> list[Standing]:
 
 
 def summary_of(errors: int) -> Summary:
-    return Summary("", "", digits=100, errors=errors, accuracy=0.5, interval=(0.4, 0.6), nll=0.1, ece=0.1)
+    intervals = {"interval": (0.4, 0.6), "plain_interval": (0.45, 0.55), "writers": 10}
+    return Summary("", "", digits=100, errors=errors, accuracy=0.5, nll=0.1, ece=0.1, **intervals)  # type: ignore[arg-type]
 
 
 def entry_of(name: str, parameters: int) -> UsableCheckpoint:

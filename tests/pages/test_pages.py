@@ -365,6 +365,36 @@ def test_figures_on_digits_that_chose_the_model_carry_a_mark(visit: Visit) -> No
     assert board["caution"]["standard"] == ""
 
 
+def test_intervals_say_whether_they_allow_for_writers(visit: Visit) -> None:
+    drawn = texts(visit("accuracy", dataset="pen-digits"))
+    assert "allowing for 5 writers" in drawn
+    assert "5 people wrote these digits" in drawn
+    scanned = texts(visit("accuracy", dataset="uci-digits"))
+    assert "as if each digit were of another person" in scanned
+    assert "Who wrote which digits of uci-digits is not known" in scanned
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_the_writers_of_mnist_are_known_without_its_files(visit: Visit) -> None:
+    """4,999 digits are of Census employees, the other 5,001 of high-school students."""
+    evaluation = evaluation_of("world", "mnist-test")
+    assert evaluation.writers is not None
+    wrong = (evaluation.predictions != evaluation.labels) & (evaluation.writers < 2100)
+    words = texts(visit("accuracy", dataset="mnist-test"))
+    assert "allowing for 297 writers" in words
+    assert f"**Census employees**: {wrong.sum()} errors in 4,999 digits of" in words
+    assert "errors in 5,001 digits of" in words
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_the_errors_of_one_writer(visit: Visit) -> None:
+    evaluation = evaluation_of("world", "pen-digits")
+    assert evaluation.writers is not None
+    theirs = set(evaluation.ids[evaluation.writers == 28].tolist())
+    app = visit("errors", dataset="pen-digits", writer="28")
+    assert set(app.dataframe[0].value["id"]) == wrong_ids(evaluation) & theirs
+
+
 @pytest.mark.usefixtures("data_folder")
 def test_digits_that_are_not_on_this_machine(visit: Visit) -> None:
     """Every figure is there all the same; what takes pictures says how to get them."""

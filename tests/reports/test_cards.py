@@ -13,8 +13,8 @@ import torch
 import digitcore
 from digitcore.data.written_forms import PER_FORM, WRITTEN_FORMS
 from digitcore.evaluation.evaluation import Evaluation, find_evaluation
+from digitcore.evaluation.intervals import share_interval, wilson_interval
 from digitcore.evaluation.manifest import SHIPPED_ON
-from digitcore.evaluation.metrics import wilson_interval
 from digitcore.models.architectures import build_network
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, save_checkpoint
 from digitcore.models.export import export_network
@@ -55,7 +55,8 @@ def test_figures_and_weaknesses_are_those_of_the_evaluations(shipped: Checkpoint
         shares = [wrong[evaluation.labels == digit].mean() for digit in range(10)]
         worst = int(np.argmax(shares))
         errors, digits = int(wrong[evaluation.labels == worst].sum()), int((evaluation.labels == worst).sum())
-        low, high = wilson_interval(errors, digits)
+        inside = evaluation.labels == worst
+        low, high = share_interval(wrong[inside], None if evaluation.writers is None else evaluation.writers[inside])
         assert f"highest error rate for {worst}, {errors} of {digits:,} ({low:.1%} to {high:.1%})" in line
         for true, predicted, count in re.findall(r"true digit (\d), answer (\d) \(([\d,]+)\)", line):
             inside = (evaluation.labels == int(true)) & (evaluation.predictions == int(predicted))
@@ -78,7 +79,7 @@ def test_the_card_says_what_mnist_alone_costs(shipped: Checkpoint) -> None:
     card = model_card(shipped, evaluations)
     assert "It has only seen MNIST" in card
     drawn = next(evaluation for evaluation in evaluations if evaluation.dataset == "pen-digits")
-    low, high = wilson_interval(len(drawn) - drawn.errors, len(drawn))
+    low, high = share_interval(drawn.predictions == drawn.labels, drawn.writers)
     assert f"{1 - drawn.errors / len(drawn):.2%} ({low:.2%} to {high:.2%}) on pen-digits" in card
 
 

@@ -127,7 +127,7 @@ def test_the_verdict_and_its_numbers(page: Element) -> None:
     low, high = (f"{100 * end:+.2f}" for end in comparison.interval)
     assert [[_text(part) for part in fact] for fact in page.findall(".//dl/div")] == [
         ["Difference in accuracy", f"{100 * comparison.difference:+.2f} points", f"95% interval {low} to {high}"],
-        ["Mid-p value", "< 0.0001", "McNemar, two-sided"],
+        ["p value", "< 0.0001", "two-sided, as if each digit were of another person"],
         ["Digits", f"{COUNT:,}", "mnist-test"],
         ["Same answer", f"{comparison.agreement / COUNT:.2%}", f"to {comparison.agreement:,} digits"],
     ]
