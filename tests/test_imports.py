@@ -137,7 +137,7 @@ def test_a_prediction_is_light() -> None:
         "import numpy, digitcore; picture = numpy.zeros((90, 90), dtype='uint8'); picture[20:70, 40:50] = 255; "
         "digitcore.load_classifier('compact').predict(picture)"
     )
-    assert not _loaded_after(statement) & HEAVY
+    assert not _loaded_after(statement) & HEAVY - {"onnxruntime"}
 
 
 @pytest.mark.parametrize("module", MODULES)

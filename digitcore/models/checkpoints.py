@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
 
@@ -27,6 +28,7 @@ from digitcore.formats.safetensors_file import SafetensorsError, SafetensorsFile
 from digitcore.formats.state_dict import StateDictError, StateDictFile
 from digitcore.imaging.preprocessing import PREPROCESSING, normalize
 from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, architecture_names
+from digitcore.models.engine import Engine, engine_for
 from digitcore.models.onnx import OnnxNetwork, load_onnx
 from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore
 from digitcore.models.weights import (
@@ -102,6 +104,11 @@ class Checkpoint:
     digest: str
     """SHA-256 over the weights and over all metadata that changes an answer."""
 
+    @cached_property
+    def engine(self) -> Engine:
+        """What computes the network's logits for answers; made on first use."""
+        return engine_for(self.network)
+
     @property
     def parameters(self) -> int:
         """Number of trainable values."""
@@ -154,7 +161,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 network, metadata = _parse_onnx(stream, path)
             else:
                 network, metadata = _parse_state_dict(stream, file=file)
-            network.eval().requires_grad_(False)
+            network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             _check_answers(network, file=file)
         except CheckpointError:
             raise

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +20,12 @@ from digitcore.imaging.preprocessing import (
 )
 from digitcore.imaging.segmentation import PictureInk
 from digitcore.models.checkpoints import Checkpoint
+from digitcore.models.engine import using_threads
 from digitcore.models.library import load_checkpoint
 from digitcore.models.probabilities import Answer, answers_from
 from digitcore.models.refusal import Refusal, refuse_answer, refuse_ink
 
-__all__ = ["BATCH_SIZE", "DigitClassifier", "Prediction", "all_cores", "load_classifier", "using_threads"]
+__all__ = ["BATCH_SIZE", "DigitClassifier", "Prediction", "all_cores", "load_classifier"]
 
 BATCH_SIZE = 500
 """Digits put through a network at a time."""
@@ -110,10 +110,8 @@ class DigitClassifier:
         """The same, batch by batch, so that a caller can show progress. Default: a thread a core."""
         temperature = np.float32(self.checkpoint.metadata.temperature)
         for start in range(0, len(images), BATCH_SIZE):
-            batch = normalize(images[start : start + BATCH_SIZE])
-            with using_threads(threads or all_cores()), torch.inference_mode():
-                logits = self.checkpoint.network(batch)
-            yield logits.numpy() / temperature
+            batch = normalize(images[start : start + BATCH_SIZE]).numpy()
+            yield self.checkpoint.engine.logits(batch, threads=threads or all_cores()) / temperature
 
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's own description (N, F) of model inputs uint8 (N, 28, 28), just before the last layer."""
@@ -149,17 +147,3 @@ def load_classifier(name_or_path: str | Path) -> DigitClassifier:
 def all_cores() -> int:
     """Number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
-@contextmanager
-def using_threads(count: int) -> Iterator[None]:
-    """Computing with count threads. The setting belongs to the calling thread, so others are not disturbed.
-
-    For one digit, more than one thread costs more to wake than it saves.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

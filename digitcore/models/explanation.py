@@ -14,7 +14,8 @@ from torch import Tensor
 
 from digitcore.imaging.canvas_json import compose
 from digitcore.imaging.preprocessing import INPUT_MEAN, INPUT_SIDE, INPUT_STD
-from digitcore.models.classifier import DigitClassifier, Prediction, using_threads
+from digitcore.models.classifier import DigitClassifier, Prediction
+from digitcore.models.engine import using_threads
 
 __all__ = [
     "Counterfactual",

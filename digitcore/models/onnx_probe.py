@@ -46,10 +46,10 @@ class UnfitModelError(Exception):
     """A model cannot be used; the message is the predicate of a sentence whose subject is the file."""
 
 
-def open_session(path: Path, *, threads: int) -> _Session:
+def open_session(model: Path | bytes, *, threads: int) -> _Session:
     """An `onnxruntime.InferenceSession` on the CPU, with this many threads, which sleep between runs.
 
-    The file is not needed any longer afterwards.
+    model: a file, which is not needed any longer afterwards, or what would stand in it.
 
     Raises:
         UnfitModelError: onnxruntime cannot use the model.
@@ -64,9 +64,9 @@ def open_session(path: Path, *, threads: int) -> _Session:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except _runtime_errors() as error:
-        raise UnfitModelError(_cannot_run(error, path)) from error
+        raise UnfitModelError(_cannot_run(error, model)) from error
 
 
 def run_session(
@@ -107,9 +107,10 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     return (*own, state.NoSuchFile, state.NotImplemented, state.RuntimeException, MemoryError, RuntimeError, ValueError)
 
 
-def _cannot_run(error: Exception, path: Path | None = None) -> str:
+def _cannot_run(error: Exception, model: Path | bytes = b"") -> str:
     """The reason, which leaves out the path of the copy that was opened."""
-    reason = " ".join(str(error).replace(f"Load model from {path} failed:", "").split())[:300] or type(error).__name__
+    words = str(error) if isinstance(model, bytes) else str(error).replace(f"Load model from {model} failed:", "")
+    reason = " ".join(words.split())[:300] or type(error).__name__
     return f"cannot be run by onnxruntime ({reason}): export it again."
 
 

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from scipy.special import logsumexp
 
 from digitcore.imaging.segmentation import DigitInk, PictureInk
 from digitcore.models.probabilities import answers_from, probabilities_from
@@ -112,7 +111,9 @@ def refusal_scores(logits: NDArray[np.floating], score: RefusalScore) -> NDArray
     if score == "confidence":
         confidence: NDArray[np.float64] = probabilities_from(logits).max(axis=1).astype(np.float64)
         return confidence
-    energies: NDArray[np.float64] = logsumexp(logits.astype(np.float64), axis=1)
+    rows = logits.astype(np.float64)
+    most = rows.max(axis=1, keepdims=True)
+    energies: NDArray[np.float64] = most[:, 0] + np.log(np.exp(rows - most).sum(axis=1))
     return energies
 
 

@@ -54,7 +54,7 @@ def test_probabilities_are_those_of_the_network_divided_by_the_temperature(
     model_input = preprocess(draw(4)).model_input[np.newaxis]
     with torch.inference_mode():
         raw = classifier.checkpoint.network(normalize(model_input)).double().numpy()
-    assert np.allclose(classifier.logits(model_input), raw / 0.1, rtol=1e-5)
+    assert np.allclose(classifier.logits(model_input), raw / 0.1, atol=1e-5)
     assert np.allclose(classifier.predict(draw(4)).probabilities, softmax(raw / 0.1, axis=1)[0], atol=1e-6)
 
 
