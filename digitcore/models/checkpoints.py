@@ -161,7 +161,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 network, metadata = _parse_onnx(stream, path)
             else:
                 network, metadata = _parse_state_dict(stream, file=file)
-            network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network.eval().requires_grad_(False)
             _check_answers(network, file=file)
         except CheckpointError:
             raise
