@@ -29,11 +29,15 @@ class Components:
     """Connected components of an ink map (H, W), numbered from 1."""
 
     numbers: NDArray[np.int32]  # (H, W), 0 = without ink
-    boxes: NDArray[np.int64]  # (N, 4)
-    """Row i is the `Box` of component i + 1."""
+    count: int
 
     def __len__(self) -> int:
-        return len(self.boxes)
+        return self.count
+
+    @cached_property
+    def boxes(self) -> NDArray[np.int64]:
+        """Boxes (N, 4): row i is the `Box` of component i + 1."""
+        return _boxes(self.numbers, self.count)
 
     @cached_property
     def depths(self) -> NDArray[np.float64]:
@@ -81,13 +85,13 @@ class Components:
 def find_components(ink: NDArray[np.uint8]) -> Components:
     """The connected components of an ink map (H, W), 0 where there is no ink."""
     numbers: NDArray[np.int32] = np.empty(ink.shape, dtype=np.int32)
-    ndimage.label(ink, structure=_EIGHT_NEIGHBOURS, output=numbers)
-    return Components(numbers, _boxes(numbers))
+    count: int = ndimage.label(ink, structure=_EIGHT_NEIGHBOURS, output=numbers)
+    return Components(numbers, count)
 
 
-def _boxes(numbers: NDArray[np.int32]) -> NDArray[np.int64]:
+def _boxes(numbers: NDArray[np.int32], count: int) -> NDArray[np.int64]:
     """Boxes (N, 4) of the components numbered 1 to N; ndimage.find_objects takes twenty times as long for dust."""
-    boxes = np.zeros((int(numbers.max(initial=0)) + 1, 4), dtype=np.int64)
+    boxes = np.zeros((count + 1, 4), dtype=np.int64)
     for axis, by_row in ((1, numbers), (0, numbers.T)):
         places, others = np.nonzero(by_row)  # in order of the places, of which the last that is assigned stays
         owners = by_row[places, others]

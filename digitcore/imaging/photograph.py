@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,13 @@ from scipy import ndimage
 from digitcore.imaging.exact import Levels, area_sums, enlarge_bilinear, rounded, smooth
 from digitcore.imaging.surroundings import at_the_rim
 
-__all__ = ["LEAST_CONTRAST", "clean", "denoise", "is_even", "is_noisy"]
+__all__ = ["LEAST_CONTRAST", "clean", "denoise", "is_clean", "is_even", "is_noisy"]
 
 LEAST_CONTRAST = 0.1
 """Least difference between ink and ground, as a share of white."""
 
 _Floats: TypeAlias = NDArray[np.float32]
+_Value = TypeVar("_Value", np.uint8, np.float32)
 
 _LEAST_LIGHT = 0.05  # of white: darker places count as lit this much
 _GREY_LEVELS = 65535  # white, on the scale of whole numbers in which noisy pictures are computed
@@ -43,17 +44,43 @@ def is_noisy(relative: _Floats) -> bool:
     """
     if np.mean(relative < _LEAST_DIFFERENCE) < _LEAST_GROUND:
         return True
-    edge = np.concatenate([relative[0], relative[-1], relative[:, 0], relative[:, -1]])
-    if min(relative.shape) >= _LEAST_SHADED and np.mean((edge >= _FAINT) & (edge < _FULL_INK)) > _MOST_SHADED:
+    if min(relative.shape) >= _LEAST_SHADED and _is_shaded(_edge_of(relative)):
         return True
     faint = (relative > _LEAST_DIFFERENCE) & (relative < _FAINT)
     rows, columns = np.nonzero(faint)
     rough = _is_extreme(relative, rows, columns) | _is_extreme(relative.T, columns, rows)
     strokes = relative >= _STROKE
-    most = max(20, 0.02 * np.count_nonzero(strokes))
+    most = _most_rough(np.count_nonzero(strokes))
     if np.count_nonzero(rough) <= most:
         return False
     return bool(np.count_nonzero(~_near(strokes)[rows[rough], columns[rough]]) > most)
+
+
+def is_clean(levels: NDArray[np.uint8], counts: NDArray[np.int64], relative: _Floats) -> bool:
+    """Whether it can be told from its levels (H, W) alone that a picture is not noisy.
+
+    counts: how often each level occurs, (256,). relative: difference of each from the ground, 1 = full ink.
+    """
+    if counts[relative < _LEAST_DIFFERENCE].sum() < _LEAST_GROUND * levels.size:
+        return False
+    if min(levels.shape) >= _LEAST_SHADED and _is_shaded(relative[_edge_of(levels)]):
+        return False
+    faint = counts[(relative > _LEAST_DIFFERENCE) & (relative < _FAINT)].sum()
+    return bool(faint <= _most_rough(int(counts[relative >= _STROKE].sum())))
+
+
+def _edge_of(values: NDArray[_Value]) -> NDArray[_Value]:
+    """The values of the outermost rows and columns, those of the corners twice."""
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+
+
+def _is_shaded(edge: _Floats) -> bool:
+    return bool(np.mean((edge >= _FAINT) & (edge < _FULL_INK)) > _MOST_SHADED)
+
+
+def _most_rough(strokes: int) -> float:
+    """Faint pixels that go up and down in a clean picture, at most, with so many pixels of strokes."""
+    return max(20, 0.02 * strokes)
 
 
 def _is_extreme(values: _Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -29,6 +29,7 @@ from torch import Tensor
 from digitcore.errors import BlankImageError, ImageError
 from digitcore.imaging.components import box_of, find_components
 from digitcore.imaging.costly_files import costly_trait
+from digitcore.imaging.drawings import margin_of, plain_ink, shares_of, stretch
 from digitcore.imaging.exact import Levels, area_sums, cubic_sums
 from digitcore.imaging.file_kinds import unread_kind
 from digitcore.imaging.photograph import LEAST_CONTRAST, clean, denoise, is_even, is_noisy
@@ -72,7 +73,7 @@ _Floats: TypeAlias = NDArray[np.float32]
 
 _WORKING_SIDE = 1024  # larger pictures are reduced by a whole factor first
 _LARGEST_VALUE = 1e30  # of pictures of floats: the difference of larger ones may be infinite
-_FULL_INK = 0.98  # peaks from here on are not stretched: MNIST's own are 254 or 255
+_FULL_INK = 0.98  # of resized ink, likewise to that of `drawings.stretch`
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 _DECODING_ERRORS = (
@@ -224,7 +225,14 @@ def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
     Raises:
         BlankImageError, ImageError, ValueError: as for `preprocess`.
     """
-    colour, alpha = _colour_and_alpha(image)
+    picture = _upright_picture(image)
+    ink = plain_ink(picture) if picture.mode != "F" else None
+    return _ink_by_pixel(picture) if ink is None else ink
+
+
+def _ink_by_pixel(picture: Image.Image) -> NDArray[np.uint8]:
+    """The same for any picture of mode F, L, RGB or RGBA."""
+    colour, alpha = _colour_and_alpha(picture)
     difference = _difference_from_ground(colour, alpha)
     is_opaque = bool(alpha.min() > 0.5)
     sheet = find_sheet(difference) if is_opaque else None
@@ -243,8 +251,12 @@ def _ink_of(colour: _Floats, difference: _Floats, *, is_opaque: bool) -> NDArray
         return np.zeros(difference.shape, dtype=np.uint8)
     relative = difference / difference.max()
     if not is_opaque or not is_noisy(relative):
-        return without_frame(_stretch(difference))
-    return without_frame(_stretch(clean(relative) if is_even(relative) else denoise(colour)))
+        return without_frame(_stretched(difference))
+    return without_frame(_stretched(clean(relative) if is_even(relative) else denoise(colour)))
+
+
+def _stretched(difference: _Floats) -> NDArray[np.uint8]:
+    return stretch(difference, peak=float(difference.max()))
 
 
 def for_display(image: DigitImage, *, longest: int) -> NDArray[np.uint8]:
@@ -255,7 +267,7 @@ def for_display(image: DigitImage, *, longest: int) -> NDArray[np.uint8]:
     Raises:
         ImageError, ValueError: as for `preprocess`.
     """
-    colour, alpha = _colour_and_alpha(image)
+    colour, alpha = _colour_and_alpha(_upright_picture(image))
     ground = 1.0 if float((colour.mean(axis=2) * alpha).sum()) <= 0.5 * float(alpha.sum()) else 0.0
     blended = colour * alpha[:, :, np.newaxis] + ground * (1 - alpha[:, :, np.newaxis])
     blended = np.rint(255 * np.broadcast_to(blended, (*alpha.shape, 3))).astype(np.uint8)
@@ -265,8 +277,8 @@ def for_display(image: DigitImage, *, longest: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(blended).resize((width, height), method))
 
 
-def _colour_and_alpha(image: DigitImage) -> tuple[_Floats, _Floats]:
-    """Colour (H, W, 1 or 3) and opacity (H, W), both in [0, 1]."""
+def _upright_picture(image: DigitImage) -> Image.Image:
+    """A picture, upright, in mode F, L, RGB or RGBA, reduced where it is larger than it is worked with."""
     if isinstance(image, np.ndarray):
         image = _from_array(image)
     if 0 in image.size:
@@ -276,28 +288,29 @@ def _colour_and_alpha(image: DigitImage) -> tuple[_Floats, _Floats]:
         image = image.convert("F")
     elif image.mode == "La":  # premultiplied grey, which Pillow converts to nothing else
         image = image.convert("LA").convert("RGBA")
-    else:
+    elif image.mode != "L" or image.has_transparency_data:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    image = image.reduce(max(1, -(-max(image.size) // _WORKING_SIDE)))
-    values = np.asarray(image)
-    if image.mode == "F":
+    return image.reduce(max(1, -(-max(image.size) // _WORKING_SIDE)))
+
+
+def _colour_and_alpha(picture: Image.Image) -> tuple[_Floats, _Floats]:
+    """Colour (H, W, 1 or 3) and opacity (H, W), both in [0, 1]."""
+    values = np.asarray(picture)
+    if picture.mode == "F":
         return _unit_range(values)[:, :, np.newaxis], np.ones_like(values)
-    if image.mode == "RGB":
-        return _unit_colour(values), np.ones(values.shape[:2], dtype=np.float32)
-    return _unit_colour(values[:, :, :3]), _shares(values[:, :, 3])
+    if picture.mode == "RGBA":
+        return _unit_colour(values[:, :, :3]), shares_of(values[:, :, 3])
+    if picture.mode == "L":
+        values = np.broadcast_to(values[:, :, np.newaxis], (*values.shape, 3))
+    return _unit_colour(values), np.ones(values.shape[:2], dtype=np.float32)
 
 
 def _unit_colour(levels: NDArray[np.uint8]) -> _Floats:
     """Levels (H, W, 3) as shares of white; where all are grey, the channels share their memory."""
     red, green, blue = np.moveaxis(levels, 2, 0)
     if np.array_equal(red, green) and np.array_equal(red, blue):
-        return np.broadcast_to(_shares(red)[:, :, np.newaxis], levels.shape)
-    return _shares(levels)
-
-
-def _shares(levels: NDArray[np.uint8]) -> _Floats:
-    """Levels of 8 bits as shares of full."""
-    return levels.astype(np.float32) / np.float32(255)
+        return np.broadcast_to(shares_of(red)[:, :, np.newaxis], levels.shape)
+    return shares_of(levels)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -334,10 +347,10 @@ def _unit_range(values: _Floats) -> _Floats:
 def _difference_from_ground(colour: _Floats, alpha: _Floats) -> _Floats:
     """Largest difference (H, W) of a channel from the ground's, in [0, 1]. Proportional to coverage at edges."""
     if alpha.min() > 0.5:
-        return _distance(colour, _median_colour(_margin(colour)))
+        return _distance(colour, _median_colour(margin_of(colour)))
     solid = alpha > 0.9
-    if np.median(_margin(alpha)) >= 0.5:  # a hole in an opaque ground
-        around: _Floats = np.maximum(1 - alpha, alpha * _distance(colour, _median_colour(_margin(colour))))
+    if np.median(margin_of(alpha)) >= 0.5:  # a hole in an opaque ground
+        around: _Floats = np.maximum(1 - alpha, alpha * _distance(colour, _median_colour(margin_of(colour))))
         return around
     if not solid.any():
         return alpha
@@ -347,14 +360,6 @@ def _difference_from_ground(colour: _Floats, alpha: _Floats) -> _Floats:
     # corners, provided that the card is solid; strokes of several colours cover less.
     is_card = np.mean(card[solid] > 0.3) > 0.02 and solid.mean() > 0.5
     return card if is_card else alpha
-
-
-def _margin(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The outermost pixels of values (H, W, ...), as (M, ...)."""
-    width = max(1, min(values.shape[:2]) // 50)
-    inner = values[width : len(values) - width]
-    parts = (values[:width], values[width + len(inner) :], inner[:, :width], inner[:, width:][:, -width:])
-    return np.concatenate([part.reshape(-1, *values.shape[2:]) for part in parts])
 
 
 def _median_colour(colours: _Floats) -> _Floats:
@@ -370,21 +375,15 @@ def _distance(colour: _Floats, ground: _Floats) -> _Floats:
     return largest
 
 
-def _stretch(difference: _Floats) -> NDArray[np.uint8]:
-    """Ink uint8 with its peak at 255, unless it is (nearly) there already."""
-    peak = float(difference.max())
-    gain = 1.0 if peak >= _FULL_INK or peak == 0 else 1 / peak
-    ink: NDArray[np.uint8] = np.rint(difference * (255 * gain)).clip(0, 255).astype(np.uint8)
-    return ink
-
-
 def _specks(ink: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Where ink (H, W) belongs to specks and stray dots."""
     left, top, right, bottom = box_of(ink)
     specks = np.zeros(ink.shape, dtype=bool)
     if max(right - left, bottom - top) > FITTED_SIDE:
         components = find_components(ink[top:bottom, left:right])
-        specks[top:bottom, left:right] = components.specks()[components.numbers]
+        are_specks = components.specks()
+        if are_specks.any():
+            specks[top:bottom, left:right] = are_specks[components.numbers]
     return specks
 
 

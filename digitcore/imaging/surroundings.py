@@ -6,10 +6,12 @@ from scipy import ndimage
 
 from digitcore.imaging.components import box_of, find_components
 
-__all__ = ["at_the_rim", "find_sheet", "is_written_on", "without_frame"]
+__all__ = ["SHEET_DIFFERENCE", "at_the_rim", "find_sheet", "find_upright_sheet", "is_written_on", "without_frame"]
+
+SHEET_DIFFERENCE = 0.04
+"""Least difference between a sheet and the margin around it, as a share of white."""
 
 _LEAST_SIDE = 24  # pixels of a sheet or a frame: MNIST's own digits are smaller
-_SHEET_DIFFERENCE = 0.04  # of white, between a sheet and the margin around it
 _LEAST_MARGIN = 0.02  # share of the picture
 _MOST_STRAY = 0.05  # share of the margin that differs from its colour: the blurred edge of the sheet
 _LEAST_SHEET_SIDE = 0.3  # of the picture's longer side: strokes are narrower
@@ -26,7 +28,11 @@ def find_sheet(difference: NDArray[np.float32]) -> tuple[slice, slice] | None:
 
     difference: of each pixel (H, W) from the margin's colour, in [0, 1].
     """
-    differs = difference > _SHEET_DIFFERENCE
+    return find_upright_sheet(difference > SHEET_DIFFERENCE)
+
+
+def find_upright_sheet(differs: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """The same, of the pixels (H, W) that differ from the margin's colour."""
     if not differs.any():
         return None
     (top, bottom), (left, right) = (_mostly_inked(np.count_nonzero(differs, axis=axis)) for axis in (1, 0))
