@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitcore.imaging.photograph import LEAST_CONTRAST, is_clean, is_noisy
+from digitcore.imaging.photograph import LEAST_CONTRAST, is_clean, is_noisy, is_within
 from digitcore.imaging.surroundings import SHEET_DIFFERENCE, find_upright_sheet, without_frame
 
 __all__ = ["margin_of", "plain_ink", "shares_of", "stretch"]
@@ -44,7 +44,10 @@ def _grey_levels(image: Image.Image) -> NDArray[np.uint8] | None:
 def _ink_of_opacity(opacity: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Ink of strokes on nothing; None where they may be a card with a digit on it, or have a hole in the middle."""
     shares = shares_of(_LEVELS)
-    if np.median(shares_of(margin_of(opacity))) >= _OPAQUE or np.mean((shares > _SOLID)[opacity]) > _MOST_SOLID:
+    if (
+        np.median(shares_of(margin_of(opacity))) >= _OPAQUE
+        or np.mean(is_within(opacity, shares > _SOLID)) > _MOST_SOLID
+    ):
         return None
     greatest = shares[opacity.max()]
     return _inked(opacity, shares, greatest)
@@ -53,13 +56,12 @@ def _ink_of_opacity(opacity: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 def _ink_of_grey(levels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Ink of a grey picture on an even ground; None where there is noise or a sheet."""
     difference = np.abs(shares_of(_LEVELS) - np.median(shares_of(margin_of(levels))))
-    if find_upright_sheet((difference > SHEET_DIFFERENCE)[levels]) is not None:
+    if find_upright_sheet(~is_within(levels, difference <= SHEET_DIFFERENCE)) is not None:
         return None
-    counts = np.bincount(levels.ravel(), minlength=256)
-    greatest = difference[counts > 0].max()
+    greatest = max(difference[levels.min()], difference[levels.max()])
     if greatest >= LEAST_CONTRAST:
         relative = difference / greatest
-        if not is_clean(levels, counts, relative) and is_noisy(relative[levels]):
+        if not is_clean(levels, relative) and is_noisy(relative[levels]):
             return None
     return _inked(levels, difference, greatest)
 
@@ -68,7 +70,7 @@ def _inked(levels: NDArray[np.uint8], difference: _Floats, greatest: np.float32)
     """Ink of levels (H, W), each of which differs so much (256,) from the ground, the one farthest away so much."""
     if greatest < LEAST_CONTRAST:
         return np.zeros(levels.shape, dtype=np.uint8)
-    return without_frame(stretch(difference, peak=float(greatest))[levels])
+    return without_frame(stretch(difference, peak=float(greatest)).take(levels))
 
 
 def shares_of(levels: NDArray[np.uint8]) -> _Floats:

@@ -11,7 +11,7 @@ from scipy import ndimage
 from digitcore.imaging.exact import Levels, area_sums, enlarge_bilinear, rounded, smooth
 from digitcore.imaging.surroundings import at_the_rim
 
-__all__ = ["LEAST_CONTRAST", "clean", "denoise", "is_clean", "is_even", "is_noisy"]
+__all__ = ["LEAST_CONTRAST", "clean", "denoise", "is_clean", "is_even", "is_noisy", "is_within"]
 
 LEAST_CONTRAST = 0.1
 """Least difference between ink and ground, as a share of white."""
@@ -50,23 +50,39 @@ def is_noisy(relative: _Floats) -> bool:
     rows, columns = np.nonzero(faint)
     rough = _is_extreme(relative, rows, columns) | _is_extreme(relative.T, columns, rows)
     strokes = relative >= _STROKE
-    most = _most_rough(np.count_nonzero(strokes))
+    most = _most_rough(int(np.count_nonzero(strokes)))
     if np.count_nonzero(rough) <= most:
         return False
     return bool(np.count_nonzero(~_near(strokes)[rows[rough], columns[rough]]) > most)
 
 
-def is_clean(levels: NDArray[np.uint8], counts: NDArray[np.int64], relative: _Floats) -> bool:
+def is_clean(levels: NDArray[np.uint8], relative: _Floats) -> bool:
     """Whether it can be told from its levels (H, W) alone that a picture is not noisy.
 
-    counts: how often each level occurs, (256,). relative: difference of each from the ground, 1 = full ink.
+    relative: difference (256,) of each level from the ground, 1 = full ink; it rises on both sides of the ground's.
     """
-    if counts[relative < _LEAST_DIFFERENCE].sum() < _LEAST_GROUND * levels.size:
+    if np.mean(is_within(levels, relative < _LEAST_DIFFERENCE)) < _LEAST_GROUND:
         return False
     if min(levels.shape) >= _LEAST_SHADED and _is_shaded(relative[_edge_of(levels)]):
         return False
-    faint = counts[(relative > _LEAST_DIFFERENCE) & (relative < _FAINT)].sum()
-    return bool(faint <= _most_rough(int(counts[relative >= _STROKE].sum())))
+    alike, pale, weak = (
+        int(np.count_nonzero(is_within(levels, chosen)))
+        for chosen in (relative <= _LEAST_DIFFERENCE, relative < _FAINT, relative < _STROKE)
+    )
+    return pale - alike <= _most_rough(levels.size - weak)
+
+
+def is_within(levels: NDArray[np.uint8], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether each level is among those chosen (256,), which are all from one level to another.
+
+    >>> is_within(np.array([[3, 9]], np.uint8), np.arange(256) > 5)
+    array([[False,  True]])
+    """
+    places = np.flatnonzero(chosen)
+    if len(places) == 0:
+        return np.zeros(levels.shape, dtype=bool)
+    within: NDArray[np.bool_] = levels - np.uint8(places[0]) <= np.uint8(places[-1] - places[0])  # those below wrap
+    return within
 
 
 def _edge_of(values: NDArray[_Value]) -> NDArray[_Value]:
