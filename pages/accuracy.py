@@ -31,7 +31,7 @@ def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
     """The checkpoint's main figures."""
     summary = cached_summary(evaluation)
     checkpoint = classifier.checkpoint
-    low, high = summary.interval
+    (low, high), (least, most) = summary.interval, summary.ece_interval
     st.markdown(
         f"**{plain(checkpoint.name)}** is right on **{summary.accuracy:.2%}** of {summary.digits:,} digits of "
         f"{evaluation.dataset} (95% interval {low:.2%} to {high:.2%}, {basis(summary.writers)}): "
@@ -46,7 +46,8 @@ def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
                         "averaged over the digits."),
         "Calibration error": (f"{summary.ece:.2%}", "How far its confidence is from the truth: at 0%, of the answers "
                               "given with 90% confidence 90% are right. Mean distance between confidence and accuracy "
-                              "over 15 equally wide bins of confidence."),
+                              "over 15 equally wide bins of confidence. 95% interval "
+                              f"{least:.2%} to {most:.2%}, {basis(summary.writers)}."),
         "Parameters": (f"{checkpoint.parameters:,}", "How large the network is: the number of values that "
                        "it has learned."),
         "File": (f"{checkpoint.path.stat().st_size / 1000:.0f} kB" if checkpoint.path else "-", "Its size "
@@ -112,6 +113,7 @@ def _interval(low: float, high: float) -> str:
 def calibration(evaluation: Evaluation) -> None:
     """Calibration: whether its confidence matches its accuracy."""
     st.header("Can its confidence be trusted?", anchor=False)
+    st.markdown(_trust(cached_summary(evaluation)))
     left, right = st.columns(2, gap="medium")
     with left:
         st.caption(
@@ -122,6 +124,17 @@ def calibration(evaluation: Evaluation) -> None:
     with right:
         st.caption("Right and wrong answers by confidence.")
         st.vega_lite_chart(confidence_specification(evaluation))
+
+
+def _trust(summary: Summary) -> str:
+    """What "over 99.9% sure" is worth on these digits, and the calibration error, each with its interval."""
+    (low, high), (least, most) = summary.sure_interval, summary.ece_interval
+    share = f"{summary.sure_right / summary.sure:.2%}" if summary.sure else "none"
+    return (
+        f"It calls **{summary.sure:,}** of {summary.digits:,} answers over 99.9% sure: {summary.sure_right:,} of them "
+        f"are right, **{share}** (95% interval {low:.2%} to {high:.2%}, {basis(summary.writers)}). Its calibration "
+        f"error is {summary.ece:.2%} ({least:.2%} to {most:.2%})."
+    )
 
 
 @st.fragment

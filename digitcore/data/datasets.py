@@ -47,6 +47,7 @@ from digitcore.imaging.strokes import BRUSHES
 from digitcore.settings import load_settings
 
 __all__ = [
+    "CHOOSING",
     "DigitSet",
     "dataset_names",
     "disputed_ids",
@@ -72,6 +73,8 @@ _KNOWN_DIGESTS = {  # DigitSet.digest
     "pen-validation": "3264e0b1e4b4969c2316993d708961c654a5853df94b2c439dc55c5ad0fba3c3",
     WRITTEN: "11f76900e087dfb4fa6e5cebea2c3dadaa9cc3fd841fa22fb7ac2f0035bba17e",
 }
+CHOOSING = ("mnist-validation", "pen-validation")
+"""The sets by which checkpoints are chosen, and on which their temperature may be fitted."""
 _DISPUTED = {  # ids whose label was not confirmed by a majority of five judges
     "mnist-test": (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729),
 }

@@ -38,6 +38,7 @@ from digitcore.data.pen_pictures import (
 from digitcore.errors import DatasetMissingError
 from digitcore.evaluation.evaluation import evaluate
 from digitcore.evaluation.intervals import share_interval
+from digitcore.evaluation.metrics import SURE
 from digitcore.evaluation.timing import median_seconds, milliseconds_per_digit, yardstick_seconds
 from digitcore.imaging.components import Box
 from digitcore.imaging.preprocessing import preprocess, read_image
@@ -154,7 +155,7 @@ def _measure_time(classifier: DigitClassifier) -> Iterator[Measurement]:
 
 
 def _measure_drawn(classifier: DigitClassifier, *, drawings: int, seed: int) -> Iterator[Measurement]:
-    """Accuracy by brush; then by form that is rare in MNIST, over all brushes."""
+    """Accuracy by brush, of all answers and of the sure ones; then by form that is rare in MNIST, over all brushes."""
     generator = np.random.default_rng(seed)
     sample = _sample_pen_digits(drawings, generator)
     forms = [form_of(digit) for digit in sample]
@@ -166,6 +167,10 @@ def _measure_drawn(classifier: DigitClassifier, *, drawings: int, seed: int) -> 
         writers = [digit.writer for digit in sample]
         name = f"{len(sample)} pen digits drawn with a brush of {brush} px on {CANVAS_SIDE} px"
         yield _accuracy(name, right, writers)
+        sure = [i for i, prediction in enumerate(predictions) if prediction.confidence >= SURE]
+        if sure:
+            words = f"{len(sure)} answers over 99.9% sure with a brush of {brush} px: right"
+            yield _share(words, [right[i] for i in sure], [writers[i] for i in sure])
         for form, is_right, writer in zip(forms, right, writers, strict=True):
             if form is not None:
                 by_form[form].append((is_right, writer))

@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 
 from digitcore.data.datasets import DigitSet, known_digest, load_digits, writers_of
 from digitcore.evaluation.intervals import share_interval, wilson_interval
-from digitcore.evaluation.metrics import accuracy_score, expected_calibration_error, log_loss
+from digitcore.evaluation.metrics import (
+    accuracy_score,
+    calibration_error_interval,
+    expected_calibration_error,
+    log_loss,
+    sure_answers,
+)
 from digitcore.files import load_arrays, write_atomically
 from digitcore.imaging.preprocessing import PREPROCESSING
 from digitcore.models.checkpoints import Checkpoint
@@ -93,6 +99,14 @@ class Summary:
     """Log loss, in nats."""
     ece: float
     """Expected calibration error over 15 equally wide bins of confidence."""
+    ece_interval: tuple[float, float]
+    """Its 95% interval that allows for writers."""
+    sure: int
+    """Answers called over 99.9% sure."""
+    sure_right: int
+    """Those of them that are right."""
+    sure_interval: tuple[float, float]
+    """95% interval of their share, allowing for writers."""
 
 
 def evaluate(
@@ -126,18 +140,23 @@ def evaluate(
 
 def summarize(evaluation: Evaluation) -> Summary:
     """The figures of an evaluation."""
-    labels, logits = evaluation.labels, evaluation.logits
+    labels, logits, writers = evaluation.labels, evaluation.logits, evaluation.writers
+    sure = sure_answers(labels, logits, writers=writers)
     return Summary(
         checkpoint=evaluation.checkpoint,
         dataset=evaluation.dataset,
         digits=len(evaluation),
         errors=evaluation.errors,
         accuracy=accuracy_score(labels, logits),
-        interval=share_interval(evaluation.predictions == labels, evaluation.writers),
+        interval=share_interval(evaluation.predictions == labels, writers),
         plain_interval=wilson_interval(len(evaluation) - evaluation.errors, len(evaluation)),
-        writers=None if evaluation.writers is None else len(np.unique(evaluation.writers)),
+        writers=None if writers is None else len(np.unique(writers)),
         nll=log_loss(labels, logits),
         ece=expected_calibration_error(labels, logits),
+        ece_interval=calibration_error_interval(labels, logits, writers=writers),
+        sure=sure.count,
+        sure_right=sure.right,
+        sure_interval=sure.interval,
     )
 
 
@@ -271,7 +290,7 @@ def _read_summary(path: Path, fingerprint: str, dataset: str) -> Summary | None:
         if str(arrays["names"][2]) != fingerprint:
             return None
         figures = json.loads(str(arrays["summary"]))
-        figures |= {name: tuple(figures[name]) for name in ("interval", "plain_interval")}
+        figures |= {name: tuple(figures[name]) for name in figures if name.endswith("interval")}
         summary = Summary(**{field.name: figures[field.name] for field in fields(Summary)})
         if summary.writers is not None or writers_of(dataset) is None:
             return summary

@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-__all__ = ["Spread", "basis", "share_interval", "sign_flip_p", "spread_of", "wilson_bounds", "wilson_interval"]
+__all__ = [
+    "Spread",
+    "basis",
+    "critical_value",
+    "share_interval",
+    "sign_flip_p",
+    "spread_of",
+    "wilson_bounds",
+    "wilson_interval",
+]
 
 _LEVEL = 0.95
 _LEAST_WRITERS = 2
@@ -102,16 +111,18 @@ def spread_of(
     sizes = np.bincount(writers)
     present = sizes > 0
     sizes, sums = sizes[present], np.bincount(writers, weights=values)[present]
-    if len(sizes) < _LEAST_WRITERS:
-        return Spread(1.0, float("inf"))
+    critical = critical_value(len(sizes))
+    if np.isinf(critical):
+        return Spread(1.0, critical)
     changes = (sums.sum() - sums) / (sizes.sum() - sizes) - sums.sum() / sizes.sum()
     effect = float((changes**2).sum()) / plain_variance if plain_variance > 0 else 1.0
-    return Spread(max(1.0, effect), _critical(len(sizes)))
+    return Spread(max(1.0, effect), critical)
 
 
 @lru_cache
-def _critical(writers: int) -> float:
-    return float(t.ppf((1 + _LEVEL) / 2, writers / 2))
+def critical_value(writers: int) -> float:
+    """Number of standard errors from a figure of so many writers to an end of its 95% interval, see `spread_of`."""
+    return float(t.ppf((1 + _LEVEL) / 2, writers / 2)) if writers >= _LEAST_WRITERS else float("inf")
 
 
 def sign_flip_p(differences: NDArray[np.int64]) -> float:

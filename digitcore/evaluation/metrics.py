@@ -24,16 +24,19 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 from scipy.special import log_softmax, softmax
 
-from digitcore.evaluation.intervals import share_interval, wilson_interval
+from digitcore.evaluation.intervals import critical_value, share_interval, wilson_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
     "CALIBRATION_BINS",
+    "SURE",
     "Outcomes",
+    "SureAnswers",
     "accuracy_score",
     "brier_loss",
+    "calibration_error_interval",
     "class_table",
     "confidence_scores",
     "confused_pairs",
@@ -45,11 +48,14 @@ __all__ = [
     "log_loss",
     "outcomes_at",
     "reliability_table",
+    "sure_answers",
     "wilson_interval",
     "writer_table",
 ]
 
 CALIBRATION_BINS = 15
+SURE = 0.9995
+"""Confidence from which an answer is called over 99.9% sure."""
 _Writers: TypeAlias = NDArray[np.int64] | None
 
 
@@ -117,6 +123,55 @@ def expected_calibration_error(
     right = logits.argmax(axis=1) == labels
     gaps = np.bincount(_confidence_bins(confidence, bins), weights=right - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(labels))
+
+
+def calibration_error_interval(
+    labels: NDArray[np.int64], logits: NDArray[np.float32], *, writers: _Writers = None, bins: int = CALIBRATION_BINS
+) -> tuple[float, float]:
+    """95% interval of `expected_calibration_error`, by leaving out each writer, or each digit where they are unknown.
+
+    Its half width is `critical_value` times the root of the summed squares of the changes; it ends at 0 and 1.
+
+    >>> labels = np.array([0, 1, 1, 2])
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> low, high = calibration_error_interval(np.tile(labels, 50), np.tile(logits, (50, 1)), bins=2)
+    >>> round(low, 3), round(high, 3)
+    (0.019, 0.131)
+    """
+    _check(labels, logits)
+    confidence = confidence_scores(logits)
+    gaps = (logits.argmax(axis=1) == labels) - confidence
+    _, people = np.unique(np.arange(len(labels)) if writers is None else writers, return_inverse=True)
+    cells = np.zeros((people.max() + 1, bins))
+    np.add.at(cells, (people, _confidence_bins(confidence, bins)), gaps)
+    error = np.abs(cells.sum(axis=0)).sum() / len(labels)
+    if len(cells) == 1:
+        return 0.0, 1.0
+    without = np.abs(cells.sum(axis=0) - cells).sum(axis=1) / (len(labels) - np.bincount(people))
+    reach = critical_value(len(cells)) * np.sqrt(((without - error) ** 2).sum())
+    return max(0.0, float(error - reach)), min(1.0, float(error + reach))
+
+
+@dataclass(frozen=True)
+class SureAnswers:
+    """The answers that are called over 99.9% sure."""
+
+    count: int
+    right: int
+    interval: tuple[float, float]
+    """95% interval of the share that is right."""
+
+
+def sure_answers(labels: NDArray[np.int64], logits: NDArray[np.float32], *, writers: _Writers = None) -> SureAnswers:
+    """How many answers are given with a confidence of at least `SURE`, and how many of them are right.
+
+    >>> sure_answers(np.array([0, 1]), np.array([[9, 0], [9, 0]], dtype=np.float32)).right
+    1
+    """
+    _check(labels, logits)
+    sure, right = confidence_scores(logits) >= SURE, logits.argmax(axis=1) == labels
+    _, low, high = _proportion(right, sure, writers) if sure.any() else (0.0, 0.0, 1.0)
+    return SureAnswers(int(sure.sum()), int((sure & right).sum()), (low, high))
 
 
 def confidence_scores(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -117,7 +117,8 @@ def _intended_use(checkpoint: Checkpoint) -> str:
 
 
 def _figures(checkpoint: Checkpoint, evaluations: Sequence[Evaluation]) -> str:
-    heads = ("digits", "writers", "errors", "accuracy (95% interval)", "log loss", "calibration error")
+    heads = ["digits", "writers", "errors", "accuracy (95% interval)", "log loss"]
+    heads += ["calibration error (95% interval)", "right when over 99.9% sure (95% interval)"]
     lines = [_row(*heads), _row(*["---"] * len(heads))]
     for evaluation in evaluations:
         summary = summarize(evaluation)
@@ -130,7 +131,8 @@ def _figures(checkpoint: Checkpoint, evaluations: Sequence[Evaluation]) -> str:
                 _errors(evaluation),
                 _accuracy(evaluation),
                 f"{summary.nll:.4f}",
-                f"{summary.ece:.2%}",
+                "{:.2%} ({:.2%} to {:.2%})".format(summary.ece, *summary.ece_interval),
+                "{:,} of {:,} ({:.2%} to {:.2%})".format(summary.sure_right, summary.sure, *summary.sure_interval),
             )
         )
     return "\n".join(lines)

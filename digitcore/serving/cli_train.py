@@ -1,20 +1,21 @@
 """`digitcore train`, `join` and `calibrate`: what makes checkpoints."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
+import numpy as np
 from tqdm import tqdm
 
-from digitcore.data.datasets import load_digits
+from digitcore.data.datasets import CHOOSING, load_digits
 from digitcore.models.checkpoints import save_checkpoint
-from digitcore.models.classifier import load_classifier
+from digitcore.models.classifier import DigitClassifier, load_classifier
 from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore
 from digitcore.serving.cli_common import FILE, WholeNumber, has_checkpoint_suffix
 from digitcore.settings import load_settings
-from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold
+from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold, fit_temperature
 from digitcore.training.distributed import is_first_process
 from digitcore.training.ensembling import build_ensemble
 from digitcore.training.loop import EpochResult, StepResult, train
@@ -93,14 +94,22 @@ def join_command(output: Path, members: tuple[str, ...]) -> int:
     return 0
 
 
-@click.command("calibrate", short_help="choose a refusal threshold")
+@click.command("calibrate", short_help="fit temperature and refusal threshold")
 @click.argument("name", help="A name under weights/, or a path.")
 @click.option("--score", type=click.Choice(REFUSAL_SCORES), default=REFUSAL_SCORE, help=f"Default: {REFUSAL_SCORE}.")
+@click.option(
+    "--on",
+    "datasets",
+    multiple=True,
+    type=click.Choice(CHOOSING),
+    metavar="SET",
+    help=f"Fit the temperature on these digits too: {' or '.join(CHOOSING)}; may be repeated. Default: it stays.",
+)
 @click.option("--output", type=FILE, metavar="FILE", help="Default: the file itself.")
-def calibrate_command(name: str, score: RefusalScore, output: Path | None) -> int:
-    """Chooses the refusal threshold of a checkpoint anew, and writes the checkpoint with it.
+def calibrate_command(name: str, score: RefusalScore, datasets: tuple[str, ...], output: Path | None) -> int:
+    """Fits the temperature of a checkpoint, chooses its refusal threshold anew, and writes the checkpoint with both.
 
-    With the threshold 0.8% of the digits of mnist-validation are refused.
+    For drawings: --on pen-validation. With the threshold 0.8% of the digits of mnist-validation are refused.
     """
     classifier = load_classifier(name)
     checkpoint = classifier.checkpoint
@@ -108,9 +117,30 @@ def calibrate_command(name: str, score: RefusalScore, output: Path | None) -> in
     assert output is not None  # it was read from there
     if not has_checkpoint_suffix(output):
         return 2
+    factor = _fitted_factor(classifier, datasets)
     logits = classifier.logits(load_digits("mnist-validation").images)
-    threshold = choose_refusal_threshold(logits, temperature=1.0, score=score)  # they are divided by it already
-    metadata = replace(checkpoint.metadata, refusal_score=score, refusal_threshold=threshold)
+    metadata = replace(
+        checkpoint.metadata,
+        temperature=checkpoint.metadata.temperature * factor,
+        refusal_score=score,
+        refusal_threshold=choose_refusal_threshold(logits, temperature=factor, score=score),
+        provenance={
+            **checkpoint.metadata.provenance,
+            "chosen_on": list(dict.fromkeys((*checkpoint.metadata.chosen_on, "mnist-validation", *datasets))),
+        },
+    )
     save_checkpoint(output, checkpoint.network, metadata)
-    print(f"{output}: refused where the {score} is below {threshold:.4g}")
+    print(
+        f"{output}: temperature {metadata.temperature:.4g}, refused where the {score} is below "
+        f"{metadata.refusal_threshold:.4g}"
+    )
     return 0
+
+
+def _fitted_factor(classifier: DigitClassifier, datasets: Sequence[str]) -> float:
+    """What the temperature has to be multiplied by to fit these digits, each set counting by its size; 1 for none."""
+    if not datasets:
+        return 1.0
+    sets = [load_digits(dataset) for dataset in datasets]
+    logits = np.concatenate([classifier.logits(digits.images) for digits in sets])  # the temperature has divided them
+    return fit_temperature(logits, np.concatenate([digits.labels for digits in sets]))

@@ -1,5 +1,6 @@
 """Figures in words."""
 
+from digitcore.evaluation.metrics import SURE
 from digitcore.models.checkpoints import CheckpointMetadata
 
 
@@ -9,7 +10,7 @@ def percent(share: float) -> str:
     >>> percent(0.98), percent(0.9999), percent(0.0001)
     ('98.0%', '>99.9%', '<0.1%')
     """
-    if share >= 0.9995:
+    if share >= SURE:
         return ">99.9%"
     return "<0.1%" if share < 0.0005 else f"{share:.1%}"
 

@@ -99,7 +99,8 @@ def board(column: int) -> list[Standing]:
 
 def summary_of(errors: int) -> Summary:
     intervals = {"interval": (0.4, 0.6), "plain_interval": (0.45, 0.55), "writers": 10}
-    return Summary("", "", digits=100, errors=errors, accuracy=0.5, nll=0.1, ece=0.1, **intervals)  # type: ignore[arg-type]
+    sure = {"ece_interval": (0.0, 0.2), "sure": 20, "sure_right": 20, "sure_interval": (0.9, 1.0)}
+    return Summary("", "", digits=100, errors=errors, accuracy=0.5, nll=0.1, ece=0.1, **intervals, **sure)  # type: ignore[arg-type]
 
 
 def entry_of(name: str, parameters: int) -> UsableCheckpoint:

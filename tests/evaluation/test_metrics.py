@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from scipy.stats import norm
 
+from digitcore.evaluation.intervals import critical_value
 from digitcore.evaluation.metrics import (
     Outcomes,
     accuracy_score,
     brier_loss,
+    calibration_error_interval,
     class_table,
     confidence_scores,
     confused_pairs,
@@ -22,6 +24,7 @@ from digitcore.evaluation.metrics import (
     log_loss,
     outcomes_at,
     reliability_table,
+    sure_answers,
     wilson_interval,
 )
 
@@ -166,6 +169,27 @@ def test_class_table(case: str) -> None:
         union = int(((labels == digit) | (predictions == digit)).sum())
         low, high = (2 * end / (1 + end) for end in wilson_interval(right, union))
         assert (table["f1_low"][digit], table["f1_high"][digit]) == pytest.approx((low, high), abs=1e-12)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_interval_of_the_calibration_error_comes_from_leaving_out_each_writer(known: bool) -> None:
+    generator = np.random.default_rng(3)
+    labels, logits = generator.integers(0, 10, 60), generator.normal(0, 2, (60, 10)).astype(np.float32)
+    writers = generator.integers(20, 26, 60)
+    people = writers if known else np.arange(60)
+    error = expected_calibration_error(labels, logits)
+    without = [expected_calibration_error(labels[people != one], logits[people != one]) for one in np.unique(people)]
+    reach = critical_value(len(without)) * np.sqrt(np.square(np.array(without) - error).sum())
+    interval = calibration_error_interval(labels, logits, writers=writers if known else None)
+    assert interval == pytest.approx((max(0, error - reach), min(1, error + reach)))
+
+
+def test_sure_answers_are_those_that_are_called_so() -> None:
+    confidence = np.array([0.99949, 0.9996, 0.9999, 0.6])
+    logits = np.log(np.stack([confidence, 1 - confidence], axis=1)).astype(np.float32)
+    answers = sure_answers(np.array([0, 0, 1, 1]), logits)
+    assert (answers.count, answers.right, answers.interval) == (2, 1, wilson_interval(1, 2))
+    assert sure_answers(np.array([0]), logits[3:]).interval == (0, 1)
 
 
 def test_confused_pairs() -> None:

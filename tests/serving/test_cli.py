@@ -16,7 +16,8 @@ from PIL import Image
 
 import digitcore
 import digitcore.training.loop
-from digitcore.data.datasets import DigitSet
+from digitcore.data.datasets import DigitSet, load_digits
+from digitcore.evaluation.metrics import log_loss
 from digitcore.serving.annotations import Annotation, AnnotationStore
 from digitcore.serving.cli import commands, main
 from digitcore.settings import load_settings
@@ -224,6 +225,33 @@ def test_calibrate_chooses_a_threshold_anew(tmp_path: Path, capsys: pytest.Captu
     assert (before.metadata.refusal_score, after.metadata.refusal_score) == ("confidence", "energy")
     assert before.digest != after.digest
     assert main(["calibrate", "baseline", "--output", str(tmp_path / "again.pt")]) == 2
+
+
+@pytest.mark.needs_pen_digits
+@pytest.mark.usefixtures("cached_pen_digits")
+def test_calibrate_for_drawings(tmp_path: Path) -> None:
+    """The temperature has the lowest log loss on the drawings that choose; the answers stay the same."""
+    output = tmp_path / "again.safetensors"
+    assert main(["calibrate", "compact", "--on", "pen-validation", "--output", str(output)]) == 0
+    before, after = (digitcore.load_classifier(name) for name in ("compact", output))
+    assert after.checkpoint.metadata.chosen_on == ("mnist-validation", "pen-validation")
+    digits = digitcore.load_digits("pen-validation")
+    logits = after.logits(digits.images)
+    assert np.array_equal(logits.argmax(axis=1), before.logits(digits.images).argmax(axis=1))
+    best = log_loss(digits.labels, logits)
+    assert best < log_loss(digits.labels, before.logits(digits.images))
+    assert all(best < log_loss(digits.labels, logits / np.float32(factor)) for factor in (0.9, 1.1))
+    refused = [
+        not prediction.accepted for prediction in after.predict_batch(list(load_digits("mnist-validation").images[::5]))
+    ]
+    assert np.mean(refused) <= 0.02
+
+
+@pytest.mark.parametrize("dataset", ["mnist-test", "pen-digits"])
+def test_nothing_is_fitted_on_digits_that_only_report(dataset: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["calibrate", "compact", "--on", dataset])
+    assert stop.value.code == 2
 
 
 @pytest.mark.parametrize("form", ["name", "path"])
