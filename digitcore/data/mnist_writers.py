@@ -60,8 +60,8 @@ def writer_group(dataset: str, writer: int) -> str:
     """Which people a writer belongs to; empty where a set is of one kind.
 
     >>> writer_group("mnist-test", 35), writer_group("mnist-test", 2578), writer_group("pen-digits", 26)
-    ('Census employee', 'high-school student', '')
+    ('Census employee', 'High-school student', '')
     """
     if not dataset.startswith("mnist"):
         return ""
-    return "high-school student" if writer >= _FIRST_STUDENT else "Census employee"
+    return "High-school student" if writer >= _FIRST_STUDENT else "Census employee"

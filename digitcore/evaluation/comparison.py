@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "LEAST_WRITERS",
     "OUTCOMES",
     "SIGNIFICANCE_LEVEL",
     "Comparison",
@@ -43,6 +44,9 @@ __all__ = [
 
 SIGNIFICANCE_LEVEL = 0.05
 """A checkpoint is called better where its p value is below this level."""
+
+LEAST_WRITERS = 6
+"""The fewest writers of whom a sign-flip test can reach that level: 2 / 2^6 is below it, 2 / 2^5 is not."""
 
 Outcome = Literal["both right", "only A", "only B", "neither"]
 OUTCOMES: tuple[Outcome, ...] = ("both right", "only A", "only B", "neither")

@@ -133,7 +133,7 @@ def writers_chart(table: pd.DataFrame) -> Chart:
     colour = alt.Color(
         "group:N",
         scale=alt.Scale(domain=groups, range=[_BLUE, _ORANGE][: len(groups)]),
-        legend=alt.Legend(orient="top", title=None) if len(groups) > 1 else None,
+        legend=alt.Legend(orient="top", title=None, symbolStrokeWidth=0) if len(groups) > 1 else None,
     )
     stripes = alt.StrokeDash(
         "group:N", scale=alt.Scale(domain=groups, range=[[1, 0], [3, 2]][: len(groups)]), legend=None

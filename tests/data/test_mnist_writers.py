@@ -40,7 +40,7 @@ def test_half_of_the_test_digits_are_of_census_employees() -> None:
     assert writers is not None
     groups = [writer_group("mnist-test", writer) for writer in writers]
     assert groups.count("Census employee") == 4_999
-    assert groups.count("high-school student") == 5_001
+    assert groups.count("High-school student") == 5_001
 
 
 @needs_writers

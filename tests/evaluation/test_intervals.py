@@ -12,7 +12,7 @@ from scipy.special import expit
 from scipy.stats import t
 from statsmodels.stats.proportion import proportion_confint
 
-from digitcore.evaluation.comparison import SIGNIFICANCE_LEVEL
+from digitcore.evaluation.comparison import LEAST_WRITERS, SIGNIFICANCE_LEVEL
 from digitcore.evaluation.intervals import share_interval, sign_flip_p, spread_of, wilson_interval
 
 Effects = NDArray[np.float64]
@@ -163,6 +163,11 @@ def test_sign_flips_are_counted_as_by_trying_them_all(differences: list[int]) ->
     sums = [abs(sum(sign * size for sign, size in zip(signs, differences, strict=True)))
             for signs in product((-1, 1), repeat=len(differences))]  # fmt: skip
     assert sign_flip_p(np.array(differences)) == pytest.approx(np.mean([total >= observed for total in sums]))
+
+
+def test_it_takes_six_writers_for_a_verdict() -> None:
+    p = {count: sign_flip_p(np.full(count, 3)) for count in range(1, 9)}
+    assert min(count for count in p if p[count] < SIGNIFICANCE_LEVEL) == LEAST_WRITERS
 
 
 def test_sign_flips_of_writers_with_one_digit_are_mcnemars_test() -> None:

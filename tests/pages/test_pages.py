@@ -386,6 +386,14 @@ def test_the_writers_of_mnist_are_known_without_its_files(visit: Visit) -> None:
     assert "errors in 5,001 digits of" in words
 
 
+def test_five_writers_are_too_few_for_a_verdict(visit: Visit) -> None:
+    words = texts(visit("compare", view="A against B", a="world", b="mlp", dataset="pen-digits"))
+    assert "5 writers are too few for a verdict: it takes 6." in words
+    assert "too few for a verdict" not in texts(
+        visit("compare", view="A against B", a="world", b="mlp", dataset="mnist-test")
+    )
+
+
 @pytest.mark.usefixtures("data_folder")
 def test_the_errors_of_one_writer(visit: Visit) -> None:
     evaluation = evaluation_of("world", "pen-digits")

@@ -260,7 +260,8 @@ def _columns() -> dict[str, ColumnConfig]:
         "pen-digits": number("pen digits, %", format="%.2f", help="1,248 digits drawn by five people."),
         "uci-digits": number("UCI digits, %", format="%.2f", help="1,797 digits of other writers, 8 × 8 pixels."),
         "caution": st.column_config.TextColumn(
-            help="Digits that the model was trained or chosen on: its figures there look better than they are."
+            width="medium",
+            help="Digits that the model was trained or chosen on: its figures there look better than they are.",
         ),
         "parameters": number(format="%,d"),
         "checksum": st.column_config.TextColumn(help="unverified: not one of the models that came with the program."),

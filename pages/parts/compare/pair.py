@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from digitcore.data.datasets import DigitSet
-from digitcore.evaluation.comparison import Comparison
+from digitcore.evaluation.comparison import LEAST_WRITERS, Comparison
 from digitcore.evaluation.intervals import basis
 from digitcore.models.classifier import DigitClassifier
 from digitcore.reports.charts import ALL
@@ -131,16 +131,15 @@ def _headline(comparison: Comparison) -> None:
         "Same answer": (f"{comparison.agreement / comparison.digits:.2%}", "Share of digits that both answer alike."),
     }  # fmt: skip
     metric_row(figures)
+    if comparison.writers is not None and comparison.writers < LEAST_WRITERS:
+        st.caption(f":material/info: {comparison.writers} writers are too few for a verdict: it takes {LEAST_WRITERS}.")
 
 
 def _test_words(comparison: Comparison) -> str:
     by_digit = "Exact McNemar test, two-sided mid-p"
     if comparison.writers is None:
         return f"{by_digit}, {basis(None)}."
-    return (
-        f"Sign-flip test, {basis(comparison.writers)}; fewer than six can never settle it. {by_digit}, {basis(None)}: "
-        f"{comparison.mid_p:.2g}."
-    )
+    return f"Sign-flip test, {basis(comparison.writers)}. {by_digit}, {basis(None)}: {comparison.mid_p:.2g}."
 
 
 def _tiles(comparison: Comparison) -> None:
