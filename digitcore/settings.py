@@ -40,7 +40,7 @@ class Settings:
 
     Each attribute can be set by an environment variable: `DIGITCORE_` and the attribute's name in capitals, except
     that `data` and the other folders stand without `_directory`: `DIGITCORE_DATA`, `DIGITCORE_WEIGHTS`,
-    `DIGITCORE_CACHE`.
+    `DIGITCORE_CACHE`, `DIGITCORE_DATASETS`.
 
     Where a folder's variable is not set, it depends on where the package runs from. In a checkout they are the folders
     `data/`, `weights/`, `.cache/` and `.state/` of the checkout. An installed package uses `digitcore` in the user's
@@ -56,6 +56,8 @@ class Settings:
     """Holds the checkpoints, `manifest.json` and `evaluations/`."""
     cache_directory: Path
     """Holds evaluations made here and training runs under way. Safe to delete."""
+    datasets_directory: Path
+    """Holds the sets of digits that were added here. Not safe to delete."""
     database_url: str
     """Where stars and notes are kept; default: `digitcore.sqlite` in `.state/` or the user's data folder.
 
@@ -76,7 +78,7 @@ class Settings:
     max_arrival_seconds: int
     """Seconds for the head of a request to arrive, and for its body, which has another for each 50,000 bytes."""
     uploads: Uploads
-    """Whether visitors may add, rename and remove checkpoints: "local" where only this machine reaches the server."""
+    """Whether visitors may add, rename and remove checkpoints and sets: "local" where only this machine reaches it."""
     notebook_budget: str
     """How much the notebooks take on: "small", which takes seconds, or "full", which takes minutes."""
     allowed_hosts: tuple[str, ...]
@@ -95,6 +97,7 @@ def load_settings() -> Settings:
         data_directory=_directory("DIGITCORE_DATA", _default_data),
         weights_directory=_directory("DIGITCORE_WEIGHTS", _default_weights),
         cache_directory=_directory("DIGITCORE_CACHE", _default_cache),
+        datasets_directory=_directory("DIGITCORE_DATASETS", lambda: _state_folder() / "datasets"),
         database_url=os.environ.get("DIGITCORE_DATABASE_URL") or f"sqlite:///{_default_database()}",
         max_image_bytes=_positive("DIGITCORE_MAX_IMAGE_BYTES", 20_000_000),
         max_image_pixels=_positive("DIGITCORE_MAX_IMAGE_PIXELS", 16_000_000),
@@ -140,7 +143,11 @@ def _default_cache() -> Path:
 
 
 def _default_database() -> Path:
-    return (CHECKOUT / ".state" if CHECKOUT else _user_data()) / "digitcore.sqlite"
+    return _state_folder() / "digitcore.sqlite"
+
+
+def _state_folder() -> Path:
+    return CHECKOUT / ".state" if CHECKOUT else _user_data()
 
 
 def _default_weights() -> Path:

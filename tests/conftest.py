@@ -92,6 +92,14 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     return folder
 
 
+@pytest.fixture(autouse=True)
+def datasets_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of added sets, which is not there yet, that DIGITCORE_DATASETS names."""
+    folder = tmp_path_factory.mktemp("state") / "datasets"
+    monkeypatch.setenv("DIGITCORE_DATASETS", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def drawn_pen_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder, the same in all processes of a run, that holds the drawn pen digits if the strokes are there."""

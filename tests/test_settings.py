@@ -9,6 +9,7 @@ FOLDERS = {
     "DIGITCORE_DATA": ("data_directory", "data"),
     "DIGITCORE_WEIGHTS": ("weights_directory", "weights"),
     "DIGITCORE_CACHE": ("cache_directory", ".cache"),
+    "DIGITCORE_DATASETS": ("datasets_directory", ".state/datasets"),
 }
 LIMITS = {
     "DIGITCORE_MAX_IMAGE_BYTES": "max_image_bytes",
@@ -23,7 +24,7 @@ NAMES = {"DIGITCORE_ALLOWED_HOSTS": "allowed_hosts", "DIGITCORE_ALLOWED_ORIGINS"
 
 
 @pytest.fixture(autouse=True)
-def _empty_environment(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _empty_environment(cache_folder: Path, datasets_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in (*FOLDERS, *LIMITS, *NAMES, "DIGITCORE_UPLOADS"):
         monkeypatch.delenv(variable, raising=False)
 

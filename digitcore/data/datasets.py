@@ -10,6 +10,7 @@
 | `pen-validation` | 1,250 of five more, to choose by | position in pendigits.npz |
 | `written-forms` | 3,360 synthetic digits, 60 in each of 56 forms, every one by another hand | position in the set |
 
+The sets that were added with `digitcore.data.own_datasets` are there under their own names, ids being positions.
 `mnist-validation` and `uci-digits` come with installed packages and `written-forms` is drawn here, so these are always
 there; the MNIST files are read from `DIGITCORE_DATA/MNIST/raw`, compressed or not, their writers from
 `DIGITCORE_DATA/qmnist`, the pen strokes from `DIGITCORE_DATA/drawn/pendigits.npz`. A pen digit is drawn with a brush of
@@ -30,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitcore.data.mnist_writers import mnist_writers, mnist_writers_file
+from digitcore.data.own_datasets import OwnDataset, map_images, own_dataset, own_datasets, read_columns
 from digitcore.data.pen_digits import (
     CHOOSING_WRITERS,
     JUDGING_WRITERS,
@@ -49,6 +51,7 @@ from digitcore.settings import load_settings
 __all__ = [
     "CHOOSING",
     "DigitSet",
+    "builtin_names",
     "dataset_names",
     "disputed_ids",
     "download_mnist",
@@ -107,9 +110,14 @@ class DigitSet:
         return DigitSet(self.name, self.ids[rows], self.images[rows], self.labels[rows], writers)
 
 
-def dataset_names() -> list[str]:
-    """The names that `load_digits` takes."""
+def builtin_names() -> list[str]:
+    """The names of the sets in the table above."""
     return list(_LOADERS)
+
+
+def dataset_names() -> list[str]:
+    """The names that `load_digits` takes, those of added sets last."""
+    return [*_LOADERS, *(dataset.name for dataset in own_datasets())]
 
 
 def known_digest(name: str) -> str:
@@ -118,8 +126,8 @@ def known_digest(name: str) -> str:
     Raises:
         ValueError: no set has this name.
     """
-    _check_name(name)
-    return _KNOWN_DIGESTS[name]
+    own = _own(name)
+    return own.digest if own else _KNOWN_DIGESTS[name]
 
 
 def disputed_ids(name: str) -> frozenset[int]:
@@ -133,7 +141,8 @@ def disputed_ids(name: str) -> frozenset[int]:
 
 def is_available(name: str) -> bool:
     """Whether the files that `load_digits(name)` needs exist. They are not opened."""
-    _check_name(name)
+    if _own(name):
+        return True
     if name in _PEN_WRITERS:
         return pen_digits_file().is_file()
     return name not in _NEEDED_FILES or all(_find(file) is not None for file in _NEEDED_FILES[name])
@@ -147,8 +156,8 @@ def load_digits(name: str) -> DigitSet:
         DatasetMissingError: its files are not on this machine.
         DatasetError: a file is damaged, or the set differs from the known one.
     """
-    _check_name(name)
-    return _LOADERS[name]()
+    own = _own(name)
+    return _load_own(own) if own else _LOADERS[name]()
 
 
 def writers_of(name: str) -> NDArray[np.int64] | None:
@@ -157,7 +166,7 @@ def writers_of(name: str) -> NDArray[np.int64] | None:
     Raises:
         DatasetError: the file of the writers is damaged.
     """
-    if not name.startswith("mnist"):
+    if name not in ("mnist-test", "mnist-train", "mnist-validation"):
         return None
     known = mnist_writers("test" if name == "mnist-test" else "train")
     if known is None or name == "mnist-test":
@@ -185,9 +194,24 @@ def download_mnist() -> Iterator[float]:
         yield i / len(wanted)
 
 
-def _check_name(name: str) -> None:
-    if name not in _LOADERS:
-        raise ValueError(f"name must be one of {', '.join(_LOADERS)}, got {name!r}")
+def _own(name: str) -> OwnDataset | None:
+    """The added set of this name; None for a set of the table above.
+
+    Raises:
+        ValueError: no set has this name.
+    """
+    own = None if name in _LOADERS else own_dataset(name)
+    if own is None and name not in _LOADERS:
+        raise ValueError(f"name must be one of {', '.join(dataset_names())}, got {name!r}")
+    return own
+
+
+def _load_own(own: OwnDataset) -> DigitSet:
+    images, labels = map_images(own)
+    writers = np.unique(read_columns(own)["writer"], return_inverse=True)[1] if "writer" in own.columns else None
+    digits = DigitSet(own.name, np.arange(len(labels)), images, labels, writers)
+    vars(digits)["digest"] = own.digest  # it was computed when the set was added
+    return digits
 
 
 def _mnist_directory() -> Path:

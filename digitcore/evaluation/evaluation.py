@@ -211,7 +211,7 @@ def find_summaries(digests: Iterable[str], dataset: str) -> dict[str, Summary]:
         if fingerprint in digest_of and digest_of[fingerprint] not in summaries:
             summary = _read_summary(path, fingerprint, dataset)
             if summary is not None:
-                summaries[digest_of[fingerprint]] = summary
+                summaries[digest_of[fingerprint]] = replace(summary, dataset=dataset)
     return summaries
 
 

@@ -16,6 +16,7 @@ from digitcore.errors import DigitcoreError
 from digitcore.serving.cli_bench import bench_command
 from digitcore.serving.cli_common import print_error
 from digitcore.serving.cli_dashboard import dashboard_command
+from digitcore.serving.cli_data import data_command
 from digitcore.serving.cli_evaluate import compare_command, evaluate_command
 from digitcore.serving.cli_files import cards_command, download_command, export_command
 from digitcore.serving.cli_predict import predict_command
@@ -100,6 +101,7 @@ for _command in (
     calibrate_command,
     cards_command,
     download_command,
+    data_command,
     export_command,
     dashboard_command,
 ):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
-from digitcore.data.datasets import dataset_names, is_available, load_digits
+from digitcore.data.datasets import builtin_names, dataset_names, is_available, load_digits
 from digitcore.errors import AnnotationError, DigitcoreError
 from digitcore.evaluation.comparison import Comparison, cochran_q, compare, compare_pairs
 from digitcore.evaluation.evaluation import (
@@ -35,7 +35,26 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_command", "evaluate_command"]
 
-_dataset_option = click.option("--dataset", type=click.Choice(dataset_names()), default="mnist-test")
+
+class _DatasetName(click.ParamType[str]):
+    """The name of a set of digits, of those that are there now."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """The name; a usage error where no set has it."""
+        if value not in dataset_names():
+            self.fail(f"{value!r} is not one of {', '.join(dataset_names())}.", param, ctx)
+        return str(value)
+
+
+_dataset_option = click.option(
+    "--dataset",
+    type=_DatasetName(),
+    default="mnist-test",
+    metavar="NAME",
+    help=f"{', '.join(builtin_names())}, or a set that was added with `data add` (default: mnist-test).",
+)
 
 
 @click.command("evaluate", short_help="figures of checkpoints")
@@ -55,6 +74,8 @@ def evaluate_command(names: tuple[str, ...], dataset: str, ship: bool, as_json: 
     Stored results are used where the weights and the digits have not changed. Without names all checkpoints, best
     first; those that cannot be used are listed with the reason.
     """
+    if ship and dataset not in builtin_names():
+        raise click.UsageError(f"{dataset} is a set of your own, which is not shipped: leave out --ship.")
     entries = [] if names else listed_entries()
     chosen = names or tuple(entry.name for entry in entries if isinstance(entry, UsableCheckpoint))
     rows, status = _evaluate_all(chosen, dataset, ship=ship)

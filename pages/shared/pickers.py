@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from digitcore.data.datasets import DigitSet, download_mnist
+from digitcore.data.own_datasets import own_datasets
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.evaluation.intervals import basis
 from digitcore.evaluation.leaderboard import strength
@@ -15,9 +16,10 @@ from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint
 from digitcore.text import plain
 from pages.shared.error_box import visible
 from pages.shared.evaluations import evaluation_of, known_evaluation, known_summary, standings
+from pages.shared.own_digits import own_digits_button
 from pages.shared.progress import report_on
 from pages.shared.resources import checkpoint_library, digits_if_available, named_classifier
-from pages.shared.state import CHECKPOINT, DATASET, forget_digit
+from pages.shared.state import ADDED_DATASET, CHECKPOINT, DATASET, forget_digit
 from pages.shared.words import DATASETS, input_convention
 
 _REPLACED = "replaced-model"
@@ -103,8 +105,16 @@ def _describe(entry: UsableCheckpoint) -> None:
 
 def set_picker() -> None:
     """The picker of a set of digits, with what it holds."""
-    st.selectbox("Test digits", list(DATASETS), key=DATASET, bind="query-params", on_change=forget_digit)
-    st.caption(DATASETS[picked_dataset()])
+    own = {dataset.name: f"{dataset.digits:,} digits of your own" for dataset in own_datasets()}
+    words = DATASETS | own
+    added = st.session_state.pop(ADDED_DATASET, None)
+    if added in words:
+        st.session_state[DATASET] = added
+    elif st.session_state.get(DATASET, added) not in (None, *words):  # removed or renamed meanwhile
+        del st.session_state[DATASET]
+    st.selectbox("Test digits", list(words), key=DATASET, bind="query-params", on_change=forget_digit)
+    st.caption(words[picked_dataset()])
+    own_digits_button()
 
 
 def picked_figures() -> None:

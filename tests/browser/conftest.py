@@ -90,6 +90,7 @@ def running_dashboard(
     own = {
         "STREAMLIT_SERVER_BASE_URL_PATH": path,
         "DIGITCORE_CACHE": str(folder / "cache"),
+        "DIGITCORE_DATASETS": str(folder / "datasets"),
         "DIGITCORE_DATABASE_URL": f"sqlite:///{folder / 'annotations.sqlite'}",
     }
     with log.open("wb") as output:

@@ -610,3 +610,48 @@ def test_file_names_beyond_ascii(seven: Path, monkeypatch: pytest.MonkeyPatch) -
     odd = seven.rename(seven.with_name("sieben ÿ.png"))
     assert main(["predict", str(odd), "--json"]) == 0
     assert json.loads(output.getvalue())[0]["file"] == str(odd)
+
+
+def test_a_set_of_ones_own_is_added_evaluated_renamed_exported_and_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], validation_digits: DigitSet
+) -> None:
+    some = validation_digits.subset(np.arange(0, 5000, 50))
+    np.savez(tmp_path / "some.npz", images=some.images, labels=some.labels)
+    assert main(["data", "list"]) == 0
+    assert "No set has been added yet" in capsys.readouterr().out
+    assert main(["data", "add", str(tmp_path / "some.npz"), "--name", "mine"]) == 0
+    assert capsys.readouterr().out == "mine: 100 digits, as they are; 0 left out\n"
+    assert main(["evaluate", "compact", "--dataset", "mine", "--json"]) == 0
+    (figures,) = json.loads(capsys.readouterr().out)
+    logits = digitcore.load_classifier("compact").logits(some.images)
+    assert (figures["dataset"], figures["digits"]) == ("mine", 100)
+    assert figures["errors"] == int((logits.argmax(axis=1) != some.labels).sum())
+    assert main(["data", "rename", "mine", "ours"]) == 0
+    assert main(["data", "export", "ours", "--format", "idx", "--output", str(tmp_path / "idx")]) == 0
+    assert main(["data", "add", str(tmp_path / "idx"), "--name", "again", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])[0]["digits"] == 100
+    assert np.array_equal(digitcore.load_digits("again").images, some.images)
+    assert main(["data", "remove", "ours"]) == 0
+    assert main(["data", "list", "--json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out.splitlines()[-1])] == ["again"]
+
+
+def test_what_data_cannot_do_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "add", str(tmp_path / "nowhere"), "--name", "mine"]) == 1
+    assert main(["data", "remove", "mine"]) == 1
+    assert main(["data", "export", "mnist-validation", "--format", "npz", "--output", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert "nowhere is not there" in error
+    assert "No set that was added is called 'mine'" in error
+    assert f"{tmp_path} cannot be written" in error
+    for wrong in (
+        ["add", str(tmp_path), "--name", "mnist-test"],
+        ["add", str(tmp_path), "--name", "My digits"],
+        ["add", str(tmp_path), "--name", "mine", "--labels", "x"],
+        ["export", "nosuch", "--format", "npz", "--output", str(tmp_path / "x")],
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(["data", *wrong])
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "compact", "--dataset", "nosuch"])
+    assert "'nosuch' is not one of mnist-test" in capsys.readouterr().err

@@ -1,0 +1,101 @@
+"""Sets of digits as files for other programs, which `digitcore.data.sample_files` reads again."""
+
+import csv
+import io
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from PIL import Image
+
+from digitcore.data.datasets import DigitSet, load_digits
+from digitcore.data.own_datasets import own_dataset, read_columns
+from digitcore.errors import DatasetError
+from digitcore.files import partial_file
+
+__all__ = ["EXPORT_FORMATS", "ExportFormat", "export_digits"]
+
+ExportFormat: TypeAlias = Literal["idx", "png", "npz", "parquet"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+
+
+def export_digits(name: str, output: Path, *, file_format: ExportFormat) -> None:
+    """Writes a set of digits: "idx" as two files in the folder `output`, the others as one file.
+
+    Raises:
+        ValueError: no set has this name.
+        DatasetMissingError, DatasetError: it cannot be read, or `output` cannot be written.
+    """
+    digits = load_digits(name)
+    try:
+        if file_format == "idx":
+            _write_idx(digits, output)
+            return
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with partial_file(output.parent) as path:
+            {"png": _write_png, "npz": _write_npz, "parquet": _write_parquet}[file_format](digits, path)
+            shutil.copyfile(path, output)
+    except OSError as error:
+        raise DatasetError(f"{output} cannot be written ({error.strerror or error}): choose another place.") from error
+
+
+def _columns(digits: DigitSet) -> dict[str, list[str]]:
+    """What else is known of each digit, by column."""
+    own = own_dataset(digits.name)
+    columns = read_columns(own) if own else {}
+    return {column: values for column, values in columns.items() if column != "file"}
+
+
+def _write_idx(digits: DigitSet, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = (len(digits), *digits.images.shape[1:])
+    for kind, head, array in (("images", sizes, digits.images), ("labels", sizes[:1], digits.labels.astype(np.uint8))):
+        with (folder / f"{digits.name}-{kind}-idx{len(head)}-ubyte").open("wb") as file:
+            file.write(bytes([0, 0, 8, len(head)]) + b"".join(size.to_bytes(4, "big") for size in head))
+            for start in range(0, len(digits), 10_000):
+                file.write(np.ascontiguousarray(array[start : start + 10_000]).data)
+
+
+def _write_png(digits: DigitSet, path: Path) -> None:
+    """A zip of N.png and a list of files, labels and columns."""
+    columns = _columns(digits)
+    table = io.StringIO()
+    rows = csv.writer(table)
+    rows.writerow(["file", "label", *columns])
+    with zipfile.ZipFile(path, "w") as archive:
+        for i, (image, label) in enumerate(zip(digits.images, digits.labels, strict=True)):
+            name = f"{digits.ids[i]:07d}.png"
+            buffer = io.BytesIO()
+            Image.fromarray(np.asarray(image)).save(buffer, format="PNG")
+            archive.writestr(name, buffer.getvalue())
+            rows.writerow([name, label, *(values[i] for values in columns.values())])
+        archive.writestr("labels.csv", table.getvalue())
+
+
+def _write_npz(digits: DigitSet, path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez_compressed(file, images=digits.images, labels=digits.labels.astype(np.uint8), ids=digits.ids)
+
+
+def _write_parquet(digits: DigitSet, path: Path) -> None:
+    """The columns image (bytes of a PNG, and a path), label and what else is known, as Hugging Face writes them."""
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    columns, writer = _columns(digits), None
+    for start in range(0, len(digits), 10_000):
+        rows = range(start, min(start + 10_000, len(digits)))
+        images = []
+        for i in rows:
+            buffer = io.BytesIO()
+            Image.fromarray(np.asarray(digits.images[i])).save(buffer, format="PNG")
+            images.append({"bytes": buffer.getvalue(), "path": f"{digits.ids[i]:07d}.png"})
+        values = {"image": images, "label": digits.labels[start : rows.stop].tolist()}
+        values |= {column: values_of[start : rows.stop] for column, values_of in columns.items()}
+        table = pa.table(values)
+        writer = writer or pq.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
