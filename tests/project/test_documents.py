@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from PIL import Image
@@ -62,7 +63,11 @@ def _commands(document: Path) -> list[list[str]]:
 def test_every_command_and_option_exists(document: Path) -> None:
     for name, *words in _commands(document):
         assert name in commands.commands, f"{document.name}: digitcore {name}"
-        options = {option for parameter in commands.commands[name].params for option in parameter.opts}
+        command = commands.commands[name]
+        if isinstance(command, click.Group) and words:
+            assert words[0] in command.commands, f"{document.name}: digitcore {name} {words[0]}"
+            command = command.commands[words[0]]
+        options = {option for parameter in command.params for option in parameter.opts}
         for word in words:
             assert not word.startswith("-") or word.split("=")[0] in options, f"{document.name}: {name} {word}"
 
