@@ -210,7 +210,7 @@ def normalize(images: NDArray[np.uint8]) -> Tensor:
     """Network input: float32 (N, 1, 28, 28) of images uint8 (N, 28, 28), with MNIST's mean and standard deviation."""
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (INPUT_SIDE, INPUT_SIDE):
         raise ValueError(f"images must be uint8 of shape (N, 28, 28), got {images.dtype} {images.shape}")
-    return torch.from_numpy(_NORMALIZED[images]).unsqueeze(1)
+    return torch.from_numpy(_NORMALIZED.take(images)).unsqueeze(1)
 
 
 def extract_ink(image: DigitImage) -> NDArray[np.uint8]:

@@ -47,13 +47,23 @@ class Engine:
 
     def logits(self, batch: _Floats, *, threads: int) -> _Floats:
         """Logits (N, 10) of a normalised batch (N, 1, 28, 28), computed by so many threads."""
-        if len(batch) <= self.at_once:
-            return self.run(batch)
         parts = [batch[start : start + self.at_once] for start in range(0, len(batch), self.at_once)]
-        if threads == 1:
+        helping = min(threads, len(parts)) - 1
+        if helping <= 0:
             return np.concatenate([self.run(part) for part in parts])
-        with ThreadPoolExecutor(threads) as pool:
-            return np.concatenate(list(pool.map(self.run, parts)))
+        logits: list[_Floats] = [batch[:0]] * len(parts)
+        turns = iter(range(len(parts)))
+
+        def work() -> None:
+            for turn in turns:
+                logits[turn] = self.run(parts[turn])
+
+        with ThreadPoolExecutor(helping) as pool:
+            helpers = [pool.submit(work) for _ in range(helping)]
+            work()
+        for helper in helpers:
+            helper.result()
+        return np.concatenate(logits)
 
 
 def engine_for(network: DigitNetwork) -> Engine:

@@ -207,8 +207,23 @@ def _measure(cropped: NDArray[np.uint8]) -> _Shape:
 def _is_thin(cropped: NDArray[np.uint8], *, width: int) -> bool:
     """Whether hardly any of the ink is in lines of this width, in pixels, or wider ones."""
     solid = cropped >= min(_SOLID, int(cropped.max()))
-    wide = ndimage.minimum_filter(solid, size=width, mode="constant")
-    return bool(wide.sum() * width < _LEAST_WIDE * solid.sum())
+    return _count_squares(solid, side=width) * width < _LEAST_WIDE * int(np.count_nonzero(solid))
+
+
+def _count_squares(solid: NDArray[np.bool_], *, side: int) -> int:
+    """In how many places a square of this side lies in what is solid (H, W); scipy.ndimage takes ten times as long.
+
+    >>> _count_squares(np.ones((3, 4), dtype=bool), side=2)
+    6
+    """
+    for _ in range(2):
+        length = 1  # of the runs down that begin where `solid` is true
+        while length < side:
+            step = min(length, side - length)
+            solid = solid[:-step] & solid[step:]
+            length += step
+        solid = solid.T
+    return int(np.count_nonzero(solid))
 
 
 def _are_several(digits: Sequence[DigitInk]) -> bool:

@@ -68,10 +68,17 @@ async def _library(request: Request) -> CheckpointLibrary:
 
 @contextmanager
 def _free_core(request: Request) -> Iterator[None]:
-    """Waits, in a thread, for a core; nothing is begun then for a client that has gone."""
-    with request.app.state.free_cores:
-        check_presence(request)
+    """Waits, in a thread, for a core; after a wait nothing is begun for a client that has gone."""
+    free_cores: threading.BoundedSemaphore = request.app.state.free_cores
+    has_waited = not free_cores.acquire(blocking=False)
+    if has_waited:
+        free_cores.acquire()
+    try:
+        if has_waited:
+            check_presence(request)
         yield
+    finally:
+        free_cores.release()
 
 
 async def _core(request: Request) -> AbstractContextManager[None]:

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import IO, Annotated, Any, TypeAlias
 
@@ -36,6 +36,7 @@ __all__ = ["SpeedFigure", "measure_speed", "plain_api"]
 _CHECKPOINTS = ("world", "compact")
 _SIDE, _BRUSH = 336, 22.0  # pixels of the drawing
 _SEVEN = ([(0, 0), (8, 0), (3, 12)], [(2, 6), (7, 6)])
+_PLAIN_BATCH = 500  # digits
 _CALLERS = (1, 16)
 _START_SECONDS = 120.0
 _APPS = {"here": ["digitcore.serving.api:api"], "plain": ["digitcore.serving.speed:plain_api", "--factory"]}
@@ -143,14 +144,14 @@ def _measure_digits(
     name: str, classifier: DigitClassifier, images: NDArray[np.uint8], has_reference: bool, *, repeats: int
 ) -> SpeedFigure:
     session = _plain_session(classifier, threads=all_cores()) if has_reference else None
-    batch = normalize(images).numpy()
-    starts = range(0, len(batch), 500)
-    here, plain = _by_turns(
-        lambda: list(classifier.logits_by_batch(images)),
-        session and (lambda: [session.run(None, {"batch": batch[start : start + 500]}) for start in starts]),
-        repeats=repeats,
-    )
+    run_plain = session and (lambda: _run_plain(session, images))
+    here, plain = _by_turns(lambda: list(classifier.logits_by_batch(images)), run_plain, repeats=repeats)
     return _figure(f"{len(images):,} digits through `{name}`", "s", here, plain)
+
+
+def _run_plain(session: _Session, images: NDArray[np.uint8]) -> None:
+    for start in range(0, len(images), _PLAIN_BATCH):
+        session.run(None, {"batch": normalize(images[start : start + _PLAIN_BATCH]).numpy()})
 
 
 def _measure_drawing(classifier: DigitClassifier, has_reference: bool, *, repeats: int) -> SpeedFigure:
@@ -223,7 +224,8 @@ def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
     data = _drawing()
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            _ask(http.client.HTTPConnection("127.0.0.1", port, timeout=60), data)
+            with closing(_connection(port)) as connection:
+                _ask(connection, data)
         except OSError:
             time.sleep(0.1)
         else:
@@ -236,15 +238,20 @@ def _requests(port: int, data: bytes, *, callers: int, seconds: float) -> float:
     start = time.perf_counter()
 
     def ask_on() -> int:
-        connection, count = http.client.HTTPConnection("127.0.0.1", port, timeout=60), 0
-        while time.perf_counter() < start + seconds:
-            _ask(connection, data)
-            count += 1
+        count = 0
+        with closing(_connection(port)) as connection:
+            while count == 0 or time.perf_counter() < start + seconds:
+                _ask(connection, data)
+                count += 1
         return count
 
     with ThreadPoolExecutor(callers) as pool:
         count = sum(future.result() for future in [pool.submit(ask_on) for _ in range(callers)])
     return count / (time.perf_counter() - start)
+
+
+def _connection(port: int) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
 
 def _ask(connection: http.client.HTTPConnection, data: bytes) -> None:

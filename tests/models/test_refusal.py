@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 from scipy.special import softmax
 
 import digitcore
@@ -30,6 +31,7 @@ from digitcore.imaging.components import box_of
 from digitcore.imaging.preprocessing import extract_ink
 from digitcore.imaging.segmentation import PictureInk
 from digitcore.imaging.strokes import BRUSHES, render_strokes
+from digitcore.models import refusal as refusals
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.refusal import REFUSAL_SCORES, Refusal, RefusalScore, refusal_scores, refuse_answer, refuse_ink
 
@@ -301,3 +303,12 @@ def test_a_thin_line_is_no_scribble(draw: Draw, side: int, width: int) -> None:
     refusal = _refuse(scribble)
     assert refusal is not None
     assert refusal.kind == "scribble"
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5, 8, 13, 40])
+def test_squares_in_ink_are_counted_as_scipy_erodes(side: int) -> None:
+    generator = np.random.default_rng(side)
+    for shape in ((30, 50), (7, 90), (1, 1)):
+        solid = ndimage.binary_dilation(generator.random(shape) < 0.02, iterations=4)
+        expected = ndimage.minimum_filter(solid, size=side, mode="constant")
+        assert refusals._count_squares(solid, side=side) == np.count_nonzero(expected)

@@ -143,6 +143,20 @@ def test_a_body_that_does_not_arrive_is_refused(client: httpx.Client) -> None:
     assert b"too slow to arrive" in answer
 
 
+def test_answers_are_sent_without_waiting_for_acknowledgements(client: httpx.Client) -> None:
+    """On connections of a socket that does not name its protocol, as Streamlit makes it."""
+    assert client.get("/openapi.json").status_code == 200
+    open_sockets = [item for item in gc.get_objects() if isinstance(item, socket.socket) and item.fileno() >= 0]
+    connections = [
+        item
+        for item in open_sockets
+        if item.family == socket.AF_INET
+        and item.getsockname()[1] == client.base_url.port
+        and not item.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    ]
+    assert [bool(item.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) for item in connections] == [True]
+
+
 _COLLECTIONS = """
 import gc, time
 import digitcore.serving.api

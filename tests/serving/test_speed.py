@@ -1,0 +1,58 @@
+"""The measurements themselves, not their values."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from digitcore.models.classifier import load_classifier
+from digitcore.serving import speed
+from digitcore.serving.cli import main
+from digitcore.serving.speed import SpeedFigure, measure_speed
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """40 digits, and a tenth of a second of requests."""
+    digits, requests = speed._digits, speed._requests
+    monkeypatch.setattr(speed, "_digits", lambda count: digits(40))
+    monkeypatch.setattr(
+        speed, "_requests", lambda port, data, **options: requests(port, data, **options | {"seconds": 0.1})
+    )
+
+
+@pytest.mark.usefixtures("short")
+def test_every_figure_stands_beside_its_reference() -> None:
+    pytest.importorskip("onnxruntime")
+    figures = list(measure_speed(quick=True))
+    assert [figure.unit for figure in figures] == ["ms", "ms", "s", "s", "ms", "requests/s", "requests/s"]
+    for figure in figures:
+        assert figure.quartiles[0] <= figure.value <= figure.quartiles[1]
+        assert figure.reference is not None
+        assert figure.ratio == figure.value / figure.reference > 0
+
+
+def test_the_plain_road_reads_the_drawing() -> None:
+    """So it does what it is compared with."""
+    pytest.importorskip("onnxruntime")
+    answer = speed._plain_answer(
+        speed._plain_session(load_classifier("world"), threads=1), io.BytesIO(speed._drawing())
+    )
+    assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-6)
+    assert answer["prediction"] == int(np.argmax(answer["probabilities"]))
+
+
+def test_the_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = [
+        SpeedFigure("one digit", "ms", 0.5, (0.4, 0.6), 0.25, (0.2, 0.3)),
+        SpeedFigure("a drawing", "ms", 3.0, (2.0, 4.0), None, None),
+    ]
+    monkeypatch.setattr(speed, "measure_speed", lambda *, quick: iter(figures))
+    assert main(["bench", "--only", "speed"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| one digit | 0.5 ms (0.4 to 0.6) | 0.25 ms (0.2 to 0.3) | 2.00 |",
+        "| a drawing | 3 ms (2 to 4) | needs onnxruntime | |",
+    ]
+    assert main(["bench", "--only", "speed", "--json"]) == 0
+    assert [row["ratio"] for row in json.loads(capsys.readouterr().out)] == [2.0, None]
