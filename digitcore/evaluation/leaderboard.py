@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from digitcore.evaluation.evaluation import Summary, find_summaries
 from digitcore.evaluation.timing import known_milliseconds
+from digitcore.models.checkpoints import CheckpointMetadata
 from digitcore.models.library import CheckpointEntry, UsableCheckpoint
 
-__all__ = ["ELSEWHERE", "Standing", "efficient_frontier", "leaderboard", "ordinal", "strength"]
+__all__ = ["ELSEWHERE", "Standing", "efficient_frontier", "errors_by_seed", "leaderboard", "ordinal", "strength"]
 
 ELSEWHERE = ("pen-digits", "uci-digits")
 """Datasets by other writers, whose accuracy is listed in addition where it is known."""
@@ -27,6 +28,11 @@ class Standing:
     """Accuracy by dataset of `ELSEWHERE`, where it has been evaluated."""
     milliseconds: float | None
     """For one digit on one core of this machine; None where it has not been measured."""
+
+    @property
+    def by_seed(self) -> str:
+        """Errors of its recipe over several seeds, in words; empty where it was run once, or that is not known."""
+        return errors_by_seed(self.entry.metadata, self.summary.dataset) if self.summary is not None else ""
 
     @property
     def cautions(self) -> dict[str, str]:
@@ -55,6 +61,17 @@ def leaderboard(entries: Sequence[CheckpointEntry], dataset: str) -> list[Standi
         for entry, digest in zip(usable, digests, strict=True)
     ]
     return sorted(standings, key=_rank)
+
+
+def errors_by_seed(metadata: CheckpointMetadata, dataset: str) -> str:
+    """Mean, spread and number of the errors that the checkpoint's recipe makes with several seeds; else empty.
+
+    >>> metadata = CheckpointMetadata("compact", provenance={"errors_by_seed": {"mnist-test": [30, 34, 35]}})
+    >>> errors_by_seed(metadata, "mnist-test")
+    '33.0 (30 to 35), 3 seeds'
+    """
+    errors = metadata.errors_by_seed(dataset)
+    return f"{np.mean(errors):.1f} ({min(errors)} to {max(errors)}), {len(errors)} seeds" if errors else ""
 
 
 def efficient_frontier(costs: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -86,6 +86,14 @@ class CheckpointMetadata:
         names = [recorded] if isinstance(recorded, str) else recorded
         return tuple(names) if _are_names(names) else ()
 
+    def errors_by_seed(self, dataset: str) -> tuple[int, ...]:
+        """Errors on this dataset of every run of its recipe, itself among them, one for each seed; empty: unknown."""
+        runs = self.provenance.get("errors_by_seed")
+        errors = runs.get(dataset) if isinstance(runs, Mapping) else None
+        if not isinstance(errors, list) or not all(isinstance(count, int) for count in errors):
+            return ()
+        return tuple(errors) if len(errors) > 1 else ()
+
     def caution(self, dataset: str) -> str:
         """Why a figure on this dataset says little: "trained on", "chosen on", or nothing."""
         if dataset in self.trained_on:

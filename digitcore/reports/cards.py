@@ -17,6 +17,7 @@ from digitcore.data.written_forms import PER_FORM, WRITTEN, forms_of
 from digitcore.errors import CheckpointError
 from digitcore.evaluation.evaluation import Evaluation, find_evaluation, summarize
 from digitcore.evaluation.forms import LEAST_READ, MOST_REFUSED, form_table
+from digitcore.evaluation.leaderboard import errors_by_seed
 from digitcore.evaluation.manifest import SHIPPED_ON
 from digitcore.evaluation.metrics import class_table, confused_pairs
 from digitcore.files import write_atomically
@@ -50,8 +51,9 @@ are not, it is Wilson's, as if each digit were of another person. Nothing was ch
 
 """
 _TABLE_NOTE = """
-Each cell gives the number of wrong answers and the number of digits in the set; an asterisk marks digits that it
-was trained or chosen on, and so does better on than on others.
+Each cell gives the number of wrong answers and the number of digits in the set. Where a recipe was run with several
+seeds, their mean and range come first: a single run may be lucky. An asterisk marks digits that it was trained or
+chosen on, and so does better on than on others.
 """
 
 
@@ -98,7 +100,8 @@ def _evaluations(checkpoint: Checkpoint) -> list[Evaluation]:
 
 def _summary_row(checkpoint: Checkpoint, evaluations: Sequence[Evaluation]) -> str:
     errors = {
-        evaluation.dataset: _errors(evaluation) + (" \\*" if checkpoint.metadata.caution(evaluation.dataset) else "")
+        evaluation.dataset: _errors_with_seeds(checkpoint.metadata, evaluation)
+        + (" \\*" if checkpoint.metadata.caution(evaluation.dataset) else "")
         for evaluation in evaluations
     }
     cells = [errors.get(dataset, "not evaluated") for dataset in SHIPPED_ON]
@@ -128,7 +131,7 @@ def _figures(checkpoint: Checkpoint, evaluations: Sequence[Evaluation]) -> str:
             _row(
                 evaluation.dataset + note,
                 "unknown" if summary.writers is None else f"{summary.writers:,}",
-                _errors(evaluation),
+                _errors_with_seeds(checkpoint.metadata, evaluation),
                 _accuracy(evaluation),
                 f"{summary.nll:.4f}",
                 "{:.2%} ({:.2%} to {:.2%})".format(summary.ece, *summary.ece_interval),
@@ -140,6 +143,12 @@ def _figures(checkpoint: Checkpoint, evaluations: Sequence[Evaluation]) -> str:
 
 def _errors(evaluation: Evaluation) -> str:
     return f"{evaluation.errors:,} of {len(evaluation):,}"
+
+
+def _errors_with_seeds(metadata: CheckpointMetadata, evaluation: Evaluation) -> str:
+    """What its recipe does with several seeds, where that is known, before what this run of it does."""
+    by_seed = errors_by_seed(metadata, evaluation.dataset)
+    return f"{by_seed}; this one {_errors(evaluation)}" if by_seed else _errors(evaluation)
 
 
 def _accuracy(evaluation: Evaluation) -> str:

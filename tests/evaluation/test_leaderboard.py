@@ -16,7 +16,7 @@ from digitcore.evaluation.evaluation import (
     shipped_evaluations,
     summarize,
 )
-from digitcore.evaluation.leaderboard import Standing, efficient_frontier, leaderboard, strength
+from digitcore.evaluation.leaderboard import Standing, efficient_frontier, errors_by_seed, leaderboard, strength
 from digitcore.evaluation.timing import milliseconds_per_digit
 from digitcore.models.checkpoints import CheckpointMetadata
 from digitcore.models.classifier import DigitClassifier
@@ -101,6 +101,17 @@ def summary_of(errors: int) -> Summary:
     intervals = {"interval": (0.4, 0.6), "plain_interval": (0.45, 0.55), "writers": 10}
     sure = {"ece_interval": (0.0, 0.2), "sure": 20, "sure_right": 20, "sure_interval": (0.9, 1.0)}
     return Summary("", "", digits=100, errors=errors, accuracy=0.5, nll=0.1, ece=0.1, **intervals, **sure)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "words"),
+    [({"a": [1, 4]}, "2.5 (1 to 4), 2 seeds"), ({"a": [1]}, ""), ({"a": "12"}, ""), ({"a": ["1", 2]}, ""), ([1, 2], ""),
+     (None, "")],
+)  # fmt: skip
+def test_errors_by_seed_come_from_the_file_if_they_are_numbers(recorded: object, words: str) -> None:
+    metadata = CheckpointMetadata("compact", provenance={"errors_by_seed": recorded})
+    assert errors_by_seed(metadata, "a") == words
+    assert errors_by_seed(metadata, "b") == ""
 
 
 def entry_of(name: str, parameters: int) -> UsableCheckpoint:

@@ -50,7 +50,7 @@ def test_figures_and_weaknesses_are_those_of_the_evaluations(shipped: Checkpoint
     for evaluation in evaluations:
         wrong = evaluation.predictions != evaluation.labels
         row = next(line for line in card.splitlines() if line.startswith(f"| {evaluation.dataset} "))
-        assert f"| {wrong.sum():,} of {len(wrong):,} | {1 - wrong.mean():.2%} (" in row
+        assert f" {wrong.sum():,} of {len(wrong):,} | {1 - wrong.mean():.2%} (" in row
         line = next(line for line in card.splitlines() if line.startswith(f"- {evaluation.dataset}: highest"))
         shares = [wrong[evaluation.labels == digit].mean() for digit in range(10)]
         worst = int(np.argmax(shares))

@@ -168,7 +168,7 @@ def _table(standings: list[Standing], dataset: str) -> None:
         return
     figures = _figures(standings)
     table = figures.copy()
-    table.insert(2, "bar", pd.Series(_interval_pictures(standings), index=figures.index, dtype=object))
+    table.insert(3, "bar", pd.Series(_interval_pictures(standings), index=figures.index, dtype=object))
     names = [standing.entry.name for standing in standings]
     ticked = st.session_state.get(_TICKED, [])
     key = f"outside-standings-{hash((dataset, *names))}"  # ticks belong to places, which change with the order
@@ -212,6 +212,7 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
         entry, summary, metadata = standing.entry, standing.summary, standing.entry.metadata
         row = {
             "checkpoint": entry.name,
+            "recipe errors": standing.by_seed,
             "errors": summary and summary.errors,
             "accuracy": summary and 100 * summary.accuracy,
         }
@@ -241,6 +242,11 @@ def _columns() -> dict[str, ColumnConfig]:
     number = st.column_config.NumberColumn
     return {
         "checkpoint": st.column_config.TextColumn("model", pinned=True),
+        "recipe errors": st.column_config.TextColumn(
+            "errors of its recipe",
+            help="Mean, least and most errors when its recipe is run with several seeds: what to expect of it. The "
+            "model itself is one of these runs. Empty: run once.",
+        ),
         "errors": number(format="%,d", width="small"),
         "bar": st.column_config.ImageColumn(
             "95% interval",
