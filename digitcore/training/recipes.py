@@ -123,7 +123,7 @@ _RECIPES = {
         replace(
             _COMPACT,
             name="world-compact",
-            epochs=45,
+            epochs=30,
             summary="the 8-16-32 network, learning from world on the same training data",
             material=_WORLD,
             optimizer="adamw",
