@@ -1,4 +1,4 @@
-"""The HTTP API: `POST /predict`, `GET /checkpoints`, `GET /docs`.
+"""The HTTP API: `POST /predict`, `POST /predict/batch`, `GET /checkpoints`, `GET /docs`.
 
 It runs alone (`uvicorn digitcore.serving.api:api`) or inside the dashboard's server, which gives it none of its own
 protections; so it brings limits on size, host and origin. Work runs in worker threads, at most one per core at a time,
@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from digitcore.data.datasets import dataset_names
-from digitcore.errors import CheckpointError, DigitcoreError
+from digitcore.errors import CheckpointError, DigitcoreError, ImageError
 from digitcore.evaluation.evaluation import Summary, find_summaries
 from digitcore.files import remove_leftovers, remove_temporary_folders
 from digitcore.imaging.preprocessing import read_image
@@ -36,7 +36,7 @@ from digitcore.serving.load import ArrivalLimit, BusyServer, Turns, avoid_pauses
 from digitcore.serving.schemas import CheckpointAnswer, ErrorAnswer, Figures, NumberAnswer, PredictionAnswer
 from digitcore.settings import Settings, load_settings
 
-__all__ = ["api", "checkpoints", "create_api", "predict", "router", "routes"]
+__all__ = ["MOST_PICTURES", "api", "checkpoints", "create_api", "predict", "predict_batch", "router", "routes"]
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": description}
@@ -53,6 +53,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 Value = TypeVar("Value", bound=str)
+MOST_PICTURES = 100
+"""Pictures of one request to `POST /predict/batch`."""
 _MOST_THREADS = 16  # or requests would take the threads of those who ask for pages
 _ARRIVING = 4  # requests that may be arriving or waiting, for each that may wait
 _ASSETS = "/static-offline-docs"
@@ -137,14 +139,58 @@ def predict(
     nothing.
     """
     name = checkpoint or library.default_name()
+    classifier = _classifier(name, library)
+    with core:
+        return _read(classifier, image, name=name, mode=mode)
+
+
+@router.post("/predict/batch", responses=_ERRORS, dependencies=[InTurn])
+def predict_batch(
+    request: Request,
+    images: Annotated[
+        list[UploadFile],
+        File(
+            alias="image",
+            max_length=MOST_PICTURES,
+            description="pictures of digits, together no larger than a single one may be",
+        ),
+    ],
+    library: Library,
+    checkpoint: Annotated[str | None, Depends(_checkpoint)] = None,
+    mode: Annotated[Mode | None, Depends(_mode)] = None,
+) -> list[PredictionAnswer | NumberAnswer | ErrorAnswer]:
+    """Reads several pictures, as `POST /predict` reads each: one answer a picture, in the same order.
+
+    Where one cannot be read its answer says why, and the others are read all the same.
+    """
+    name = checkpoint or library.default_name()
+    classifier = _classifier(name, library)
+    answers: list[PredictionAnswer | NumberAnswer | ErrorAnswer] = []
+    for image in images:
+        check_presence(request)
+        with _free_core(request):
+            try:
+                answers.append(_read(classifier, image, name=name, mode=mode))
+            except ImageError as error:
+                answers.append(ErrorAnswer(detail=str(error)))
+    return answers
+
+
+def _classifier(name: str, library: CheckpointLibrary) -> DigitClassifier:
+    """The classifier with a checkpoint; raises an HTTPException with 404 where it cannot be used."""
     try:
-        classifier = DigitClassifier(library.load(name))
+        return DigitClassifier(library.load(name))
     except CheckpointError as error:
         raise HTTPException(404, _without_folder(str(error), library)) from error
-    with core:
-        picture = read_image(image.file, name=image.filename or "the picture")
-        answer = answer_for(classifier, picture, mode=mode)
-        return (NumberAnswer if "number" in answer else PredictionAnswer)(**answer, checkpoint=name)
+
+
+def _read(
+    classifier: DigitClassifier, image: UploadFile, *, name: str, mode: Mode | None
+) -> PredictionAnswer | NumberAnswer:
+    """The answer of the checkpoint of this name for one picture."""
+    picture = read_image(image.file, name=image.filename or "the picture")
+    answer = answer_for(classifier, picture, mode=mode)
+    return (NumberAnswer if "number" in answer else PredictionAnswer)(**answer, checkpoint=name)
 
 
 @router.get("/docs", include_in_schema=False)

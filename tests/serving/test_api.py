@@ -20,7 +20,7 @@ from PIL import Image
 import digitcore
 from digitcore.evaluation.evaluation import evaluate, save_evaluation
 from digitcore.models.library import CheckpointLibrary
-from digitcore.serving.api import checkpoints, create_api, predict
+from digitcore.serving.api import MOST_PICTURES, checkpoints, create_api, predict
 from digitcore.serving.cli import main
 from digitcore.serving.schemas import NumberAnswer
 from digitcore.settings import load_settings
@@ -140,6 +140,37 @@ def test_what_nobody_expected_is_told_to_the_log_alone(
     log = capfd.readouterr().err
     assert "Traceback" in log
     assert "free_cores" in log
+
+
+def _post_batch(client: httpx.Client, *pictures: bytes, **options: object) -> httpx.Response:
+    files = [("image", (f"{i}.png", picture)) for i, picture in enumerate(pictures)]
+    return client.post("/predict/batch", files=files, **options)
+
+
+def test_a_batch_is_answered_as_its_pictures_are_alone(client: httpx.Client, draw: Draw, encode: Encode) -> None:
+    pictures = [encode(draw(digit)) for digit in range(10)]
+    for options in ({}, {"params": {"mode": "number"}}, {"data": {"checkpoint": "compact", "mode": "digit"}}):
+        alone = [_post(client, picture, **options).json() for picture in pictures]
+        assert _post_batch(client, *pictures, **options).json() == alone
+
+
+def test_a_picture_of_a_batch_that_cannot_be_read_does_not_keep_the_others_from_it(
+    client: httpx.Client, draw: Draw, encode: Encode
+) -> None:
+    answers = _post_batch(client, encode(draw(4)), b"no picture", encode(draw(6))).json()
+    assert [answer.get("prediction") for answer in answers] == [4, None, 6]
+    assert list(answers[1]) == ["detail"]
+    assert answers[1]["detail"].startswith("1.png cannot be read as a picture")
+
+
+def test_a_batch_is_limited(client: httpx.Client, draw: Draw, encode: Encode) -> None:
+    """In number, and in bytes as a single picture is."""
+    seven = encode(draw(7))
+    assert len(_post_batch(client, *[seven] * MOST_PICTURES).json()) == MOST_PICTURES
+    assert f"at most {MOST_PICTURES} items" in _detail(_post_batch(client, *[seven] * (MOST_PICTURES + 1)), 422)
+    assert "larger than" in _detail(_post_batch(client, *[bytes(LIMIT // 2)] * 3), 413)
+    assert "multipart field `image`" in _detail(client.post("/predict/batch"), 422)
+    assert "no checkpoint 'nosuch'" in _detail(_post_batch(client, seven, params={"checkpoint": "nosuch"}), 404)
 
 
 def test_concurrent_requests_get_their_own_answers(client: httpx.Client, draw: Draw, encode: Encode) -> None:
@@ -357,7 +388,7 @@ def test_the_documentation_is_served_from_here_alone(client: httpx.Client) -> No
 
 def test_the_description_matches_the_answers(client: httpx.Client) -> None:
     description = client.get("/openapi.json").json()
-    assert set(description["paths"]) == {"/predict", "/checkpoints"}
+    assert set(description["paths"]) == {"/predict", "/predict/batch", "/checkpoints"}
     predict = description["paths"]["/predict"]["post"]
     assert {"200", "400", "403", "404", "413", "422"} <= set(predict["responses"])
     for status, response in predict["responses"].items():
