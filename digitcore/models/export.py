@@ -17,7 +17,7 @@ from digitcore.models.onnx import DECLARED
 
 __all__ = ["FORMATS", "export_network"]
 
-_SUFFIXES = {"onnx": (".onnx",), "torchscript": (".pt", ".pth"), "state-dict": (".pt", ".pth")}
+_SUFFIXES = {"onnx": (".onnx",), "torchscript": (".pt", ".pth", ".torchscript"), "state-dict": (".pt", ".pth")}
 FORMATS = tuple(_SUFFIXES)
 
 

@@ -332,7 +332,11 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "text": (lambda: b"weights", "cannot be run by onnxruntime|cannot be read as an ONNX file"),
     "random": (lambda: np.random.default_rng(0).bytes(9000), "cannot be read as an ONNX file"),
     "truncated": (lambda: linear_model()[:20_000], "cannot be read as an ONNX file"),
-    "slow": (_slow, r"takes \d+ ms of processor time for a digit; 10 are the most: use a smaller network"),
+    "slow": (
+        _slow,
+        r"takes \d+ ms of processor time for a digit; 10 are the most: use a smaller network"
+        r"|took longer than 3 s of processor time in a trial: it never ends or is too slow",
+    ),
     "metadata of a megabyte": (lambda: _declaring(trained_on="x" * 1_000_000), "metadata of over 100,000 characters"),
     "a long name": (
         lambda: linear_model(weights=np.ones((2352, 10), np.float32), takes=(FLOAT, ["N" * 100_000, 3, 28, 28])),

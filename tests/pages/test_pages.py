@@ -357,11 +357,11 @@ def test_without_a_weights_folder(visit: Visit, tmp_path: Path, monkeypatch: pyt
 
 
 def test_figures_on_digits_that_chose_the_model_carry_a_mark(visit: Visit) -> None:
-    mark = "Chosen on these digits, so a little better here: world."
-    assert mark in texts(visit("accuracy", dataset="pen-digits"))
-    assert mark not in texts(visit("accuracy", dataset="uci-digits"))
+    mark = "Chosen on these digits, so a little better here: world-compact."
+    assert mark in texts(visit("accuracy", checkpoint="world-compact", dataset="pen-digits"))
+    assert mark not in texts(visit("accuracy", checkpoint="world-compact", dataset="uci-digits"))
     board = visit("compare", dataset="pen-digits").dataframe[0].value.set_index("checkpoint")
-    assert board["caution"]["world"] == "chosen on pen-digits"
+    assert board["caution"]["world-compact"] == "chosen on pen-digits"
     assert board["caution"]["standard"] == ""
 
 

@@ -10,7 +10,7 @@ from pages.shared.drawing import Drawing, current_drawing
 from pages.shared.words import percent
 
 EXAMPLES = {
-    "a sloppy 4": "1FhTmAngTDwkBCQIJBhcqSVYLEgkSBRIAEgQQDA4QDhoOHgYcADANZi8sCxYHvAN8BTQHMgsyDTAlbkGmAQ",
+    "a sloppy 4": "1FhSsAogBFQ8JAQkCBwYPKjdWBxIHEgESAhIIEA4OEA4cDh4GGgAsDVovKAsWB5gDfAQ0ADIDMgUwE24lpgE",
     "a letter": "1Fg64A4ABQQcvADECPwoHVgNYAFYEVgRCOAZIAjgDSAsWA9AB0AJeA2oH",
     "1987": (
         "1DQVE4AEGQgI0AUAFQg0ejAL0AQURBQcJCQ0FBwENABcGExANFAcYAhACCAIGCg4OCA4GEAAIAQgBDgcMCQoNChUEDwINADoFOgc4DTgNKrAD-AED"
