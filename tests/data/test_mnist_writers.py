@@ -64,7 +64,7 @@ def damaged(data_folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("contents", [b"", b"<html>", gzip.compress(bytes(1_000))])
+@pytest.mark.parametrize("contents", [b"", b"<html>", gzip.compress(bytes(1_000))], ids=["empty", "text", "too short"])
 def test_a_damaged_file_is_a_dataset_error_that_names_it(damaged: Path, contents: bytes) -> None:
     damaged.write_bytes(contents)
     with pytest.raises(DatasetError, match=rf"{damaged}.*delete it and download"):
