@@ -91,7 +91,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """Digits that were read and stored, and are no set yet: `keep_dataset` makes them one."""
+    """Digits that were read and stored; `keep_dataset` makes them a set."""
 
     folder: Path
     dataset: OwnDataset
@@ -104,12 +104,12 @@ class PreparedDataset:
 def own_datasets() -> list[OwnDataset]:
     """The sets that were added, by name. Damaged ones are left out."""
     folder = load_settings().datasets_directory
-    found = []
+    datasets = []
     with suppress(OSError):
         for path in sorted(folder.iterdir()):
             with suppress(OSError, ValueError, TypeError, KeyError):
-                found.append(_read_about(path))
-    return found
+                datasets.append(_read_about(path))
+    return datasets
 
 
 def own_dataset(name: str) -> OwnDataset | None:
@@ -164,7 +164,7 @@ def prepare_dataset(
 
     Raises:
         DatasetError: the file cannot be used, holds no digit, or the folder of the sets cannot be written.
-        ValueError: `labels` is no template.
+        ValueError: `labels` is not a template.
     """
     samples = read_samples(path, labels=labels)
     first = list(islice(samples, _LOOKED_AT))
@@ -197,7 +197,7 @@ def keep_dataset(prepared: PreparedDataset, name: str, *, reserved: Iterable[str
     name: lower-case letters, digits, - and _; not one of `reserved`, nor of a set that is there.
 
     Raises:
-        DatasetError: the digits are no longer there, or the folder of the sets cannot be written.
+        DatasetError: the digits have gone meanwhile, or the folder of the sets cannot be written.
         ValueError: the name cannot be used.
     """
     check_name(name, reserved)

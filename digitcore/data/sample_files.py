@@ -61,7 +61,7 @@ class Sample:
     picture: NDArray[np.uint8] | Image.Image | None
     """(H, W), (H, W, 3), or as decoded; None where it cannot be read."""
     label: int | None
-    """From 0 to 9; None where it is no digit."""
+    """From 0 to 9; None for any other label."""
     problem: str = ""
     """Why the picture or the label cannot be used; else empty."""
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -84,7 +84,7 @@ def read_samples(path: Path, *, labels: str | None = None) -> Iterator[Sample]:
 
     Raises:
         DatasetError: it is missing, of another kind, damaged, or too large; the message names the file and the remedy.
-        ValueError: `labels` is no such template.
+        ValueError: `labels` is not such a template.
     """
     template = None if labels is None else _template(labels)
     if not path.exists():
@@ -237,8 +237,8 @@ def _label_finder(
     if template is None and all(_is_digit(PurePosixPath(name).parent.name) for name in pictures):
         return lambda name: PurePosixPath(name).parent.name
     for pattern in [template] if template else [_template(text) for text in LABEL_TEMPLATES]:
-        found = [pattern.fullmatch(PurePosixPath(name).stem) for name in pictures]
-        if all(found) or template:
+        matches = [pattern.fullmatch(PurePosixPath(name).stem) for name in pictures]
+        if all(matches) or template:
             return partial(_label_in_name, pattern)
     raise DatasetError(
         f"{source} does not say what its pictures show: put them into folders 0 to 9, add a CSV file with the columns "

@@ -41,13 +41,13 @@ _PARTS = ("weight", "bias", "running_mean", "running_var")  # of a layer, in the
 @functools.cache
 def candidates() -> list[tuple[str, bool, Shapes]]:
     """The known networks by name, each with and without batch normalisation, and the shapes of their tensors."""
-    found = []
+    networks = []
     for architecture in architecture_names():
         for batch_norm in (False, True) if has_batch_norm(architecture) else (False,):
             with torch.device("meta"):  # which takes neither time nor memory
                 network = new_network(architecture, batch_norm=batch_norm)
-            found.append((architecture, batch_norm, shapes_of(expected_tensors(network))))
-    return found
+            networks.append((architecture, batch_norm, shapes_of(expected_tensors(network))))
+    return networks
 
 
 def new_network(architecture: str, *, batch_norm: bool = False) -> DigitNetwork:

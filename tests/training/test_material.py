@@ -39,7 +39,7 @@ def test_no_material_holds_what_judges() -> None:
     assert not set(material_names()) & {"mnist-test", "mnist-validation", "pen-digits", "uci-digits"}
 
 
-@pytest.mark.parametrize("name", ["written", "no-digits"])
+@pytest.mark.parametrize("name", ["written", pytest.param("no-digits", marks=pytest.mark.slow)])
 def test_drawn_material_is_the_same_every_time(name: str) -> None:
     count = 4 if name == "no-digits" else 12
     first, again = (list(islice(draw_material(name), count)) for _ in range(2))
