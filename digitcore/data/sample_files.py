@@ -194,7 +194,7 @@ def _read_pictures(
 
 
 def _listed(names: Sequence[str], opened: Callable[[str], BinaryIO], *, source: Path) -> dict[str, dict[str, str]]:
-    """The rows of the list of files in a folder, by file; none where there is no list."""
+    """The rows of the list of files in a folder, by file; empty without a list."""
     lists = [name for name in names if PurePosixPath(name).suffix.lower() in _LISTS]
     for name in lists:
         with opened(name) as file:

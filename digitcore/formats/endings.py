@@ -44,7 +44,7 @@ _LONGEST_FIRST = sorted([*READ, *REFUSED], key=len, reverse=True)
 
 
 def ending_of(file_name: str) -> str:
-    """The ending in `READ` or `REFUSED`, in small letters; empty where the file is no checkpoint.
+    """The ending in `READ` or `REFUSED`, in small letters; empty for a file of any other kind.
 
     >>> ending_of("best.PT"), ending_of("model.pth.tar"), ending_of("README.md")
     ('.pt', '.pth.tar', '')

@@ -97,7 +97,7 @@ def _prepared(files: list[UploadedFile], *, labels: str | None, use: PictureUse 
 
     Raises:
         DatasetError: they cannot be used.
-        ValueError: `labels` is no template.
+        ValueError: `labels` is not a template.
     """
     with temporary_folder() as folder:
         paths = [folder / Path(file.name).name for file in files]

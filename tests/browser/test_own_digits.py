@@ -13,7 +13,7 @@ from tests.browser.conftest import download, idle, tiles, visit
 
 
 def zip_of(digits: DigitSet, path: Path) -> Path:
-    """The digits as PNG files in folders, and a file that is no picture."""
+    """The digits as PNG files in folders, and a file that is not a picture."""
     with zipfile.ZipFile(path, "w") as archive:
         for i, (image, label) in enumerate(zip(digits.images, digits.labels, strict=True)):
             buffer = io.BytesIO()
