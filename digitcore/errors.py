@@ -8,8 +8,11 @@
     ├── CheckpointError     a checkpoint that is missing, damaged or does not fit
     ├── DatasetError        digits that are damaged, or other than their name says
     │   └── DatasetMissingError ... or not on this machine
-    ├── AnnotationError     stars and notes that cannot be read or stored
-    │   └── AnnotationConflictError ... because somebody else has changed them
+    ├── StoreError          what visitors leave that cannot be read or stored
+    │   ├── AnnotationError     ... stars and notes
+    │   │   └── AnnotationConflictError ... because somebody else has changed them
+    │   └── HandwritingError    ... digits of their own hand
+    │       └── HandwritingFullError ... because there are as many as may be
     └── TrainingError       a training run that cannot start or continue
 
 Each message says what happened, to which file, and what to do. A mistake of the calling code is a `ValueError`
@@ -24,7 +27,10 @@ __all__ = [
     "DatasetError",
     "DatasetMissingError",
     "DigitcoreError",
+    "HandwritingError",
+    "HandwritingFullError",
     "ImageError",
+    "StoreError",
     "TrainingError",
 ]
 
@@ -53,12 +59,24 @@ class DatasetMissingError(DatasetError):
     """A dataset is not on this machine."""
 
 
-class AnnotationError(DigitcoreError):
+class StoreError(DigitcoreError):
+    """What visitors leave cannot be read or stored."""
+
+
+class AnnotationError(StoreError):
     """Stars and notes cannot be read or stored."""
 
 
 class AnnotationConflictError(AnnotationError):
     """A star or a note has been changed by somebody else since it was read."""
+
+
+class HandwritingError(StoreError):
+    """Digits that visitors have written cannot be read or stored."""
+
+
+class HandwritingFullError(HandwritingError):
+    """A notebook, or all together, hold as many digits as may be stored."""
 
 
 class TrainingError(DigitcoreError):

@@ -59,7 +59,7 @@ class Settings:
     datasets_directory: Path
     """Holds the sets of digits that were added here. Not safe to delete."""
     database_url: str
-    """Where stars and notes are kept; default: `digitcore.sqlite` in `.state/` or the user's data folder.
+    """Where stars, notes and handwriting are kept; default: `digitcore.sqlite` in `.state/` or the user's data folder.
 
     Not safe to delete.
     """
@@ -79,6 +79,12 @@ class Settings:
     """Seconds for the head of a request to arrive, and for its body, which has another for each 50,000 bytes."""
     uploads: Uploads
     """Whether visitors may add, rename and remove checkpoints and sets: "local" where only this machine reaches it."""
+    collecting: bool
+    """Whether visitors may keep digits that they write."""
+    max_notebook_digits: int
+    """Most digits that one visitor's notebook may hold."""
+    max_handwritten_digits: int
+    """Most digits that all notebooks together may hold."""
     notebook_budget: str
     """How much the notebooks take on: "small", which takes seconds, or "full", which takes minutes."""
     allowed_hosts: tuple[str, ...]
@@ -91,7 +97,7 @@ def load_settings() -> Settings:
     """Settings as the environment has them now.
 
     Raises:
-        ValueError: a limit in the environment is not a positive whole number.
+        ValueError: a limit in the environment is not a positive whole number, or a switch has another position.
     """
     return Settings(
         data_directory=_directory("DIGITCORE_DATA", _default_data),
@@ -107,6 +113,9 @@ def load_settings() -> Settings:
         max_waiting=_positive("DIGITCORE_MAX_WAITING", 32),
         max_arrival_seconds=_positive("DIGITCORE_MAX_ARRIVAL_SECONDS", 10),
         uploads=_uploads(),
+        collecting=_is_on("DIGITCORE_COLLECTING"),
+        max_notebook_digits=_positive("DIGITCORE_MAX_NOTEBOOK_DIGITS", 20_000),
+        max_handwritten_digits=_positive("DIGITCORE_MAX_HANDWRITTEN_DIGITS", 200_000),
         notebook_budget="full" if os.environ.get("DIGITCORE_NOTEBOOK_BUDGET", "").lower() == "full" else "small",
         allowed_hosts=_names("DIGITCORE_ALLOWED_HOSTS"),
         allowed_origins=_names("DIGITCORE_ALLOWED_ORIGINS"),
@@ -203,6 +212,13 @@ def _uploads() -> Uploads:
         if value == choice:
             return choice
     raise ValueError(f"DIGITCORE_UPLOADS must be on, off or local, got {value!r}")
+
+
+def _is_on(variable: str) -> bool:
+    value = os.environ.get(variable, "").lower() or "on"
+    if value not in ("on", "off"):
+        raise ValueError(f"{variable} must be on or off, got {value!r}")
+    return value == "on"
 
 
 def _names(variable: str) -> tuple[str, ...]:

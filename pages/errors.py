@@ -13,7 +13,7 @@ from digitcore.data.written_forms import WRITTEN, forms_of
 from digitcore.errors import AnnotationError
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
-from digitcore.serving.annotations import Annotation
+from digitcore.store.annotations import Annotation
 from pages.shared.csv_button import csv_button
 from pages.shared.digit_gallery import digit_gallery
 from pages.shared.digit_panel import digit_panel

@@ -25,7 +25,7 @@ from digitcore.evaluation.evaluation import save_evaluation
 from digitcore.files import write_atomically
 from digitcore.models import onnx
 from digitcore.models.checkpoints import read_checkpoint
-from digitcore.serving.annotations import Annotation, AnnotationStore
+from digitcore.store.annotations import Annotation, AnnotationStore
 from digitcore.training import loop
 from digitcore.training.recipes import Recipe
 

@@ -23,7 +23,7 @@ from digitcore.files import (
     write_atomically,
 )
 from digitcore.models.library import CheckpointLibrary, load_checkpoint
-from digitcore.serving.annotations import Annotation, AnnotationStore
+from digitcore.store.annotations import Annotation, AnnotationStore
 from tests.crash_victims import EPOCHS, LARGEST, contents
 from tests.databases import postgresql
 from tests.paths import ROOT

@@ -18,7 +18,7 @@ MODULES = sorted(
 )
 
 ROOT_MODULES = {"errors", "settings", "files", "text"}
-ROOMS = ("imaging", "data", "formats", "models", "evaluation", "training", "reports", "serving")
+ROOMS = ("imaging", "store", "data", "formats", "models", "evaluation", "training", "reports", "serving")
 """A room imports the root modules and the rooms to its left."""
 MOST_MODULES = 18
 """In one room: where it grows past that, it has two subjects."""
@@ -123,6 +123,8 @@ HEAVY = {
     "streamlit",
     "fastapi",
     "uvicorn",
+    "sqlalchemy",
+    "alembic",
 }
 HEAVY |= {"tensorboardX"}
 HEAVY |= {"onnx", "onnxruntime"}  # and not everybody has them

@@ -65,7 +65,8 @@ def test_the_error_tree_is_the_one_in_its_docstring() -> None:
     assert sorted(set(names) - {"ValueError"}) == sorted(errors.__all__)
     parents = {name: getattr(errors, name).__mro__[1].__name__ for name in errors.__all__}
     assert parents == {
-        "AnnotationError": "DigitcoreError",
+        "StoreError": "DigitcoreError",
+        "AnnotationError": "StoreError",
         "AnnotationConflictError": "AnnotationError",
         "DigitcoreError": "Exception",
         "ImageError": "DigitcoreError",
@@ -73,5 +74,7 @@ def test_the_error_tree_is_the_one_in_its_docstring() -> None:
         "CheckpointError": "DigitcoreError",
         "DatasetError": "DigitcoreError",
         "DatasetMissingError": "DatasetError",
+        "HandwritingError": "StoreError",
+        "HandwritingFullError": "HandwritingError",
         "TrainingError": "DigitcoreError",
     }

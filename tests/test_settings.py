@@ -19,6 +19,8 @@ LIMITS = {
     "DIGITCORE_MAX_ARRIVAL_SECONDS": "max_arrival_seconds",
     "DIGITCORE_MAX_ADDED_BYTES": "max_added_bytes",
     "DIGITCORE_MAX_ADDED_FILES": "max_added_files",
+    "DIGITCORE_MAX_NOTEBOOK_DIGITS": "max_notebook_digits",
+    "DIGITCORE_MAX_HANDWRITTEN_DIGITS": "max_handwritten_digits",
 }
 NAMES = {"DIGITCORE_ALLOWED_HOSTS": "allowed_hosts", "DIGITCORE_ALLOWED_ORIGINS": "allowed_origins"}
 
@@ -77,6 +79,15 @@ def test_uploads_are_on_off_or_for_this_machine(monkeypatch: pytest.MonkeyPatch)
         assert load_settings().uploads == expected
     monkeypatch.setenv("DIGITCORE_UPLOADS", "no")
     with pytest.raises(ValueError, match="DIGITCORE_UPLOADS must be on, off or local, got 'no'"):
+        load_settings()
+
+
+def test_collecting_is_on_or_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, expected in {"": True, "on": True, "off": False, "OFF": False}.items():
+        monkeypatch.setenv("DIGITCORE_COLLECTING", value)
+        assert load_settings().collecting is expected
+    monkeypatch.setenv("DIGITCORE_COLLECTING", "no")
+    with pytest.raises(ValueError, match="DIGITCORE_COLLECTING must be on or off, got 'no'"):
         load_settings()
 
 

@@ -31,7 +31,7 @@ from digitcore.serving.cli_common import FILE, json_option, listed_entries, nami
 from digitcore.settings import load_settings
 
 if TYPE_CHECKING:
-    from digitcore.serving.annotations import Annotation
+    from digitcore.store.annotations import Annotation
 
 __all__ = ["compare_command", "evaluate_command"]
 
@@ -244,7 +244,7 @@ def _write_report(classifiers: Sequence[DigitClassifier], evaluations: Sequence[
 
 def _known_annotations(dataset: str) -> "dict[int, Annotation]":
     """Stars and notes of the dashboard; a report without its database has none, and standard error says why."""
-    from digitcore.serving.annotations import AnnotationStore  # here: SQLAlchemy takes a third of a second
+    from digitcore.store.annotations import AnnotationStore  # here: SQLAlchemy takes a third of a second
 
     try:
         with closing(AnnotationStore(load_settings().database_url)) as store:

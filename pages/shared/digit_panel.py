@@ -13,7 +13,7 @@ from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import UsableCheckpoint
 from digitcore.models.probabilities import answers_from
-from digitcore.serving.annotations import Annotation
+from digitcore.store.annotations import Annotation
 from digitcore.text import plain
 from pages.shared.answer import evaluated_panel, evaluated_panels
 from pages.shared.background import wait_for

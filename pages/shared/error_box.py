@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from digitcore.errors import AnnotationError, DigitcoreError
+from digitcore.errors import AnnotationError, DigitcoreError, HandwritingFullError, StoreError
 from digitcore.files import PACKAGED_FILES
 from digitcore.settings import CHECKOUT, load_settings
 from digitcore.text import plain, printable
@@ -35,8 +35,9 @@ def show_error(error: DigitcoreError) -> None:
     """
     _LOGGER.warning("%s", printable(str(error)))
     words = visible(str(error))
-    if isinstance(error, AnnotationError):
-        words = "Stars and notes cannot be read or stored at the moment. The log of this server says why."
+    if isinstance(error, StoreError) and not isinstance(error, HandwritingFullError):
+        subject = "Stars and notes" if isinstance(error, AnnotationError) else "Handwriting"
+        words = f"{subject} cannot be read or stored at the moment. The log of this server says why."
     st.error(words, icon=":material/error:")
 
 

@@ -1,13 +1,14 @@
-"""What all visitors share: the checkpoints, the digits, stars and notes. Nothing may write to what comes back."""
+"""What all visitors share: the checkpoints, the digits, the database. Nothing may write to what comes back."""
 
 import streamlit as st
 
 from digitcore.data.datasets import DigitSet, is_available, load_digits
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import CheckpointLibrary, shared_library
-from digitcore.serving.annotations import AnnotationStore
 from digitcore.serving.guard import names_of
 from digitcore.settings import load_settings
+from digitcore.store.annotations import AnnotationStore
+from digitcore.store.handwriting import HandwritingStore
 
 
 def checkpoint_library() -> CheckpointLibrary:
@@ -34,6 +35,17 @@ def annotations() -> AnnotationStore:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _annotation_store(url: str) -> AnnotationStore:
     return AnnotationStore(url)
+
+
+def handwriting_store() -> HandwritingStore:
+    """All notebooks."""
+    settings = load_settings()
+    return _handwriting_store(settings.database_url, settings.max_notebook_digits, settings.max_handwritten_digits)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _handwriting_store(url: str, most: int, most_together: int) -> HandwritingStore:
+    return HandwritingStore(url, most=most, most_together=most_together)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the digits ...")

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from digitcore.models.checkpoints import save_checkpoint
 from digitcore.models.library import load_checkpoint
-from digitcore.serving.annotations import Annotation, AnnotationStore
+from digitcore.store.annotations import Annotation, AnnotationStore
 from tests.browser.conftest import download, eventually_true, idle, running_dashboard, visit
 from tests.outside_text import FILE_NAMES, FORMULAS, MARKDOWN, SCRIPTS, TEXTS
 

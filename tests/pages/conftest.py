@@ -23,6 +23,7 @@ PAGES = {
     "confusion": "Confusion matrix",
     "errors": "Browse digits",
     "compare": "Compare models",
+    "handwriting": "Handwriting",
 }
 """Files of `pages`, the first being named by nothing, and their titles."""
 

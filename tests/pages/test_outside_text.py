@@ -10,8 +10,8 @@ import pytest
 from markdown_it import MarkdownIt
 from streamlit.testing.v1 import AppTest
 
-from digitcore.serving.annotations import Annotation, AnnotationStore
 from digitcore.settings import load_settings
+from digitcore.store.annotations import Annotation, AnnotationStore
 from tests.outside_text import FILE_NAMES, TEXTS
 from tests.pages.conftest import Visit, texts
 

@@ -100,7 +100,7 @@ def test_every_setting_is_documented_and_every_documented_variable_is_used() -> 
     settings = _variables((ROOT / "digitcore" / "settings.py").read_text(encoding="utf-8")) - {"DIGITCORE_"}
     table = re.findall(r"^\| `(DIGITCORE_\w+)` \|", SETTINGS, re.MULTILINE)
     assert sorted(table) == sorted(settings)
-    tests = [ROOT / "Makefile", *(ROOT / "tests").rglob("conftest.py")]
+    tests = [ROOT / "Makefile", ROOT / "tests" / "databases.py", *(ROOT / "tests").rglob("conftest.py")]
     used = settings.union(*(_variables(path.read_text(encoding="utf-8")) for path in tests))
     for document in DOCUMENTS:
         assert _variables(document.read_text(encoding="utf-8")) <= used, document

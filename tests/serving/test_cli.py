@@ -18,9 +18,9 @@ import digitcore
 import digitcore.training.loop
 from digitcore.data.datasets import DigitSet, load_digits
 from digitcore.evaluation.metrics import log_loss
-from digitcore.serving.annotations import Annotation, AnnotationStore
 from digitcore.serving.cli import commands, main
 from digitcore.settings import load_settings
+from digitcore.store.annotations import Annotation, AnnotationStore
 from tests.paths import ROOT
 
 Draw = Callable[..., NDArray[np.uint8]]

@@ -1,39 +1,32 @@
 """Stars and notes on digits, stored in a database that all visitors and replicas share."""
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Engine,
     Executable,
     Integer,
     MetaData,
     String,
     Table,
     Text,
-    create_engine,
     delete,
     insert,
-    inspect,
     select,
-    text,
     update,
 )
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from digitcore.errors import AnnotationConflictError, AnnotationError
+from digitcore.store.database import Database
 
 __all__ = ["Annotation", "AnnotationStore"]
 
 _LONGEST_NOTE = 2000
-_LOCK_TIMEOUT = 30  # seconds that SQLite waits for another process
 
 _TABLE = Table(
     "annotations",
@@ -44,8 +37,6 @@ _TABLE = Table(
     Column("note", Text, nullable=False),
     Column("version", BigInteger, nullable=False, server_default="1"),
 )
-_ADD_VERSION = text("ALTER TABLE annotations ADD COLUMN version BIGINT NOT NULL DEFAULT 1")
-"""For tables of before there were versions."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +58,7 @@ class AnnotationStore:
         Raises:
             AnnotationError: it cannot be opened.
         """
-        self._url = _parsed(url)
-        with self._explained():
-            if self._url.get_backend_name() == "sqlite" and self._url.database:
-                Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-            options = {"timeout": _LOCK_TIMEOUT} if self._url.get_backend_name() == "sqlite" else {}
-            self._engine = create_engine(self._url, connect_args=options)
-            _create_missing(self._engine)
+        self._database = Database(url, purpose="Stars and notes", error=AnnotationError)
 
     def load(self, dataset: str) -> dict[int, Annotation]:
         """Annotations of a dataset by digit id.
@@ -81,7 +66,7 @@ class AnnotationStore:
         Raises:
             AnnotationError: the database cannot be read.
         """
-        with self._explained(), self._engine.connect() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(select(_TABLE).where(_TABLE.c.dataset == dataset)).all()
         return {row.digit_id: Annotation(row.starred, row.note, row.version) for row in rows}
 
@@ -124,57 +109,12 @@ class AnnotationStore:
 
     def _has_changed(self, change: Executable) -> bool:
         """Executes a statement for one row; False where there is no such row, or there is one already."""
-        with self._explained():
-            try:
-                with self._engine.begin() as connection:
-                    return connection.execute(change).rowcount != 0  # -1: a driver that counts no inserted rows
-            except IntegrityError:
-                return False
+        try:
+            with self._database.writing() as connection:
+                return connection.execute(change).rowcount != 0  # -1: a driver that counts no inserted rows
+        except IntegrityError:
+            return False
 
     def close(self) -> None:
         """Closes the connections."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, ImportError, OSError) as error:  # ImportError: the database's driver is not installed
-            address, reason = self._url.render_as_string(hide_password=True), str(error).splitlines()[0]
-            raise AnnotationError(
-                f"Stars and notes cannot be stored in {address} ({reason}): see DIGITCORE_DATABASE_URL."
-            ) from error
-
-
-def _create_missing(engine: Engine) -> None:
-    """Creates the table, or the column that an old one lacks."""
-    try:
-        _TABLE.metadata.create_all(engine)
-        _add_version(engine)
-    except DatabaseError:
-        if not _has_version(engine):  # or another process has just done it
-            raise
-
-
-def _add_version(engine: Engine) -> None:
-    if not _has_version(engine):
-        with engine.begin() as connection:
-            connection.execute(_ADD_VERSION)
-
-
-def _has_version(engine: Engine) -> bool:
-    inspector = inspect(engine)
-    return inspector.has_table(_TABLE.name) and "version" in {
-        column["name"] for column in inspector.get_columns(_TABLE.name)
-    }
-
-
-def _parsed(url: str) -> URL:
-    try:
-        return make_url(url)
-    except (ArgumentError, ValueError) as error:  # ValueError: a port that is not a number
-        # The address is not repeated: without its parts nobody knows which of them is the password.
-        raise AnnotationError(
-            "DIGITCORE_DATABASE_URL is not a database address: "
-            "write it like sqlite:////folder/file.sqlite or postgresql+psycopg://user:password@host/name."
-        ) from error
+        self._database.close()

@@ -9,26 +9,13 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from digitcore.errors import AnnotationConflictError, AnnotationError
-from digitcore.serving.annotations import Annotation, AnnotationStore
-from tests.databases import postgresql
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.faults)])
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path_factory.mktemp('database') / 'annotations.sqlite'}"
-    else:
-        with postgresql() as address:
-            yield address
+from digitcore.store.annotations import Annotation, AnnotationStore
 
 
 @pytest.fixture
 def store(url: str) -> Iterator[AnnotationStore]:
     """A store without annotations."""
     with closing(AnnotationStore(url)) as store:
-        for digit in store.load("mnist-test"):
-            store.save("mnist-test", digit, Annotation())
         yield store
 
 
@@ -157,7 +144,6 @@ def test_a_database_without_versions_goes_on(url: str) -> None:
     engine = create_engine(url)
     old = "INSERT INTO annotations (dataset, digit_id, starred, note) VALUES ('uci-digits', {}, true, 'old')"
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE IF EXISTS annotations"))
         connection.execute(
             text(
                 "CREATE TABLE annotations (dataset VARCHAR(100) NOT NULL, digit_id INTEGER NOT NULL, "

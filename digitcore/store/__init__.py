@@ -1,0 +1,1 @@
+"""What visitors write, star and note, in one database."""

@@ -1,0 +1,17 @@
+"""Your own handwriting: the digits that you have written, and how well they are read."""
+
+import streamlit as st
+
+from pages.parts.handwriting.mine import digits_view
+from pages.shared.error_box import error_box
+from pages.shared.state import VIEW
+
+_VIEWS = {"Digits": digits_view}
+
+st.title("Handwriting", anchor=False)
+view = st.segmented_control(
+    "View", list(_VIEWS), default="Digits", required=True, key=VIEW, bind="query-params",
+    label_visibility="collapsed",
+)  # fmt: skip
+with error_box():
+    _VIEWS[view]()

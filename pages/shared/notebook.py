@@ -1,0 +1,59 @@
+"""The notebook of the visitor: the key to what they have written, known to their browser alone."""
+
+import uuid
+from pathlib import Path
+
+import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
+
+from digitcore.store.handwriting import is_notebook, new_key
+
+NOTEBOOK = "notebook"
+"""Its name in the session state, and in the address that opens it elsewhere."""
+_KEY, _VISIT = "notebook-memory", "notebook-visit"
+
+
+def remember_notebook() -> None:
+    """Takes the notebook from the address, or from the browser's memory, and has the browser remember it."""
+    addressed = st.query_params.pop(NOTEBOOK, None)  # whoever copies the address later does not give it away
+    if is_notebook(addressed):
+        st.session_state[NOTEBOOK] = addressed
+    _component()(
+        key=_KEY,
+        data={
+            "notebook": notebook(),
+            "base": st.get_option("server.baseUrlPath").strip("/"),  # where a server has several dashboards
+            "visit": st.session_state.setdefault(_VISIT, str(uuid.uuid4())),
+        },
+        on_found_change=_open_remembered,
+        width="content",
+    )
+
+
+def notebook() -> str | None:
+    """The key of the visitor's notebook; None where they have kept nothing yet."""
+    key: str | None = st.session_state.get(NOTEBOOK)
+    return key
+
+
+def opened_notebook() -> str:
+    """The key of the visitor's notebook, which is begun where there is none; for what they have asked to keep."""
+    key: str = st.session_state.setdefault(NOTEBOOK, new_key())
+    return key
+
+
+def forget_notebook() -> None:
+    """Begins anew, in the browser's memory too."""
+    st.session_state[NOTEBOOK] = new_key()
+
+
+def _open_remembered() -> None:
+    found = st.session_state[_KEY]["found"]
+    if notebook() is None and is_notebook(found):
+        st.session_state[NOTEBOOK] = found
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _component() -> ComponentRenderer:
+    script = (Path(__file__).parent / "notebook.js").read_text(encoding="utf-8")
+    return st.components.v2.component("notebook_memory", js=script)
