@@ -9,7 +9,7 @@ if __name__ == "__main__":
     from pages.shared.about import about_button
     from pages.shared.error_box import error_box
     from pages.shared.logo import NAME, icon, show_logo
-    from pages.shared.notebook import remember_notebook
+    from pages.shared.notebook import open_notebook
     from pages.shared.pickers import model_picker, picked_figures, set_picker
     from pages.shared.state import CHECKPOINT
     from pages.shared.templates import load_styles
@@ -29,7 +29,7 @@ if __name__ == "__main__":
     st.set_page_config(page_title=f"{page.title} · {NAME}")
     show_logo()
     load_styles()
-    remember_notebook()
+    open_notebook()
     with error_box():
         with st.sidebar:
             model_picker()

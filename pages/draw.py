@@ -22,6 +22,7 @@ from pages.parts.draw.read import answer_in_short
 from pages.parts.draw.samples import put_picked_sample, samples
 from pages.parts.draw.share import share_dialog
 from pages.parts.draw.store import store_drawing
+from pages.parts.draw.verdict import verdict_panel
 from pages.shared.background import nothing_pending
 from pages.shared.drawing import SIDE, current_drawing
 from pages.shared.error_box import error_box
@@ -62,6 +63,7 @@ def draw_and_answer() -> None:
             nothing_yet_panel(_INVITATIONS[source], strokes=strokes)
         if read is not None and source == "Draw":
             current_drawing().answer = answer_in_short(read)
+        verdict_panel(read, drawn=source == "Draw")
     _below(source, read)
     if source == "Draw":
         earlier_drawings()

@@ -13,13 +13,18 @@ NOTEBOOK = "notebook"
 _KEY, _VISIT = "notebook-memory", "notebook-visit"
 
 
-def remember_notebook() -> None:
-    """Takes the notebook from the address, or from the browser's memory, and has the browser remember it."""
+def open_notebook() -> None:
+    """Takes the notebook from the address, or else from the browser's memory."""
     addressed = st.query_params.pop(NOTEBOOK, None)  # whoever copies the address later does not give it away
     if is_notebook(addressed):
         st.session_state[NOTEBOOK] = addressed
+    remember_notebook(_KEY)
+
+
+def remember_notebook(key: str) -> None:
+    """Has the browser remember the notebook; in each fragment that may begin one, under a key of its own."""
     _component()(
-        key=_KEY,
+        key=key,
         data={
             "notebook": notebook(),
             "base": st.get_option("server.baseUrlPath").strip("/"),  # where a server has several dashboards

@@ -3,7 +3,7 @@
 // this after every run and at every change of theme, but ends it only once: so there is one of everything here.
 const sheet = new CSSStyleSheet();
 const observer = new MutationObserver(dress);
-const TOOLS = '.st-key-undo button, .st-key-redo button, .st-key-clear button';
+const TOOLS = ['undo', 'redo', 'clear', 'true-digit'].map((name) => `.st-key-${name} button`).join();
 const LONGEST = 3000; // milliseconds that a tool waits for what was drawn; a touch may leave no stroke
 const STEP = 50;
 const TYPED_IN = 'input:not([type=range], [type=radio], [type=checkbox]), textarea, select, [contenteditable=true]';

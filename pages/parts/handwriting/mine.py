@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.shared.keeping import may_keep
 from pages.shared.notebook import notebook
 from pages.shared.resources import handwriting_store
 
@@ -11,6 +12,9 @@ def digits_view() -> None:
     key = notebook()
     digits = 0 if key is None else len(handwriting_store().load(key))
     if not digits:
-        st.info("Nothing is kept yet.", icon=":material/edit_note:")
+        words = (
+            "Draw a digit, and say whether the answer is right." if may_keep() else "This server keeps no handwriting."
+        )
+        st.info(f"Nothing is kept yet. {words}", icon=":material/edit_note:")
         return
     st.markdown(f"**{digits:,}** digits")
