@@ -3,14 +3,15 @@
 import streamlit as st
 
 from pages.parts.handwriting.mine import digits_view
+from pages.parts.handwriting.write import write_view
 from pages.shared.error_box import error_box
 from pages.shared.state import VIEW
 
-_VIEWS = {"Digits": digits_view}
+_VIEWS = {"Write": write_view, "Digits": digits_view}
 
 st.title("Handwriting", anchor=False)
 view = st.segmented_control(
-    "View", list(_VIEWS), default="Digits", required=True, key=VIEW, bind="query-params",
+    "View", list(_VIEWS), default="Write", required=True, key=VIEW, bind="query-params",
     label_visibility="collapsed",
 )  # fmt: skip
 with error_box():

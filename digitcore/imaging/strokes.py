@@ -17,6 +17,7 @@ __all__ = [
     "Stroke",
     "draw_strokes_at_random",
     "place_strokes",
+    "relative_length",
     "render_strokes",
     "transform_points",
 ]
@@ -82,6 +83,17 @@ def render_strokes(strokes: Sequence[Stroke], *, side: int, brush: float) -> NDA
         for x, y in corners:
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
     return np.asarray(picture.reduce(scale))
+
+
+def relative_length(strokes: Sequence[Stroke]) -> float:
+    """Length of all strokes, as a multiple of the longer side of what they draw; 0 for a dot.
+
+    >>> relative_length([np.array([[0, 0], [0, 4], [3, 4]], dtype=np.float32)])
+    1.75
+    """
+    extent = float(np.ptp(np.concatenate(strokes), axis=0).max())
+    length = sum(float(np.linalg.norm(np.diff(stroke, axis=0), axis=1).sum()) for stroke in strokes)
+    return length / extent if extent else 0.0
 
 
 def transform_points(points: NDArray[np.floating], matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,6 +28,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     delete,
     func,
     insert,
@@ -230,14 +231,14 @@ class HandwritingStore:
         if together + more > self._most_together:
             raise HandwritingFullError("This server holds as many digits as it may: ask whoever runs it.")
 
-    def load(self, notebook: str | None, *, writer: str | None = None) -> Handwriting:
-        """The digits of a notebook, or of one of its writers; with None those of all notebooks.
+    def load(self, notebook: str | None, *, writer: str | None = None, source: Source | None = None) -> Handwriting:
+        """The digits of a notebook, or of one of its writers, or from one source; with None those of all notebooks.
 
         Raises:
             HandwritingError: the database cannot be read.
         """
         with self._database.reading() as connection:
-            statement = select(*_OVERVIEW).where(_of(notebook, writer)).order_by(_DIGITS.c.id)
+            statement = select(*_OVERVIEW).where(_of(notebook, writer, source)).order_by(_DIGITS.c.id)
             rows = connection.execute(statement).all()
         return Handwriting(
             ids=np.array([row.id for row in rows], dtype=np.int64),
@@ -261,18 +262,29 @@ class HandwritingStore:
         with self._database.reading() as connection:
             return _read(connection, notebook, ids)
 
-    def counts(self, notebook: str, *, writer: str | None = None) -> NDArray[np.int64]:
-        """How many there are of each digit (10,).
+    def counts(self, notebook: str, *, writer: str | None = None, source: Source | None = None) -> NDArray[np.int64]:
+        """How many there are of each digit (10,), as for `load`.
 
         Raises:
             HandwritingError: the database cannot be read.
         """
-        statement = select(_DIGITS.c.label, func.count()).where(_of(notebook, writer)).group_by(_DIGITS.c.label)
+        condition = _of(notebook, writer, source)
+        statement = select(_DIGITS.c.label, func.count()).where(condition).group_by(_DIGITS.c.label)
         counts = np.zeros(10, dtype=np.int64)
         with self._database.reading() as connection:
             for label, count in connection.execute(statement):
                 counts[label] = count
         return counts
+
+    def latest_writer(self, notebook: str) -> str:
+        """Who wrote the last digit of the notebook; empty where no name was given.
+
+        Raises:
+            HandwritingError: the database cannot be read.
+        """
+        statement = select(_DIGITS.c.writer).where(_of(notebook)).order_by(_DIGITS.c.id.desc()).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(statement).scalar() or ""
 
     def revision(self, notebook: str) -> int:
         """Another number after each change, in no order; 0 where the notebook is empty.
@@ -344,10 +356,10 @@ def _among(ids: Sequence[int]) -> ColumnElement[bool]:
     return _DIGITS.c.id.in_([int(digit) for digit in ids])
 
 
-def _of(notebook: str | None, writer: str | None = None) -> ColumnElement[bool]:
-    """The condition that a digit is of this notebook and writer; None stands for any."""
-    condition: ColumnElement[bool] = true() if notebook is None else _DIGITS.c.notebook == notebook
-    return condition if writer is None else condition & (_DIGITS.c.writer == writer)
+def _of(notebook: str | None, writer: str | None = None, source: str | None = None) -> ColumnElement[bool]:
+    """The condition that a digit is of this notebook, writer and source; None stands for any."""
+    wanted = {_DIGITS.c.notebook: notebook, _DIGITS.c.writer: writer, _DIGITS.c.source: source}
+    return and_(true(), *(column == value for column, value in wanted.items() if value is not None))
 
 
 def _read(connection: Connection, notebook: str, ids: Sequence[int]) -> list[StoredDigit]:

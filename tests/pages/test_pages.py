@@ -352,7 +352,7 @@ def test_without_a_weights_folder(visit: Visit, tmp_path: Path, monkeypatch: pyt
     assert not app.exception
     assert [warning.value for warning in app.sidebar.warning] == ["This server has no usable model."]
     assert str(tmp_path) not in texts(app)
-    advice = {"": "Draw a digit", "compare": "There is no model yet", "handwriting": "Nothing is kept yet"}
+    advice = {"": "Draw a digit", "compare": "There is no model yet", "handwriting": "Write 100 digits"}
     assert advice.get(name, "holds no usable checkpoint") in texts(app)
 
 
