@@ -13,7 +13,19 @@ from scipy import ndimage
 from digitcore.data.pen_digits import PenDigit
 from digitcore.imaging.strokes import Stroke, place_strokes, render_strokes, transform_points
 
-__all__ = ["DRAWING_LINES", "DRAWING_SIDES", "SURROUNDINGS", "PenPicture", "drawing_file", "photographs"]
+__all__ = [
+    "DRAWING_LINES",
+    "DRAWING_SIDES",
+    "LIGHTS",
+    "PAPERS",
+    "PENS",
+    "SURROUNDINGS",
+    "TABLES",
+    "PenPicture",
+    "drawing_file",
+    "photographs",
+    "texture",
+]
 
 DRAWING_SIDES = (28, 56, 112, 280, 560, 1000)
 """Sides of drawings in pixels."""
@@ -25,7 +37,7 @@ square; a box drawn around the digit; a piece of the table, or a finger, in a co
 
 _Floats = NDArray[np.float64]
 
-_PENS = {  # share of red, green and blue light that ink of full density lets through
+PENS = {
     "black ballpoint": (0.2, 0.2, 0.23),
     "blue ballpoint": (0.25, 0.33, 0.62),
     "pencil": (0.45, 0.45, 0.47),
@@ -33,9 +45,13 @@ _PENS = {  # share of red, green and blue light that ink of full density lets th
     "green pen": (0.25, 0.55, 0.35),
     "felt-tip pen": (0.1, 0.1, 0.1),
 }
-_PAPERS = ((0.97, 0.97, 0.96), (0.96, 0.93, 0.85), (0.88, 0.88, 0.88), (0.82, 0.78, 0.7))
+"""Share of red, green and blue light that ink of full density lets through."""
+PAPERS = ((0.97, 0.97, 0.96), (0.96, 0.93, 0.85), (0.88, 0.88, 0.88), (0.82, 0.78, 0.7))
+"""Share of red, green and blue light that paper reflects."""
 _PRINTS = ((0.72, 0.8, 0.92), (0.78, 0.78, 0.78), (0.92, 0.75, 0.75))  # colours of printed lines
-_SKIN, _TABLES = (0.8, 0.6, 0.5), ((0.45, 0.3, 0.2), (0.2, 0.2, 0.22), (0.75, 0.6, 0.45))
+_SKIN = (0.8, 0.6, 0.5)
+TABLES = ((0.45, 0.3, 0.2), (0.2, 0.2, 0.22), (0.75, 0.6, 0.45))
+"""Likewise tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,16 +110,16 @@ def _photograph(
     if surroundings == "framed":
         placed += _box_around(placed, brush=brush, side=side, generator=generator)
     ink = render_strokes(placed, side=side, brush=brush).astype(np.float64) / 255
-    density = 1 - float(generator.uniform(0, 0.3)) * _texture(side, generator, grain=brush)
-    pen = str(generator.choice(list(_PENS)))
+    density = 1 - float(generator.uniform(0, 0.3)) * texture(side, generator, grain=brush)
+    pen = str(generator.choice(list(PENS)))
     paper = str(generator.choice(["plain", "ruled", "squared"]))
-    light = str(generator.choice(list(_LIGHTS)))
+    light = str(generator.choice(list(LIGHTS)))
     sheet = _sheet(paper, side, turn, generator)
-    transmitted = 1 - (ink * density)[:, :, np.newaxis] * (1 - np.array(_PENS[pen]))
+    transmitted = 1 - (ink * density)[:, :, np.newaxis] * (1 - np.array(PENS[pen]))
     scene = sheet * transmitted
     if surroundings == "corner":
         scene = _with_corner(scene, placed, generator)
-    scene = scene * _LIGHTS[light](side, generator)[:, :, np.newaxis]
+    scene = scene * LIGHTS[light](side, generator)[:, :, np.newaxis]
     blur = float(generator.uniform(0, 0.003)) * side
     scene = ndimage.gaussian_filter(scene, sigma=(blur, blur, 0))
     scene = scene + generator.normal(0, float(generator.uniform(0.002, 0.015)), scene.shape)
@@ -127,8 +143,8 @@ def _box_around(strokes: Sequence[Stroke], *, brush: float, side: int, generator
 
 def _sheet(paper: str, side: int, turn: float, generator: np.random.Generator) -> _Floats:
     """Share (side, side, 3) of light that paper reflects: its colour, its grain, its printed lines."""
-    colour = np.array(_PAPERS[generator.integers(len(_PAPERS))])
-    grain = 1 + float(generator.uniform(0.005, 0.03)) * (_texture(side, generator, grain=1.5) - 0.5)
+    colour = np.array(PAPERS[generator.integers(len(PAPERS))])
+    grain = 1 + float(generator.uniform(0.005, 0.03)) * (texture(side, generator, grain=1.5) - 0.5)
     sheet = colour * grain[:, :, np.newaxis]
     if paper == "plain":
         return sheet
@@ -146,7 +162,7 @@ def _sheet(paper: str, side: int, turn: float, generator: np.random.Generator) -
     return np.where(on_line[:, :, np.newaxis], sheet * printed, sheet)
 
 
-def _texture(side: int, generator: np.random.Generator, *, grain: float) -> _Floats:
+def texture(side: int, generator: np.random.Generator, *, grain: float) -> _Floats:
     """Smooth noise (side, side) in [0, 1], its grains about so many pixels wide."""
     cells = max(2, round(side / max(grain, 1)))
     coarse = Image.fromarray(generator.random((cells, cells)).astype(np.float32))
@@ -164,7 +180,7 @@ def _with_corner(scene: _Floats, strokes: Sequence[Stroke], generator: np.random
     down, across = np.mgrid[:side, :side] / side
     horizontal, vertical = np.abs(across - corner[0]), np.abs(down - corner[1])
     if generator.random() < 0.5:
-        hidden, colour = horizontal + vertical < reach, np.array(_TABLES[generator.integers(len(_TABLES))])
+        hidden, colour = horizontal + vertical < reach, np.array(TABLES[generator.integers(len(TABLES))])
     else:
         hidden, colour = (horizontal / 0.7) ** 2 + vertical**2 < (0.8 * reach) ** 2, np.array(_SKIN)
     return np.where(hidden[:, :, np.newaxis], colour, scene)
@@ -212,12 +228,13 @@ def _shadow(side: int, generator: np.random.Generator) -> _Floats:
     return light
 
 
-_LIGHTS: dict[str, Callable[[int, np.random.Generator], _Floats]] = {
+LIGHTS: dict[str, Callable[[int, np.random.Generator], _Floats]] = {
     "even light": _even,
     "slanting light": _slanting,
     "a lamp": _lamp,
     "a shadow": _shadow,
 }
+"""Light (side, side) on a square picture, white being 1."""
 
 
 def _encoded(picture: NDArray[np.uint8], quality: int | None) -> bytes:

@@ -1,4 +1,4 @@
-"""Resampling and smoothing in exact arithmetic: the same bits on every processor.
+"""Resampling, smoothing and least squares: the same bits on every processor.
 
 Sums of whole numbers below 2**53 are exact in float64, in any order, with or without fused multiply-add. So these
 matrix products and filters give the same bits with every BLAS, instruction set and number of threads. Each function
@@ -6,13 +6,14 @@ says where it rounds; halves go upwards. Images are whole numbers, uint8 or floa
 """
 
 import functools
+from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Levels", "area_sums", "cubic_sums", "enlarge_bilinear", "rounded", "smooth"]
+__all__ = ["Levels", "area_sums", "cubic_sums", "enlarge_bilinear", "least_squares", "rounded", "smooth"]
 
 Levels = NDArray[np.float64]
 """Whole numbers in float64."""
@@ -100,3 +101,22 @@ def _gaussian_weights(sigma: float) -> Levels:
     weights = np.array([*reversed(tail), 65536, *tail], dtype=np.float64)
     weights.flags.writeable = False
     return weights
+
+
+def least_squares(terms: Sequence[Levels], values: Levels) -> list[float]:
+    """The factors of terms (N,) with which their sum comes nearest to values (N,).
+
+    Not exact, but every sum has one order; NumPy's own solver calls LAPACK, whose last bits depend on the processor. A
+    term that depends on those before it has the factor 0.
+    """
+    count = len(terms)
+    system = np.array([[(a * b).sum() for b in [*terms, values]] for a in terms])  # (count, count + 1)
+    least = 1e-12 * max(float(system[k, k]) for k in range(count))
+    used = []
+    for k in range(count):
+        if system[k, k] > least:
+            used.append(k)
+            factors = system[:, k] / system[k, k]
+            factors[k] = 0
+            system = system - np.multiply.outer(factors, system[k])
+    return [float(system[k, -1] / system[k, k]) if k in used else 0.0 for k in range(count)]

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from digitcore.imaging.exact import Levels, area_sums, enlarge_bilinear, rounded, smooth
+from digitcore.imaging.exact import Levels, area_sums, enlarge_bilinear, least_squares, rounded, smooth
 from digitcore.imaging.surroundings import at_the_rim
 
-__all__ = ["LEAST_CONTRAST", "clean", "denoise", "is_clean", "is_even", "is_noisy", "is_within"]
+__all__ = ["LEAST_CONTRAST", "clean", "denoise", "even_ground", "is_clean", "is_even", "is_noisy", "is_within"]
 
 LEAST_CONTRAST = 0.1
 """Least difference between ink and ground, as a share of white."""
@@ -185,12 +185,12 @@ def _uneven_ground(grey: Levels) -> tuple[Levels, bool]:
     is_dark = int((depths**3).sum()) > 0  # but for ink, as at the edge of a shadow, as much is darker as lighter
     # Either ground leaves out all ink; the nearer one follows a lamp, or the edge of a shadow.
     nearer = np.minimum if is_dark else np.maximum
-    lit = rounded(_even_ground(flat, side=side, is_dark=is_dark) * light / _GREY_LEVELS)
-    ground = nearer(lit, _even_ground(small, side=side, is_dark=is_dark))
+    lit = rounded(even_ground(flat, side=side, is_dark=is_dark) * light / _GREY_LEVELS)
+    ground = nearer(lit, even_ground(small, side=side, is_dark=is_dark))
     return enlarge_bilinear(ground, grey.shape), is_dark
 
 
-def _even_ground(grey: Levels, *, side: int, is_dark: bool) -> Levels:
+def even_ground(grey: Levels, *, side: int, is_dark: bool) -> Levels:
     """The ground under grey (H, W) whose ink is narrower than side pixels; at a sharp edge it stays sharp."""
     even = np.pad(smooth(grey, sigma=side / 40), side, mode="edge")  # or the noise's extremes would be the ground
     even = ndimage.grey_closing(even, (side, side)) if is_dark else ndimage.grey_opening(even, (side, side))
@@ -217,26 +217,10 @@ def _smooth_light(grey: Levels) -> Levels:
 
 
 def _fit_terms(terms: Sequence[Levels], values: Levels, chosen: NDArray[np.bool_]) -> Levels:
-    """The combination (N,) of terms that comes nearest to values (N,) where chosen, by least squares.
-
-    NumPy's own solver calls LAPACK, whose last bits depend on the processor; here every sum has one order. A term that
-    depends on those before it is left out.
-    """
-    selected = [term[chosen] for term in terms]
-    target = values[chosen]
-    count = len(terms)
-    system = np.array([[(a * b).sum() for b in [*selected, target]] for a in selected])  # (count, count + 1)
-    least = 1e-12 * max(float(system[k, k]) for k in range(count))
-    used = []
-    for k in range(count):
-        if system[k, k] > least:
-            used.append(k)
-            factors = system[:, k] / system[k, k]
-            factors[k] = 0
-            system = system - np.multiply.outer(factors, system[k])
+    """The combination (N,) of terms that comes nearest to values (N,) where chosen, by least squares."""
     fitted = np.zeros(values.shape)
-    for k in used:
-        fitted = fitted + (system[k, -1] / system[k, k]) * terms[k]
+    for factor, term in zip(least_squares([term[chosen] for term in terms], values[chosen]), terms, strict=True):
+        fitted = fitted + factor * term
     return fitted
 
 

@@ -48,6 +48,7 @@ __all__ = [
     "centre_mass",
     "extract_ink",
     "for_display",
+    "grey_picture",
     "normalize",
     "preprocess",
     "preprocess_ink",
@@ -225,7 +226,7 @@ def extract_ink(image: DigitImage) -> NDArray[np.uint8]:
     Raises:
         BlankImageError, ImageError, ValueError: as for `preprocess`.
     """
-    picture = _upright_picture(image)
+    picture = _upright_picture(image, longest=_WORKING_SIDE)
     ink = plain_ink(picture) if picture.mode != "F" else None
     return _ink_by_pixel(picture) if ink is None else ink
 
@@ -267,7 +268,7 @@ def for_display(image: DigitImage, *, longest: int) -> NDArray[np.uint8]:
     Raises:
         ImageError, ValueError: as for `preprocess`.
     """
-    colour, alpha = _colour_and_alpha(_upright_picture(image))
+    colour, alpha = _colour_and_alpha(_upright_picture(image, longest=_WORKING_SIDE))
     ground = 1.0 if float((colour.mean(axis=2) * alpha).sum()) <= 0.5 * float(alpha.sum()) else 0.0
     blended = colour * alpha[:, :, np.newaxis] + ground * (1 - alpha[:, :, np.newaxis])
     blended = np.rint(255 * np.broadcast_to(blended, (*alpha.shape, 3))).astype(np.uint8)
@@ -277,8 +278,20 @@ def for_display(image: DigitImage, *, longest: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(blended).resize((width, height), method))
 
 
-def _upright_picture(image: DigitImage) -> Image.Image:
-    """A picture, upright, in mode F, L, RGB or RGBA, reduced where it is larger than it is worked with."""
+def grey_picture(image: DigitImage, *, longest: int) -> NDArray[np.uint8]:
+    """The mean of the colours, uint8 (H, W), of a picture on white ground, upright and reduced to sides of `longest`.
+
+    Raises:
+        ImageError, ValueError: as for `preprocess`.
+    """
+    colour, alpha = _colour_and_alpha(_upright_picture(image, longest=longest))
+    grey = sum(colour[:, :, channel] for channel in range(colour.shape[2])) / np.float32(colour.shape[2])
+    levels: NDArray[np.uint8] = np.rint(255 * (1 - alpha * (1 - grey))).astype(np.uint8)
+    return levels
+
+
+def _upright_picture(image: DigitImage, *, longest: int) -> Image.Image:
+    """A picture, upright, in mode F, L, RGB or RGBA, reduced by a whole factor where a side is over `longest`."""
     if isinstance(image, np.ndarray):
         image = _from_array(image)
     if 0 in image.size:
@@ -290,7 +303,7 @@ def _upright_picture(image: DigitImage) -> Image.Image:
         image = image.convert("LA").convert("RGBA")
     elif image.mode != "L" or image.has_transparency_data:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    return image.reduce(max(1, -(-max(image.size) // _WORKING_SIDE)))
+    return image.reduce(max(1, -(-max(image.size) // longest)))
 
 
 def _colour_and_alpha(picture: Image.Image) -> tuple[_Floats, _Floats]:
