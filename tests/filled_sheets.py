@@ -21,6 +21,7 @@ _Floats = NDArray[np.float64]
 SCALE = 8
 """Pixels of the clean sheet to a millimetre."""
 PENS_OF_SHEETS = ("black ballpoint", "blue ballpoint", "pencil", "red pen", "felt-tip pen")
+_FARTHEST_OVER = 1.8  # millimetres that ink reaches out of its box
 _MESH = 24  # tiles to a side of the picture, each of which is warped on its own
 
 
@@ -82,11 +83,13 @@ def _written(
     points = np.concatenate(digit.strokes)
     width, height = np.ptp(points, axis=0)
     length = float(generator.uniform(7.5, 12.5))
+    free = (np.array(sheet.BOX) - length * np.array([width, height]) / max(width, height) - brush / SCALE) / 2
     if generator.random() < over:
-        shift = generator.uniform(-1, 1, 2) * (sheet.BOX[0] / 2 - 1, sheet.BOX[1] / 2 - 1)
+        shift = np.array([0.0, 0.0])
+        way = generator.integers(2)
+        shift[way] = generator.choice([-1, 1]) * (free[way] + generator.uniform(0.3, _FARTHEST_OVER))
     else:
-        most = np.array(sheet.BOX) - length * np.array([width, height]) / max(width, height) - brush / SCALE - 1
-        shift = generator.uniform(-0.5, 0.5, 2) * most.clip(0)
+        shift = generator.uniform(-1, 1, 2) * (free - 0.5).clip(0)
     placed = place_strokes(digit.strokes, side=side, extent=length * SCALE / side, position=(0.5, 0.5), brush=brush)
     ink = render_strokes(placed, side=side, brush=brush)
     left, top = ((paper.value[k] - sheet.FRAME[k]) / 2 + sheet.GRID_CORNER[k] for k in (0, 1))
@@ -112,9 +115,9 @@ def photograph_sheet(
 ) -> bytes:
     """A JPEG photograph.
 
-    longest: side in pixels. fill: the sheet's height as a share of the picture's. turn: quarters of a turn; default: any.
-    tilt: how far the corners are from their places, as a share of the sheet. bend: of the paper, in millimetres. blur:
-    in millimetres on the sheet. scene: what else is done to the colours (H, W, 3) of the photograph before the light.
+    longest: side in pixels. fill: the sheet's height as a share of the picture's. turn: quarters of a turn, by default
+    any. tilt: how far the corners are from their places, as a share of the sheet. bend: of the paper, in millimetres.
+    blur: in millimetres on the sheet. scene: what is done to the colours (H, W, 3) of the photograph before the light.
     """
     size = (round(longest * 3 / 4), longest)
     picture = _warped(_on_table(filled.colour, table), generator, size, fill=fill, tilt=tilt, bend=bend * SCALE)

@@ -6,6 +6,7 @@ box that holds most of it, so a stroke may cross the line; what runs through two
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from digitcore.imaging.sheet_marks import find_sheet_marks, straighten
 
 __all__ = ["SheetDigit", "read_sheet"]
 
+_Value = TypeVar("_Value", np.float64, np.bool_)
+
 _LONGEST = 2400  # pixels of the longer side of the picture that is worked with
 _SCALE = 6  # pixels a millimetre of the straightened grid: a digit is about 60 pixels high
 _CELL = (int(PITCH[1] * _SCALE), int(PITCH[0] * _SCALE))  # rows and columns of a cell
@@ -28,6 +31,7 @@ _LEAST_INK = 0.12  # of the light, which a pixel of ink takes away at least
 _LEAST_PEN = 0.16  # likewise the darkest place of a digit
 _FAINTEST = 0.3  # of the sheet's usual pen: the darkest place of a digit, at least
 _OF_PEAK = 0.45  # of the darkest place: from here on it is ink
+_SOFT = 0.6  # of that: from here on, beside ink, it is the edge of ink
 _LEAST_SIDE = 2.5  # millimetres of the longer side of a digit
 _OWN = 0.75  # share of connected ink in one cell, from which on all of it belongs there
 _BORDER = 0.7  # millimetres on both sides of a box's line in which the print is looked for
@@ -70,12 +74,12 @@ def _depth(grid: NDArray[np.uint8]) -> Levels:
     return rounded(255 * ((ground - levels) / ground).clip(0, 1))
 
 
-def _as_cells(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _as_cells(values: NDArray[_Value]) -> NDArray[_Value]:
     """Values (H, W) of the grid by row and column of boxes: (10, 10, h, w)."""
     return values.reshape(ROWS, _CELL[0], COLUMNS, _CELL[1]).swapaxes(1, 2)
 
 
-def _as_grid(cells: NDArray[np.generic]) -> NDArray[np.generic]:
+def _as_grid(cells: NDArray[_Value]) -> NDArray[_Value]:
     """The inverse of `_as_cells`."""
     return cells.swapaxes(1, 2).reshape(ROWS * _CELL[0], COLUMNS * _CELL[1])
 
@@ -97,16 +101,14 @@ def _without_print(cells: Levels) -> Levels:
 def _printed_places() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Where in a cell (h, w) the line of the box may be, and where the small digit."""
     y, x = ((np.arange(side) + 0.5) / _SCALE for side in _CELL)
-    outside = [
-        np.maximum(BOX_CORNER[k] - places, places - BOX_CORNER[k] - BOX[k]) for k, places in ((1, y), (0, x))
-    ]
+    outside = [np.maximum(BOX_CORNER[k] - places, places - BOX_CORNER[k] - BOX[k]) for k, places in ((1, y), (0, x))]
     from_line = np.maximum(outside[0][:, np.newaxis], outside[1])
     small = np.broadcast_to((y < BOX_CORNER[1])[:, np.newaxis], _CELL)
     return np.abs(from_line) < _BORDER, small
 
 
 def _digits(cells: Levels) -> Iterator[SheetDigit]:
-    peaks = ndimage.uniform_filter(cells, (1, 1, 3, 3)).max(axis=(2, 3))  # (10, 10)
+    peaks = rounded(ndimage.uniform_filter(cells, (1, 1, 3, 3)).max(axis=(2, 3)))  # (10, 10)
     pen = float(np.median(peaks[peaks > 255 * _LEAST_PEN])) if (peaks > 255 * _LEAST_PEN).any() else 255.0
     filled = peaks > max(255 * _LEAST_PEN, _FAINTEST * pen)
     thresholds = np.where(filled, np.maximum(255 * _LEAST_INK, _OF_PEAK * peaks), 256)
@@ -148,8 +150,8 @@ def _ink_of(depth: Levels, owners: NDArray[np.int64], cell: int, *, threshold: f
         return None
     near = ndimage.binary_dilation(own, structure=np.ones((3, 3), dtype=bool), iterations=2)
     part = (slice(max(0, rows[0] - 2), rows[-1] + 3), slice(max(0, columns[0] - 2), columns[-1] + 3))
-    full = float(np.percentile(depth[window][own], 75))
-    soft = ((depth[window] - threshold / 2) / (full - threshold / 2)).clip(0, 1)
+    faint, full = _SOFT * threshold, float(np.median(depth[window][own]))
+    soft = ((depth[window] - faint) / (full - faint)).clip(0, 1)
     inked = np.where(near & ((owners[window] < 0) | own), soft, 0)[part]
     ink: NDArray[np.uint8] = rounded(255 * inked).astype(np.uint8)
     return ink

@@ -12,6 +12,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 from digitcore.errors import ImageError
 from digitcore.imaging.exact import least_squares
@@ -26,7 +27,8 @@ _LEVELS = (0.5, 0.35, 0.65)  # of the way from the darkest to the lightest aroun
 _AROUND = 0.045  # of the picture's longer side: as far as "around" reaches
 _LEAST_CONTRAST = 40  # levels between darkest and lightest
 _MOST_MARKS = 8  # rings that are looked at: more than four where something else is in the picture
-_LEAST_DISC = 5  # pixels
+_MOST_RINGS = 64  # that are looked at for a disc
+_LEAST_DISC, _LEAST_RING = 5, 8  # pixels of the one, and pixels across the other
 _DISC = MARK_RADII[2] / MARK_RADII[0]
 _OFF_CENTRE = 0.15  # of its ring's width: how far the disc may be from the middle
 _DARK = 0.72  # of the paper beside it: what a dot must be darker than
@@ -34,8 +36,8 @@ _LEAST_DOTS = 0.6  # share of the dots that must be there
 _REACH = 5.0  # millimetres from its place within which a dot is looked for
 _FINE = 4  # samples a millimetre
 _FARTHEST = 1.0  # millimetres from the fitted bend: a dot farther away is something else
-_LEAST_SCALE = 2.0  # pixels a millimetre
-_LEAST_SHARP = 0.5  # of the contrast of large areas that the gaps of the marks must have
+_LEAST_SCALE = 1.6  # pixels a millimetre
+_LEAST_SHARP = 0.8  # of the contrast of large areas that the gaps of the marks must have
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +132,7 @@ def _extremes(grey: _Grey) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _rings_of(dark: NDArray[np.bool_]) -> Iterator[tuple[float, float, float]]:
+    """The same for dark pixels (H, W): connected ones of which each is a ring, or the disc in its middle."""
     numbers, count = ndimage.label(dark, structure=np.ones((3, 3), dtype=bool))
     boxes = np.array([[s[1].start, s[0].start, s[1].stop, s[0].stop] for s in ndimage.find_objects(numbers)])
     if count < 2:
@@ -140,14 +143,18 @@ def _rings_of(dark: NDArray[np.bool_]) -> Iterator[tuple[float, float, float]]:
     fills = areas / sides.prod(axis=1)
     round_ = (sides.max(axis=1) < 2.5 * sides.min(axis=1)) & (areas >= _LEAST_DISC)
     discs = np.flatnonzero(round_ & (fills > 0.6))
-    for ring in np.flatnonzero(round_ & (fills > 0.2) & (fills < 0.68) & (widths >= 8)):
-        apart = np.abs(middles[discs] - middles[ring]).max(axis=1)
-        ratio = widths[discs] / widths[ring] / _DISC
-        inside = discs[(apart < _OFF_CENTRE * widths[ring]) & (ratio > 0.55) & (ratio < 1.6)]
-        if len(inside) == 1:
-            left, top, right, bottom = boxes[inside[0]]
-            rows, columns = np.nonzero(numbers[top:bottom, left:right] == inside[0] + 1)
-            yield float(left + columns.mean() + 0.5), float(top + rows.mean() + 0.5), float(widths[ring])
+    rings = np.flatnonzero(round_ & (fills > 0.2) & (fills < 0.68) & (widths >= _LEAST_RING))
+    if len(discs) == 0 or len(rings) == 0:
+        return
+    rings = rings[np.argsort(-widths[rings], kind="stable")][:_MOST_RINGS]
+    distances, nearest = KDTree(middles[discs]).query(middles[rings])
+    inside = discs[nearest]
+    ratios = widths[inside] / widths[rings] / _DISC
+    fit = (distances < _OFF_CENTRE * widths[rings]) & (ratios > 0.55) & (ratios < 1.6)
+    for disc, width in zip(inside[fit], widths[rings[fit]], strict=True):
+        left, top, right, bottom = boxes[disc]
+        rows, columns = np.nonzero(numbers[top:bottom, left:right] == disc + 1)
+        yield float(left + columns.mean() + 0.5), float(top + rows.mean() + 0.5), float(width)
 
 
 def _fits(grey: _Grey, rings: list[tuple[float, float, float]]) -> Iterator[tuple[float, _Floats]]:
@@ -182,7 +189,8 @@ def _homography(corners: _Floats) -> _Floats:
     area = dx1 * dy2 - dx2 * dy1
     g, h = (dx3 * dy2 - dx2 * dy3) / area, (dx1 * dy3 - dx3 * dy1) / area
     unit = np.array([[x1 - x0 + g * x1, x3 - x0 + h * x3, x0], [y1 - y0 + g * y1, y3 - y0 + h * y3, y0], [g, h, 1]])
-    return unit / np.array([FRAME[0], FRAME[1], 1])
+    homography: _Floats = unit / np.array([FRAME[0], FRAME[1], 1])
+    return homography
 
 
 def _project(homography: _Floats, places: _Floats) -> _Floats:
