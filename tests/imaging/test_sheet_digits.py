@@ -5,8 +5,9 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def _difference(clean: NDArray[np.uint8], cut: NDArray[np.uint8]) -> float:
     return float(min(np.abs(levels - cut).sum() for levels in moved) / clean.sum())
 
 
-def _assert_reads(sheets: Sequence[tuple[FilledSheet, bytes]]) -> None:
+def _assert_reads(sheets: Iterable[tuple[FilledSheet, bytes]]) -> None:
     """The floors of issue 23, and that networks read the digits about as well as those of the clean ink."""
     boxes, right, like, clean, cut, labels = 0, 0, 0, [], [], []
     for filled, photograph in sheets:
@@ -103,10 +104,9 @@ def _assert_reads(sheets: Sequence[tuple[FilledSheet, bytes]]) -> None:
         assert errors[1] <= errors[0] + 0.01 * boxes, name
 
 
-def _sheets(seeds: Sequence[int], *, longest: int) -> list[tuple[FilledSheet, bytes]]:
+def _sheets(seeds: Sequence[int], *, longest: int) -> Iterator[tuple[FilledSheet, bytes]]:
     """Sheets of the reporting writers, in every pen, on either paper, printed in colour and in grey."""
     digits = load_pen_digits()
-    sheets = []
     for seed in seeds:
         generator = np.random.default_rng([23, seed])
         writer = REPORTING_WRITERS[seed % len(REPORTING_WRITERS)]
@@ -118,8 +118,7 @@ def _sheets(seeds: Sequence[int], *, longest: int) -> list[tuple[FilledSheet, by
             empty=0.1 * (seed % 3),
             grey=seed % 3 == 0,
         )
-        sheets.append((filled, photograph_sheet(filled, generator, longest=longest, turn=seed % 4)))
-    return sheets
+        yield filled, photograph_sheet(filled, generator, longest=longest, turn=seed % 4)
 
 
 @pytest.mark.needs_pen_digits
@@ -193,7 +192,7 @@ def _hand(colour: NDArray[np.float64]) -> NDArray[np.float64]:
     [
         pytest.param({"table": (0.05, 0.05, 0.06)}, id="dark table"),
         pytest.param({"table": (1.0, 1.0, 1.0)}, id="table lighter than the paper"),
-        pytest.param({"fill": 0.4, "longest": 3200}, id="two fifths of the frame"),
+        pytest.param({"fill": 0.4, "longest": 4000}, id="two fifths of the frame"),
         pytest.param({"scene": _hand, "fill": 0.78, "turn": 0}, id="hand in a corner"),
         pytest.param({"longest": 800}, id="few pixels"),
         pytest.param({"tilt": 0.3, "fill": 0.75}, id="from aside"),
@@ -203,14 +202,12 @@ def _hand(colour: NDArray[np.float64]) -> NDArray[np.float64]:
         pytest.param({"blur": 0.4}, id="blurred"),
     ],
 )
-def test_hard_photographs_are_cut_right(options: dict[str, object]) -> None:
+def test_hard_photographs_are_cut_right(options: dict[str, Any]) -> None:
     digits = [digit for digit in load_pen_digits() if digit.writer in REPORTING_WRITERS]
-    sheets = []
-    for seed, pen in enumerate(PENS_OF_SHEETS):
+    for seed, pen in enumerate(("pencil", "blue ballpoint", "red pen")):
         generator = np.random.default_rng([24, seed])
         filled = fill_sheet(digits, generator, pen=pen, grey=seed % 2 == 0)
-        sheets.append((filled, photograph_sheet(filled, generator, **options)))
-    _assert_reads(sheets)
+        _assert_reads([(filled, photograph_sheet(filled, generator, **options))])
 
 
 _DIGEST = """
