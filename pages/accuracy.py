@@ -4,67 +4,21 @@ import pandas as pd
 import streamlit as st
 
 from digitcore.data.datasets import disputed_ids
-from digitcore.evaluation.evaluation import Evaluation, Summary, summarize
-from digitcore.evaluation.intervals import basis
-from digitcore.evaluation.metrics import brier_loss, outcomes_at
-from digitcore.models.classifier import DigitClassifier
-from digitcore.text import plain
+from digitcore.evaluation.evaluation import Evaluation, summarize
+from digitcore.evaluation.metrics import outcomes_at
 from pages.parts.accuracy.calibration import calibration
 from pages.parts.accuracy.figures import (
     cached_class_table,
-    cached_milliseconds,
     class_columns,
     coverage_specification,
 )
 from pages.parts.accuracy.forms import form_by_form
+from pages.parts.accuracy.headline import headline
 from pages.parts.accuracy.writers import by_writer
-from pages.shared.evaluations import cached_summary
-from pages.shared.metric_row import metric_row
 from pages.shared.pickers import picked_evaluation
 from pages.shared.state import show_errors
 
 _THRESHOLDS = [0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999]
-
-
-def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
-    """The checkpoint's main figures."""
-    summary = cached_summary(evaluation)
-    checkpoint = classifier.checkpoint
-    (low, high), (least, most) = summary.interval, summary.ece_interval
-    st.markdown(
-        f"**{plain(checkpoint.name)}** is right on **{summary.accuracy:.2%}** of {summary.digits:,} digits of "
-        f"{evaluation.dataset} (95% interval {low:.2%} to {high:.2%}, {basis(summary.writers)}): "
-        f"**{summary.errors} errors**.",
-        help=_plain_interval(summary),
-    )
-    figures = {
-        "Log loss": (f"{summary.nll:.4f}", "How little probability it gives to the true digit: 0 is perfect. "
-                     "Minus the logarithm of that probability, averaged, in nats."),
-        "Brier score": (f"{brier_loss(evaluation.labels, evaluation.logits):.4f}", "How far its ten "
-                        "probabilities are from the truth: 0 is perfect, 2 the worst. Their squared errors, summed, "
-                        "averaged over the digits."),
-        "Calibration error": (f"{summary.ece:.2%}", "How far its confidence is from the truth: at 0%, of the answers "
-                              "given with 90% confidence 90% are right. Mean distance between confidence and accuracy "
-                              "over 15 equally wide bins of confidence. 95% interval "
-                              f"{least:.2%} to {most:.2%}, {basis(summary.writers)}."),
-        "Parameters": (f"{checkpoint.parameters:,}", "How large the network is: the number of values that "
-                       "it has learned."),
-        "File": (f"{checkpoint.path.stat().st_size / 1000:.0f} kB" if checkpoint.path else "-", "Its size "
-                 "on disk."),
-        "Time": (f"{cached_milliseconds(classifier):.2f} ms", "How long one answer "
-                 "takes on one core of this machine. The network alone, median of 21 runs."),
-    }  # fmt: skip
-    metric_row(figures)
-    if st.button(f"See the {summary.errors} errors", icon=":material/image_search:"):
-        show_errors()
-
-
-def _plain_interval(summary: Summary) -> str:
-    low, high = summary.plain_interval
-    words = f"As if each digit were of another person, the 95% interval is {low:.2%} to {high:.2%} (Wilson)."
-    if summary.writers is None:
-        return f"{words} Who wrote these digits is not known, so the true interval may be wider."
-    return f"{words} But the digits of one person resemble each other, so they tell less."
 
 
 def disputed(evaluation: Evaluation) -> None:
@@ -74,7 +28,7 @@ def disputed(evaluation: Evaluation) -> None:
         return
     without = summarize(evaluation.without(ids))
     low, high = without.interval
-    with st.expander(f"Without the {len(ids)} disputed digits: {without.accuracy:.2%}", icon=":material/gavel:"):
+    with st.expander(f"Without the {len(ids)} disputed digits: {without.errors:,} errors", icon=":material/gavel:"):
         st.markdown(
             f"Five people judged each of 100 suspicious test digits. For {len(ids)} of them no majority confirmed the "
             f"true digit as it is recorded. Without them: {without.errors} errors in {without.digits:,}, "
@@ -117,20 +71,22 @@ def coverage(evaluation: Evaluation) -> None:
         "Minimum confidence", _THRESHOLDS, 0.9, format_func=lambda share: f"{share:.2%}".replace(".00", ""),
         key="threshold", bind="query-params",
     )  # fmt: skip
-    outcomes = outcomes_at(evaluation.labels, evaluation.logits, threshold=threshold)
-    answered = outcomes.answered_right + outcomes.answered_wrong
-    share = answered / len(evaluation)
-    accuracy = f"{outcomes.answered_right / answered:.2%}" if answered else "none"
-    st.markdown(f"It answers **{share:.2%}** of the digits and is right on **{accuracy}** of those.")
+    outcomes = outcomes_at(evaluation.labels, evaluation.logits, threshold=threshold, writers=evaluation.writers)
+    low, high = outcomes.interval
+    accuracy = f"{outcomes.answered_right / outcomes.answered:.2%}" if outcomes.answered else "none"
+    st.markdown(
+        f"It answers **{outcomes.answered:,}** of {len(evaluation):,} digits and is right on **{accuracy}** of those "
+        f"(95% interval {low:.2%} to {high:.2%})."
+    )
     with st.container(horizontal=True, gap="medium"):
         st.metric("Answered, right", f"{outcomes.answered_right:,}", width=150)
         st.metric("Answered, wrong", f"{outcomes.answered_wrong:,}", width=150)
         st.metric("Refused, was right", f"{outcomes.refused_right:,}", width=150)
         st.metric("Refused, was wrong", f"{outcomes.refused_wrong:,}", width=150)
-    refused = len(evaluation) - answered
+    refused = len(evaluation) - outcomes.answered
     if st.button(f"See the {refused:,} refused", icon=":material/image_search:", disabled=refused == 0):
         show_errors(show="all digits", confidence=(0.0, threshold))
-    st.vega_lite_chart(coverage_specification(evaluation, share))
+    st.vega_lite_chart(coverage_specification(evaluation, outcomes.answered / len(evaluation)))
 
 
 st.title("Accuracy", anchor=False)
@@ -140,5 +96,8 @@ disputed(evaluation)
 per_digit(evaluation)
 by_writer(evaluation)
 form_by_form(classifier.checkpoint)
-calibration(evaluation)
-coverage(evaluation)
+if evaluation.has_probabilities:
+    calibration(evaluation)
+    coverage(evaluation)
+else:
+    st.info("These are answers without probabilities: how sure they are is not known.", icon=":material/info:")

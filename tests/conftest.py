@@ -101,22 +101,22 @@ def datasets_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
 
 
 @pytest.fixture(scope="session")
-def drawn_pen_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder, the same in all processes of a run, that holds the drawn pen digits if the strokes are there."""
+def drawn_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder, the same in all processes of a run, that holds the sets that are drawn on this machine."""
     run = tmp_path_factory.getbasetemp()
-    folder = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "pen-digits"
+    folder = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "drawn-sets"
     folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIGITCORE_CACHE", str(folder))
-        if is_available("pen-digits"):
-            load_digits("pen-digits")
+        for name in filter(is_available, ("pen-digits", "written-forms")):
+            load_digits(name)
     return folder
 
 
 @pytest.fixture
-def cached_pen_digits(drawn_pen_digits: Path, cache_folder: Path) -> None:
-    """Puts the drawn pen digits into `cache_folder`."""
-    shutil.copytree(drawn_pen_digits, cache_folder, dirs_exist_ok=True)
+def cached_drawn_sets(drawn_sets: Path, cache_folder: Path) -> None:
+    """Puts the drawn sets into `cache_folder`."""
+    shutil.copytree(drawn_sets, cache_folder, dirs_exist_ok=True)
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_it_runs_on_all_digits_and_epochs(number: int, copied_weights: Path, mon
     print(_text(notebook))
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_it_runs_without_mnist(number: int, copied_weights: Path, data_folder: Path) -> None:
     notebook = execute(NOTEBOOKS[number])
     assert notebook.cells[-1].outputs

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -185,9 +185,10 @@ def _accuracy(name: str, right: Sequence[bool], writers: Sequence[int]) -> Measu
 
 
 def _measure_drawing_files(classifier: DigitClassifier, *, count: int, seed: int) -> Iterator[Measurement]:
-    """Drawings as files, by the picture's side and the line's width; in each, half are dark on light."""
+    """Drawings as files, half of them dark on light: by the picture's side, the line's width, and the format."""
     generator = np.random.default_rng(seed)
     lines = [(side, line) for side in DRAWING_SIDES for line in DRAWING_LINES if line == 0 or line * side >= 1]
+    by_kind: dict[str, list[_FileOutcome]] = {}
     for side, line in lines:
         for quality in _QUALITIES:
             sample = _sample_pen_digits(count, generator)
@@ -195,9 +196,13 @@ def _measure_drawing_files(classifier: DigitClassifier, *, count: int, seed: int
                 drawing_file(digit, side=side, line=line, quality=quality, is_dark=i % 2 == 0, generator=generator)
                 for i, digit in enumerate(sample)
             ]
-            width = f"{line:.0%}" if line else "1 px"
+            outcomes = _file_outcomes(classifier, files, sample)
+            width = f"line of {line:.0%}" if line else "line of 1 px"
             kind = "PNG" if quality is None else f"JPEG of quality {quality}"
-            yield from _measure_files(classifier, f"{side} px, line {width}, {kind}", files, sample)
+            for name in (f"{side} px", width, kind, f"{side} px, {width}", "all"):
+                by_kind.setdefault(name, []).extend(outcomes)
+    for name, outcomes in by_kind.items():
+        yield from _shares_of_files(f"{len(outcomes):,} drawings, {name}", outcomes)
 
 
 def _measure_photographs(classifier: DigitClassifier, *, count: int, seed: int) -> Iterator[Measurement]:
@@ -207,22 +212,32 @@ def _measure_photographs(classifier: DigitClassifier, *, count: int, seed: int) 
             photographs(_reporting_pen_digits(), count=count, generator=generator, surroundings=surroundings)
         )
         name = f"{len(pictures)} photographs, {surroundings}"
-        yield from _measure_files(classifier, name, [picture.file for picture in pictures], pictures)
+        outcomes = _file_outcomes(classifier, [picture.file for picture in pictures], pictures)
+        yield from _shares_of_files(name, outcomes)
 
 
-def _measure_files(
-    classifier: DigitClassifier, name: str, files: Sequence[bytes], digits: Sequence[PenDigit | PenPicture]
-) -> Iterator[Measurement]:
+class _FileOutcome(NamedTuple):
+    right: bool
+    accepted: bool
+    writer: int
+
+
+def _file_outcomes(
+    classifier: DigitClassifier, files: Sequence[bytes], digits: Sequence[PenDigit | PenPicture]
+) -> list[_FileOutcome]:
+    predictions = classifier.predict_batch([read_image(file) for file in files])
+    return [
+        _FileOutcome(prediction.digit == digit.label, prediction.accepted, digit.writer)
+        for prediction, digit in zip(predictions, digits, strict=True)
+    ]
+
+
+def _shares_of_files(name: str, outcomes: Sequence[_FileOutcome]) -> Iterator[Measurement]:
     """How many are right, are accepted, and are both wrong and accepted."""
-    predictions, writers = (
-        classifier.predict_batch([read_image(file) for file in files]),
-        [digit.writer for digit in digits],
-    )
-    right = [prediction.digit == digit.label for prediction, digit in zip(predictions, digits, strict=True)]
-    accepted = [prediction.accepted for prediction in predictions]
-    yield _share(f"{name}: right", right, writers)
-    yield _share(f"{name}: accepted", accepted, writers)
-    wrong = [is_accepted and not is_right for is_accepted, is_right in zip(accepted, right, strict=True)]
+    writers = [outcome.writer for outcome in outcomes]
+    yield _share(f"{name}: right", [outcome.right for outcome in outcomes], writers)
+    yield _share(f"{name}: accepted", [outcome.accepted for outcome in outcomes], writers)
+    wrong = [outcome.accepted and not outcome.right for outcome in outcomes]
     yield _share(f"{name}: accepted and wrong", wrong, writers)
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "frequency",
     "mcnemar_mid_p",
     "outcomes",
+    "overall_test",
     "paired_interval",
 ]
 
@@ -226,25 +227,37 @@ class OverallTest:
 def cochran_q(evaluations: Sequence[Evaluation]) -> OverallTest:
     """Cochran's Q test of the hypothesis that all checkpoints are equally accurate, with the chi-squared distribution.
 
-    For two checkpoints it is McNemar's asymptotic test without correction. Where all are right on the same digits,
-    the statistic is 0 and p is 1.
+    Where writers are known, what is compared are the right answers of each checkpoint on all digits of one writer, not
+    on one digit: if the checkpoints are equally accurate, a writer's counts could as well belong to them in any other
+    order. With one digit by each writer this is Cochran's statistic; for two checkpoints, McNemar's without correction.
+    Where all are right on equally many digits of each writer, the statistic is 0 and p is 1.
 
-    Source: W. G. Cochran, "The comparison of percentages in matched samples", Biometrika 37 (1950) 256-266.
+    Sources: W. G. Cochran, "The comparison of percentages in matched samples", Biometrika 37 (1950) 256-266. E. J. G.
+    Pitman, "Significance tests which may be applied to samples from any populations. III", Biometrika 29 (1938)
+    322-335, for counts; tests/evaluation/test_intervals.py measures how often it is wrong.
 
     Raises:
         ValueError: there are fewer than two evaluations, or they are not of the same digits.
     """
     if len(evaluations) < 2:
         raise ValueError(f"evaluations must be at least two, got {len(evaluations)}")
-    right = _correctness(evaluations)
-    count = len(evaluations)
-    per_checkpoint, per_digit = right.sum(axis=1, dtype=np.int64), right.sum(axis=0, dtype=np.int64)
-    disagreement = count * per_digit.sum() - (per_digit**2).sum()
-    statistic = 0.0
-    if disagreement > 0:
-        deviations = count * (per_checkpoint**2).sum() - per_checkpoint.sum() ** 2
-        statistic = float((count - 1) * deviations / disagreement)
-    return OverallTest(statistic, count - 1, float(chi2.sf(statistic, count - 1)))
+    right, writers = _correctness(evaluations), evaluations[0].writers
+    return overall_test(
+        right.astype(np.int64) if writers is None else np.stack([_by_writer(row, writers) for row in right])
+    )
+
+
+def overall_test(right: NDArray[np.int64]) -> OverallTest:
+    """The test of `cochran_q` from the number of right answers (checkpoints, blocks): of a digit, or of a writer."""
+    checkpoints = len(right)
+    sums = right.sum(axis=1)
+    within = float(right.var(axis=0, ddof=1).sum())
+    statistic = float(((sums - sums.mean()) ** 2).sum() / within) if within > 0 else 0.0
+    return OverallTest(statistic, checkpoints - 1, float(chi2.sf(statistic, checkpoints - 1)))
+
+
+def _by_writer(values: NDArray[np.bool_] | NDArray[np.int64], writers: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.bincount(writers, weights=values).astype(np.int64)
 
 
 def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
@@ -330,7 +343,7 @@ def _compare_answers(
         difference=(only_b - only_a) / digits,
         low=low,
         high=high,
-        p=mid_p if writers is None else sign_flip_p(np.bincount(writers, weights=gains).astype(np.int64)),
+        p=mid_p if writers is None else sign_flip_p(_by_writer(gains, writers)),
         mid_p=mid_p,
     )
 

@@ -12,11 +12,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitcore.data.datasets import DigitSet, known_digest, load_digits, writers_of
+from digitcore.data.datasets import DigitSet, is_available, known_digest, load_digits, writers_of
+from digitcore.errors import DatasetError
 from digitcore.evaluation.intervals import share_interval, wilson_interval
 from digitcore.evaluation.metrics import (
     accuracy_score,
@@ -26,10 +28,12 @@ from digitcore.evaluation.metrics import (
     sure_answers,
 )
 from digitcore.files import load_arrays, write_atomically
+from digitcore.formats.answers_file import AnswersError, AnswerTable, answer_table, is_sure_of_all
 from digitcore.imaging.preprocessing import PREPROCESSING
 from digitcore.models.checkpoints import Checkpoint
 from digitcore.models.classifier import DigitClassifier
 from digitcore.settings import load_settings
+from digitcore.text import printable
 
 __all__ = [
     "Evaluation",
@@ -56,11 +60,47 @@ class Evaluation:
     fingerprint: str
     ids: NDArray[np.int64]  # (N,)
     labels: NDArray[np.int64]  # (N,)
-    logits: NDArray[np.float32]  # (N, 10), calibrated
+    logits: NDArray[np.floating]  # (N, 10), calibrated: float32, or float64 of answers that were given as numbers
     writers: NDArray[np.int64] | None = None  # (N,), a number for each person; None where they are not known
+
+    @classmethod
+    def from_predictions(
+        cls,
+        name: str,
+        digits: DigitSet,
+        *,
+        probabilities: NDArray[Any] | None = None,
+        logits: NDArray[Any] | None = None,
+        predictions: NDArray[Any] | None = None,
+    ) -> "Evaluation":
+        """The answers of any model, under this name, to every digit of a set, row by row.
+
+        probabilities or logits: (N, 10); predictions: (N,), the answers alone. Give one of the three.
+
+        Raises:
+            ValueError: not one of them was given, or its shape or a value does not fit.
+        """
+        given = {"probabilities": probabilities, "logits": logits, "prediction": predictions}
+        columns = {kind: np.asarray(values) for kind, values in given.items() if values is not None}
+        if len(columns) != 1:
+            raise ValueError(f"give probabilities, logits or predictions, got {', '.join(columns) or 'none of them'}")
+        try:
+            table = answer_table(columns)
+        except AnswersError as error:
+            raise ValueError(f"{name} {error}") from error
+        if len(table) != len(digits):
+            raise ValueError(f"{name} must have an answer for each of {len(digits):,} digits, got {len(table):,}")
+        digest = hashlib.sha256(table.logits.tobytes()).hexdigest()
+        fingerprint = _fingerprint(digest, digits.digest)
+        return cls(name, digits.name, fingerprint, digits.ids, digits.labels, table.logits, digits.writers)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether there is more than the answers alone, such as figures of confidence need."""
+        return not is_sure_of_all(self.logits)
 
     @property
     def predictions(self) -> NDArray[np.int64]:
@@ -170,18 +210,59 @@ def load_or_evaluate(
     """The stored evaluation of a checkpoint on a dataset, or a new one, which is then stored in the cache folder.
 
     Raises:
-        DatasetError: there is no stored one, and the digits are missing or damaged.
+        DatasetError: there is no stored one, and the digits are missing or damaged, or a checkpoint that is a table of
+            answers answers other digits.
     """
     stored = find_evaluation(classifier.checkpoint, dataset)
     if stored is not None:
         return stored
-    evaluation = evaluate(classifier, load_digits(dataset), progress=progress, threads=threads)
+    if classifier.checkpoint.answers is not None:
+        evaluation = _evaluation_of_answers(classifier.checkpoint, classifier.checkpoint.answers, dataset)
+    else:
+        evaluation = evaluate(classifier, load_digits(dataset), progress=progress, threads=threads)
     folder = load_settings().cache_directory / "evaluations"
     try:
         save_evaluation(evaluation, folder)
     except OSError as error:  # the next one waits again; this one gets the result
         _LOGGER.warning("The evaluation cannot be stored in %s (%s): see DIGITCORE_CACHE.", folder, error.strerror)
     return evaluation
+
+
+def _evaluation_of_answers(checkpoint: Checkpoint, table: AnswerTable, dataset: str) -> Evaluation:
+    file = checkpoint.path or checkpoint.name
+    if table.dataset not in (None, dataset):
+        raise DatasetError(
+            f"{file} holds answers to {printable(str(table.dataset))}, not to {dataset}: pick those digits."
+        )
+    ids, labels, writers = _known_digits(dataset)
+    answered = ids[: len(table)] if table.ids is None else table.ids
+    rows = np.argsort(answered)
+    if not np.array_equal(answered[rows], np.sort(ids)):
+        raise DatasetError(
+            f"{file} holds answers to {len(table):,} digits, which are not the {len(ids):,} of {dataset}: "
+            "pick the digits that it is for, or give each of them once, by the column id."
+        )
+    places = np.argsort(np.argsort(ids))  # of each digit of the set among the sorted ids
+    rows = rows[places]
+    differing = np.array([], dtype=np.int64) if table.labels is None else np.flatnonzero(table.labels[rows] != labels)
+    if len(differing):
+        raise DatasetError(
+            f"{file} has other labels than {dataset} for {len(differing):,} digits, first for id {ids[differing[0]]}: "
+            "it is of other digits, or its rows are in another order."
+        )
+    fingerprint = _fingerprint(checkpoint.digest, known_digest(dataset))
+    return Evaluation(checkpoint.name, dataset, fingerprint, ids, labels, table.logits[rows], writers)
+
+
+def _known_digits(dataset: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
+    """Ids, labels and writers of a set, from a shipped evaluation where its pictures are not on this machine."""
+    if not is_available(dataset):
+        for path in sorted(shipped_evaluations().glob(f"*--{dataset}--*.npz")):
+            evaluation = _read(path, path.stem.rsplit("--", 1)[-1])
+            if evaluation is not None:
+                return evaluation.ids, evaluation.labels, evaluation.writers
+    digits = load_digits(dataset)
+    return digits.ids, digits.labels, digits.writers
 
 
 def find_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
@@ -269,7 +350,7 @@ def _read(path: Path, fingerprint: str) -> Evaluation | None:
         and evaluation.labels.shape == (count,)
         and (evaluation.writers is None or evaluation.writers.shape == (count,))
         and evaluation.logits.shape == (count, 10)
-        and evaluation.logits.dtype == np.float32
+        and evaluation.logits.dtype in (np.float32, np.float64)
         and bool(np.isfinite(evaluation.logits).all())
     )
     return evaluation if is_valid else None

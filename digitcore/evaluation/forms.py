@@ -26,8 +26,9 @@ def form_table(evaluation: Evaluation, *, forms: Sequence[str | None], metadata:
     """A row for each form, the one read worst first.
 
     forms: the name of each digit's form; digits without one are left out. metadata: of the evaluated checkpoint, whose
-    threshold refuses. Columns: form, label, digits, right, accuracy with its 95% Wilson interval low and high, refused,
-    refused_share, and wrong_answer, the most frequent one, -1 where there is none.
+    threshold refuses. Columns: form, label, digits, right, accuracy with its 95% interval low and high, refused,
+    refused_share, and wrong_answer, the most frequent one, -1 where there is none. The interval is Wilson's: each digit
+    of a form is by another hand.
     """
     import pandas as pd
 

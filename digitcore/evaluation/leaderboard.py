@@ -24,8 +24,8 @@ class Standing:
     entry: UsableCheckpoint
     summary: Summary | None
     """Figures on the leaderboard's dataset; None where the checkpoint has not been evaluated on it."""
-    elsewhere: dict[str, float]
-    """Accuracy by dataset of `ELSEWHERE`, where it has been evaluated."""
+    elsewhere: dict[str, Summary]
+    """Figures by dataset of `ELSEWHERE`, where it has been evaluated."""
     milliseconds: float | None
     """For one digit on one core of this machine; None where it has not been measured."""
 
@@ -55,7 +55,7 @@ def leaderboard(entries: Sequence[CheckpointEntry], dataset: str) -> list[Standi
         Standing(
             entry=entry,
             summary=here.get(digest),
-            elsewhere={name: other[digest].accuracy for name, other in elsewhere.items() if digest in other},
+            elsewhere={name: other[digest] for name, other in elsewhere.items() if digest in other},
             milliseconds=known_milliseconds(digest),
         )
         for entry, digest in zip(usable, digests, strict=True)

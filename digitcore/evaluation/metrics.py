@@ -36,6 +36,7 @@ __all__ = [
     "SureAnswers",
     "accuracy_score",
     "brier_loss",
+    "calibration_error_by_chance",
     "calibration_error_interval",
     "class_table",
     "confidence_scores",
@@ -57,9 +58,10 @@ CALIBRATION_BINS = 15
 SURE = 0.9995
 """Confidence from which an answer is called over 99.9% sure."""
 _Writers: TypeAlias = NDArray[np.int64] | None
+_Logits: TypeAlias = NDArray[np.floating]
 
 
-def accuracy_score(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
+def accuracy_score(labels: NDArray[np.int64], logits: _Logits) -> float:
     """Share of digits whose most probable class is their label, in [0, 1].
 
     >>> labels = np.array([0, 1, 1, 2])
@@ -71,7 +73,7 @@ def accuracy_score(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> fl
     return float((logits.argmax(axis=1) == labels).mean())
 
 
-def log_loss(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
+def log_loss(labels: NDArray[np.int64], logits: _Logits) -> float:
     """Mean negative natural logarithm of the label's probability, in nats, at least 0.
 
     The labels of the example have the probabilities 0.8, 0.7, 0.3 and 0.6.
@@ -86,7 +88,7 @@ def log_loss(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
-def brier_loss(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
+def brier_loss(labels: NDArray[np.int64], logits: _Logits) -> float:
     """Mean squared distance between the probabilities and the one-hot label, summed over classes, in [0, 2].
 
     A certain and wrong answer costs 2. The third digit costs (0.6 - 0)² + (0.3 - 1)² + (0.1 - 0)² = 0.86.
@@ -103,9 +105,7 @@ def brier_loss(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
     return float(((probabilities - np.eye(logits.shape[1])[labels]) ** 2).sum(axis=1).mean())
 
 
-def expected_calibration_error(
-    labels: NDArray[np.int64], logits: NDArray[np.float32], *, bins: int = CALIBRATION_BINS
-) -> float:
+def expected_calibration_error(labels: NDArray[np.int64], logits: _Logits, *, bins: int = CALIBRATION_BINS) -> float:
     """Mean distance between confidence and accuracy over equally wide bins of confidence, weighted by count, in [0, 1].
 
     A bin includes its upper edge, not its lower one. In two bins, all four confidences are in the upper one: their mean
@@ -126,7 +126,7 @@ def expected_calibration_error(
 
 
 def calibration_error_interval(
-    labels: NDArray[np.int64], logits: NDArray[np.float32], *, writers: _Writers = None, bins: int = CALIBRATION_BINS
+    labels: NDArray[np.int64], logits: _Logits, *, writers: _Writers = None, bins: int = CALIBRATION_BINS
 ) -> tuple[float, float]:
     """95% interval of `expected_calibration_error`, by leaving out each writer, or each digit where they are unknown.
 
@@ -152,6 +152,28 @@ def calibration_error_interval(
     return max(0.0, float(error - reach)), min(1.0, float(error + reach))
 
 
+def calibration_error_by_chance(logits: _Logits, *, bins: int = CALIBRATION_BINS) -> float:
+    """The `expected_calibration_error` to expect if each answer were right with exactly its confidence.
+
+    It is above 0, the more so the fewer digits there are: an error of about this size is no sign of false confidence.
+    The mean of 200 drawn sets of right and wrong answers.
+
+    >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
+    >>> [round(calibration_error_by_chance(np.tile(logits, (n, 1)), bins=2), 2) for n in (1, 100)]
+    [0.18, 0.02]
+
+    Source: J. Bröcker, "Estimating reliability and resolution of probability forecasts through decomposition of the
+    empirical score", Climate Dynamics 39 (2012) 655-667, for the bias.
+    """
+    confidence, generator = confidence_scores(logits), np.random.default_rng(0)
+    bin_of = _confidence_bins(confidence, bins)
+    errors = [
+        np.abs(np.bincount(bin_of, weights=(generator.random(len(logits)) < confidence) - confidence)).sum()
+        for _ in range(200)
+    ]
+    return float(np.mean(errors)) / len(logits)
+
+
 @dataclass(frozen=True)
 class SureAnswers:
     """The answers that are called over 99.9% sure."""
@@ -162,7 +184,7 @@ class SureAnswers:
     """95% interval of the share that is right."""
 
 
-def sure_answers(labels: NDArray[np.int64], logits: NDArray[np.float32], *, writers: _Writers = None) -> SureAnswers:
+def sure_answers(labels: NDArray[np.int64], logits: _Logits, *, writers: _Writers = None) -> SureAnswers:
     """How many answers are given with a confidence of at least `SURE`, and how many of them are right.
 
     >>> sure_answers(np.array([0, 1]), np.array([[9, 0], [9, 0]], dtype=np.float32)).right
@@ -174,7 +196,7 @@ def sure_answers(labels: NDArray[np.int64], logits: NDArray[np.float32], *, writ
     return SureAnswers(int(sure.sum()), int((sure & right).sum()), (low, high))
 
 
-def confidence_scores(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def confidence_scores(logits: _Logits) -> NDArray[np.float64]:
     """Confidence (N,) of each prediction: the probability of the most probable class.
 
     >>> confidence_scores(np.log(np.array([[0.8, 0.2], [0.5, 0.5]], dtype=np.float32))).round(3).tolist()
@@ -184,7 +206,7 @@ def confidence_scores(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return confidence
 
 
-def confusion_matrix(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> NDArray[np.int64]:
+def confusion_matrix(labels: NDArray[np.int64], logits: _Logits) -> NDArray[np.int64]:
     """Counts (C, C): true classes in rows, predicted classes in columns.
 
     >>> labels = np.array([0, 1, 1, 2])
@@ -198,7 +220,7 @@ def confusion_matrix(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> 
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
-def class_table(labels: NDArray[np.int64], logits: NDArray[np.float32], *, writers: _Writers = None) -> "pd.DataFrame":
+def class_table(labels: NDArray[np.int64], logits: _Logits, *, writers: _Writers = None) -> "pd.DataFrame":
     """One row per class: `digit`, `support`, `errors`; `precision`, `recall`, `f1`, each with `_low` and `_high`.
 
     F1 is 2J / (1 + J) with the proportion J = TP / (TP + FP + FN); its interval is that of J, transformed alike.
@@ -233,9 +255,7 @@ def _named(name: str, proportion: Sequence[float]) -> dict[str, float]:
     return dict(zip((name, f"{name}_low", f"{name}_high"), proportion, strict=True))
 
 
-def confused_pairs(
-    labels: NDArray[np.int64], logits: NDArray[np.float32], *, writers: _Writers = None
-) -> "pd.DataFrame":
+def confused_pairs(labels: NDArray[np.int64], logits: _Logits, *, writers: _Writers = None) -> "pd.DataFrame":
     """The wrong answers by true and predicted class, most frequent first, then smaller classes first.
 
     Columns `true`, `predicted`, `count`, and `share` of the digits of the true class, with `low` and `high`.
@@ -276,7 +296,7 @@ def confusion_order(matrix: NDArray[np.int64]) -> list[int]:
 
 
 def reliability_table(
-    labels: NDArray[np.int64], logits: NDArray[np.float32], *, bins: int = CALIBRATION_BINS, writers: _Writers = None
+    labels: NDArray[np.int64], logits: _Logits, *, bins: int = CALIBRATION_BINS, writers: _Writers = None
 ) -> "pd.DataFrame":
     """One row per non-empty bin of confidence, with the bins of `expected_calibration_error`.
 
@@ -302,7 +322,7 @@ def reliability_table(
 
 
 def coverage_table(
-    labels: NDArray[np.int64], logits: NDArray[np.float32], *, points: int = 400, writers: _Writers = None
+    labels: NDArray[np.int64], logits: _Logits, *, points: int = 400, writers: _Writers = None
 ) -> "pd.DataFrame":
     """Accuracy against coverage when only the most confident digits are answered.
 
@@ -348,15 +368,25 @@ class Outcomes:
     """Refused, though the answer would have been right."""
     refused_wrong: int
     """Refused, and the answer would have been wrong."""
+    interval: tuple[float, float]
+    """95% interval of the share right among the answers given; 0 to 1 where there is none."""
+
+    @property
+    def answered(self) -> int:
+        """Answers given."""
+        return self.answered_right + self.answered_wrong
 
 
-def outcomes_at(labels: NDArray[np.int64], logits: NDArray[np.float32], *, threshold: float) -> Outcomes:
+def outcomes_at(labels: NDArray[np.int64], logits: _Logits, *, threshold: float, writers: _Writers = None) -> Outcomes:
     """Numbers of right and wrong answers, given and refused, when confidences below a threshold are refused.
 
     >>> labels = np.array([0, 1, 1, 2])
     >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)
-    >>> outcomes_at(labels, logits, threshold=0.65)
-    Outcomes(answered_right=2, answered_wrong=0, refused_right=1, refused_wrong=1)
+    >>> outcomes = outcomes_at(labels, logits, threshold=0.65)
+    >>> outcomes.answered_right, outcomes.answered_wrong, outcomes.refused_right, outcomes.refused_wrong
+    (2, 0, 1, 1)
+    >>> [round(end, 2) for end in outcomes.interval]
+    [0.34, 1.0]
     """
     _check(labels, logits)
     answered = confidence_scores(logits) >= threshold
@@ -366,10 +396,11 @@ def outcomes_at(labels: NDArray[np.int64], logits: NDArray[np.float32], *, thres
         answered_wrong=int((answered & ~right).sum()),
         refused_right=int((~answered & right).sum()),
         refused_wrong=int((~answered & ~right).sum()),
+        interval=_proportion(right, answered, writers)[1:] if answered.any() else (0.0, 1.0),
     )
 
 
-def digit_table(ids: NDArray[np.int64], labels: NDArray[np.int64], logits: NDArray[np.float32]) -> "pd.DataFrame":
+def digit_table(ids: NDArray[np.int64], labels: NDArray[np.int64], logits: _Logits) -> "pd.DataFrame":
     """One row per digit: `id`, `true`, `predicted`, `right`, `confidence`, `margin`, `loss`.
 
     `margin` is the probability of the label minus the greatest of the others, in [-1, 1]: negative where the answer
@@ -405,7 +436,7 @@ def digit_table(ids: NDArray[np.int64], labels: NDArray[np.int64], logits: NDArr
     )
 
 
-def writer_table(labels: NDArray[np.int64], logits: NDArray[np.float32], writers: NDArray[np.int64]) -> "pd.DataFrame":
+def writer_table(labels: NDArray[np.int64], logits: _Logits, writers: NDArray[np.int64]) -> "pd.DataFrame":
     """One row per writer, most errors first: `writer`, `digits`, `errors`, and the `share` of errors.
 
     >>> labels = np.array([0, 1, 1, 2])
@@ -436,7 +467,7 @@ def _confidence_bins(confidence: NDArray[np.float64], bins: int) -> NDArray[np.i
     return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
-def _check(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> None:
+def _check(labels: NDArray[np.int64], logits: _Logits) -> None:
     if labels.ndim != 1 or logits.ndim != 2 or len(labels) != len(logits) or len(labels) == 0:
         raise ValueError(
             f"labels and logits must be (N,) and (N, classes) with N > 0, got {labels.shape} and {logits.shape}"

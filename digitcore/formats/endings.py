@@ -6,12 +6,13 @@ from typing import TypeAlias
 __all__ = ["READ", "REFUSED", "Reader", "ending_of", "stem_of"]
 
 Reader: TypeAlias = str
-"""`safetensors`, `torch` (files of `torch.save`) or `onnx`."""
+"""`safetensors`, `torch` (files of `torch.save`), `onnx`, or `answers` (of a model that is not there)."""
 
 READ: dict[str, Reader] = {
     ".safetensors": "safetensors",
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".pth.tar", ".pt.tar", ".bin", ".pkl", ".pickle"), "torch"),
     ".onnx": "onnx",
+    **dict.fromkeys((".csv", ".parquet", ".npz"), "answers"),
 }
 """How files are read, by their ending. Of two files with one name the one whose ending stands first is used."""
 
@@ -24,15 +25,15 @@ _TORCHSCRIPT = (
     "`torch.onnx.export`."
 )
 _NUMPY = (
-    "holds arrays of NumPy: use "
-    '`safetensors.numpy.save_file(dict(numpy.load("NAME.npz")), "NAME.safetensors")`, with the names of the layers.'
+    "holds one array of NumPy: for weights use `safetensors.numpy.save_file`, with the names of the layers; answers "
+    "belong into an npz, a CSV or a Parquet file."
 )
 REFUSED: dict[str, str] = {
     **dict.fromkeys((".h5", ".hdf5", ".keras"), _KERAS),
     ".tflite": "is a TensorFlow Lite file: use `python -m tf2onnx.convert --tflite FILE --output NAME.onnx`.",
     ".pb": "is a TensorFlow graph: use `python -m tf2onnx.convert --saved-model FOLDER --output NAME.onnx`.",
     ".joblib": "is a Python pickle, a program that is never run here: export the model with `skl2onnx`.",
-    **dict.fromkeys((".npz", ".npy"), _NUMPY),
+    ".npy": _NUMPY,
     ".msgpack": "is a file of Flax: use `safetensors.flax.save_file`, with the names and the layout of PyTorch.",
     ".mlmodel": "is a Core ML file: export the network that it was made from with `torch.onnx.export`.",
     ".pdparams": "is a file of Paddle: export the model with `paddle2onnx`.",

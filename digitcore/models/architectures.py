@@ -7,14 +7,19 @@ Training may use batch normalisation; `folded()` returns the same function witho
 """
 
 import copy
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from digitcore.errors import CheckpointError
+from digitcore.formats.answers_file import AnswerTable
 
 __all__ = [
     "CLASS_NAMES",
@@ -22,6 +27,7 @@ __all__ = [
     "CompactWide",
     "DigitNetwork",
     "Ensemble",
+    "KnownAnswers",
     "MultilayerPerceptron",
     "Standard",
     "architecture_names",
@@ -81,6 +87,39 @@ class DigitNetwork(nn.Module):
                 layers[name] = layer
         folded.features = nn.Sequential(layers)
         return folded
+
+
+class KnownAnswers(DigitNetwork):
+    """In the place of a network: the answers of a model that is not here to the digits of one set."""
+
+    def __init__(self, table: AnswerTable, *, file: str) -> None:
+        """The answers in this table; errors name its file."""
+        super().__init__()
+        self.table = table
+        self._file = file
+        arrays = (table.ids, table.labels, table.logits)
+        parts = [b"" if values is None else np.ascontiguousarray(values).tobytes() for values in arrays]
+        self.digest = hashlib.sha256(b"|".join([repr(table.dataset).encode(), *parts])).hexdigest()
+        """SHA-256 over all of it."""
+
+    def forward_features(self, batch: Tensor) -> Tensor:
+        """Never returns: there is no network.
+
+        Raises:
+            CheckpointError: always.
+        """
+        raise CheckpointError(
+            f"{self._file} holds answers to {len(self.table):,} digits and no network: pick another model for pictures."
+        )
+
+    def forward_head(self, features: Tensor) -> Tensor:
+        """The features themselves."""
+        return features
+
+    def folded(self) -> DigitNetwork:
+        """Never returns, as `forward_features`."""
+        self.forward_features(torch.empty(0))
+        raise AssertionError("unreachable")
 
 
 class PooledNorm(nn.BatchNorm2d):

@@ -2,7 +2,8 @@
 
 A checkpoint is one safetensors file that describes itself in its metadata. A plain state dict saved with
 `torch.save(model.state_dict(), "NAME.pt")` works too: its architecture is recognised by its keys and shapes. Batch
-normalisation is folded into the weights on loading. An ONNX file works where the packages for it are installed.
+normalisation is folded into the weights on loading. An ONNX file works where the packages for it are installed. A table
+of answers (`formats.answers_file`) stands for a model that is not here: it can be judged, but reads no pictures.
 """
 
 import hashlib
@@ -23,11 +24,12 @@ import torch
 
 from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
+from digitcore.formats.answers_file import AnswersError, AnswerTable, read_answers
 from digitcore.formats.endings import READ, REFUSED, ending_of, stem_of
 from digitcore.formats.safetensors_file import SafetensorsError, SafetensorsFile
 from digitcore.formats.state_dict import StateDictError, StateDictFile
 from digitcore.imaging.preprocessing import PREPROCESSING, normalize
-from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, architecture_names
+from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, KnownAnswers, architecture_names
 from digitcore.models.engine import Engine, engine_for
 from digitcore.models.onnx import OnnxNetwork, load_onnx
 from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore
@@ -56,6 +58,7 @@ __all__ = [
 
 _LOGGER = logging.getLogger(__name__)
 _FORMAT_VERSION = 1
+_ANSWERS = "answers"  # in the place of an architecture
 _FIRST_SCORE: RefusalScore = "confidence"  # of files that name none
 
 
@@ -78,6 +81,11 @@ class CheckpointMetadata:
     seed: int | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """When, where and with what it was trained."""
+
+    @property
+    def has_network(self) -> bool:
+        """Whether it can read pictures; a table of answers cannot."""
+        return self.architecture != _ANSWERS
 
     @property
     def chosen_on(self) -> tuple[str, ...]:
@@ -116,6 +124,11 @@ class Checkpoint:
     def engine(self) -> Engine:
         """What computes the network's logits for answers; made on first use."""
         return engine_for(self.network)
+
+    @property
+    def answers(self) -> AnswerTable | None:
+        """Where a file holds answers and no network: these."""
+        return self.network.table if isinstance(self.network, KnownAnswers) else None
 
     @property
     def parameters(self) -> int:
@@ -167,16 +180,20 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 network, metadata = _parse_safetensors(stream, file=file)
             elif reader == "onnx":
                 network, metadata = _parse_onnx(stream, path)
+            elif reader == "answers":
+                network, metadata = _parse_answers(stream, path)
             else:
                 network, metadata = _parse_state_dict(stream, file=file)
             network.eval().requires_grad_(False)
-            _check_answers(network, file=file)
+            if reader != "answers":
+                _check_answers(network, file=file)
         except CheckpointError:
             raise
         except Exception as error:  # of the parsers of these formats, whose errors no document lists
             _LOGGER.exception("%s cannot be read", file)
             raise CheckpointError(f"{file} cannot be read ({type(error).__name__}): copy or train it again.") from error
-    weights = network.digest if isinstance(network, OnnxNetwork) else digest_tensors(network.state_dict())
+    is_file = isinstance(network, OnnxNetwork | KnownAnswers)
+    weights = network.digest if is_file else digest_tensors(network.state_dict())
     digest = hashlib.sha256(f"{weights} {_answer_fields(metadata)}".encode()).hexdigest()
     return Checkpoint(stem_of(path.name), path, metadata, network, digest)
 
@@ -246,6 +263,14 @@ def _parse_onnx(stream: BinaryIO, path: Path) -> tuple[DigitNetwork, CheckpointM
     defaults = CheckpointMetadata("onnx", provenance=provenance)
     fields = {name: json.dumps(value) for name, value in asdict(defaults).items()} | declared
     return network, _parse_metadata(fields, file=str(path), architectures=[defaults.architecture])
+
+
+def _parse_answers(stream: BinaryIO, path: Path) -> tuple[DigitNetwork, CheckpointMetadata]:
+    try:
+        table = read_answers(stream, ending=ending_of(path.name))
+    except AnswersError as error:
+        raise CheckpointError(f"{path} {printable(str(error))}") from error
+    return KnownAnswers(table, file=str(path)), CheckpointMetadata(_ANSWERS)
 
 
 def _parse_metadata(fields: Mapping[str, str], *, file: str, architectures: Collection[str]) -> CheckpointMetadata:

@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from digitcore.imaging.preprocessing import INPUT_SIDE
-from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, GlobalPooling, MixedPooling, SideBySide
+from digitcore.models.architectures import (
+    CLASS_NAMES,
+    DigitNetwork,
+    GlobalPooling,
+    KnownAnswers,
+    MixedPooling,
+    SideBySide,
+)
 from digitcore.models.onnx import OnnxNetwork
 from digitcore.models.onnx_probe import open_session
 
@@ -71,7 +78,7 @@ def engine_for(network: DigitNetwork) -> Engine:
 
     It is that of torch where onnxruntime is missing, or for a network with layers that `onnx_bytes` does not know.
     """
-    if isinstance(network, OnnxNetwork) or importlib.util.find_spec("onnxruntime") is None:
+    if isinstance(network, OnnxNetwork | KnownAnswers) or importlib.util.find_spec("onnxruntime") is None:
         return torch_engine(network)
     try:
         model = onnx_bytes(network)
@@ -88,7 +95,7 @@ def engine_for(network: DigitNetwork) -> Engine:
 
 def torch_engine(network: DigitNetwork) -> Engine:
     """The engine that calls a network itself, or a copy in the memory layout in which it is fastest."""
-    if isinstance(network, OnnxNetwork):
+    if isinstance(network, OnnxNetwork | KnownAnswers):
         return Engine("torch", _calling(network), _FILE_AT_ONCE)
     layout = {"memory_format": torch.channels_last}
     return Engine("torch", _calling(copy.deepcopy(network).to(**layout)), _AT_ONCE)  # type: ignore[call-overload]

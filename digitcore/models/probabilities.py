@@ -20,7 +20,7 @@ class Answer:
     probabilities: NDArray[np.float32]  # (10,), their sum is 1
 
 
-def answers_from(logits: NDArray[np.float32]) -> list[Answer]:
+def answers_from(logits: NDArray[np.floating]) -> list[Answer]:
     """The answer that each row of calibrated logits (N, 10) stands for."""
     rows = probabilities_from(logits)
     return [Answer(int(row.argmax()), float(row.max()), row) for row in rows]

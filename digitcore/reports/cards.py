@@ -15,11 +15,11 @@ from typing import Any, TypeGuard
 
 from digitcore.data.written_forms import PER_FORM, WRITTEN, forms_of
 from digitcore.errors import CheckpointError
-from digitcore.evaluation.evaluation import Evaluation, find_evaluation, summarize
+from digitcore.evaluation.evaluation import Evaluation, Summary, find_evaluation, summarize
 from digitcore.evaluation.forms import LEAST_READ, MOST_REFUSED, form_table
 from digitcore.evaluation.leaderboard import errors_by_seed
 from digitcore.evaluation.manifest import SHIPPED_ON
-from digitcore.evaluation.metrics import class_table, confused_pairs
+from digitcore.evaluation.metrics import calibration_error_by_chance, class_table, confused_pairs
 from digitcore.files import write_atomically
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata
 from digitcore.models.library import CheckpointLibrary, shared_library
@@ -111,6 +111,11 @@ def _summary_row(checkpoint: Checkpoint, evaluations: Sequence[Evaluation]) -> s
 def _intended_use(checkpoint: Checkpoint) -> str:
     metadata = checkpoint.metadata
     file_name = checkpoint.path.name if checkpoint.path else "no file"
+    if checkpoint.answers is not None:
+        return (
+            f"{plain(file_name)}: the answers of a model that is not here to {len(checkpoint.answers):,} digits. They "
+            "can be judged and compared; other pictures it cannot read."
+        )
     return (
         f"{plain(file_name)}: {checkpoint.parameters:,} parameters, architecture {plain(metadata.architecture)}. It "
         f"reads one handwritten digit, 0 to 9, from a drawing, scan or photograph that the preprocessing "
@@ -121,7 +126,7 @@ def _intended_use(checkpoint: Checkpoint) -> str:
 
 def _figures(checkpoint: Checkpoint, evaluations: Sequence[Evaluation]) -> str:
     heads = ["digits", "writers", "errors", "accuracy (95% interval)", "log loss"]
-    heads += ["calibration error (95% interval)", "right when over 99.9% sure (95% interval)"]
+    heads += ["calibration error (95% interval); by chance alone", "right when over 99.9% sure (95% interval)"]
     lines = [_row(*heads), _row(*["---"] * len(heads))]
     for evaluation in evaluations:
         summary = summarize(evaluation)
@@ -130,15 +135,23 @@ def _figures(checkpoint: Checkpoint, evaluations: Sequence[Evaluation]) -> str:
         lines.append(
             _row(
                 evaluation.dataset + note,
-                "unknown" if summary.writers is None else f"{summary.writers:,}",
+                _writers(summary),
                 _errors_with_seeds(checkpoint.metadata, evaluation),
                 _accuracy(evaluation),
                 f"{summary.nll:.4f}",
-                "{:.2%} ({:.2%} to {:.2%})".format(summary.ece, *summary.ece_interval),
+                "{:.2%} ({:.2%} to {:.2%}); {:.2%}".format(
+                    summary.ece, *summary.ece_interval, calibration_error_by_chance(evaluation.logits)
+                ),
                 "{:,} of {:,} ({:.2%} to {:.2%})".format(summary.sure_right, summary.sure, *summary.sure_interval),
             )
         )
     return "\n".join(lines)
+
+
+def _writers(summary: Summary) -> str:
+    if summary.dataset == WRITTEN:
+        return f"{summary.digits:,} hands"
+    return "unknown" if summary.writers is None else f"{summary.writers:,}"
 
 
 def _errors(evaluation: Evaluation) -> str:

@@ -110,7 +110,8 @@ def _sheet(readers: Sequence[Reader], pictures: DigitSet | None, row: int) -> No
             st.switch_page("pages/draw.py", query_params={})
         _other_checkpoints([reader.checkpoint.name for reader, _ in readers], pictures, row)
         itself = (pictures.name, int(pictures.ids[row]))
-        similar_row(classifier, pictures.images[row], count=_MOST_SIMILAR, exclude=itself)
+        if classifier.checkpoint.metadata.has_network:
+            similar_row(classifier, pictures.images[row], count=_MOST_SIMILAR, exclude=itself)
 
 
 def _answers(readers: Sequence[Reader], pictures: DigitSet | None, row: int) -> None:
@@ -121,11 +122,14 @@ def _answers(readers: Sequence[Reader], pictures: DigitSet | None, row: int) -> 
         evaluated_panel(answers[0], checkpoint=checkpoints[0], label=label, image=image)
     else:
         evaluated_panels(answers, checkpoints=checkpoints, label=label, image=image)
+    silent = [evaluation.checkpoint for _, evaluation in readers if not evaluation.has_probabilities]
+    if silent:
+        st.caption(f":material/info: {plain(' and '.join(silent))} gives answers without probabilities.")
 
 
 def _other_checkpoints(shown: Sequence[str], pictures: DigitSet, row: int) -> None:
     usable = [entry for entry in checkpoint_library().entries() if isinstance(entry, UsableCheckpoint)]
-    others = [entry for entry in usable if entry.name not in shown][:_MOST_CHECKPOINTS]
+    others = [entry for entry in usable if entry.name not in shown and entry.metadata.has_network][:_MOST_CHECKPOINTS]
     if not others:
         return
     votes = wait_for("Asking the others ...", "votes", votes_job, others, pictures.images[row])

@@ -4,12 +4,15 @@ Nothing may write to what comes back: all visitors share it.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from digitcore.errors import DigitcoreError
 from digitcore.evaluation.evaluation import (
     Evaluation,
     Summary,
@@ -24,7 +27,7 @@ from digitcore.evaluation.metrics import confused_pairs, confusion_matrix, digit
 from digitcore.evaluation.timing import timing_folder
 from digitcore.models.checkpoints import Checkpoint
 from digitcore.models.classifier import DigitClassifier, all_cores
-from digitcore.models.library import CheckpointEntry
+from digitcore.models.library import CheckpointEntry, UsableCheckpoint
 from digitcore.reports.cards import model_card
 from pages.shared.background import with_progress
 from pages.shared.cache_keys import HASH_FUNCS
@@ -63,7 +66,10 @@ def evaluated(classifier: DigitClassifier, dataset: str, report: Callable[[float
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def known_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
-    """The evaluation that was made before, or None."""
+    """The evaluation that was made before, or None; that of a table of answers is made at once."""
+    if checkpoint.answers is not None:
+        with suppress(DigitcoreError):
+            return load_or_evaluate(DigitClassifier(checkpoint), dataset)
     return find_evaluation(checkpoint, dataset)
 
 
@@ -82,9 +88,20 @@ def card_of(name: str) -> str:
 
 def standings(dataset: str) -> list[Standing]:
     """The leaderboard on a set of digits, as the folders are now."""
+    entries = checkpoint_library().entries()
     folders = (*evaluation_folders(), timing_folder())
+    for entry in entries:
+        if isinstance(entry, UsableCheckpoint) and not entry.metadata.has_network:
+            _take_in(entry.name, entry.digest, dataset, folders)
     changed = tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders)
-    return _cached_standings(checkpoint_library().entries(), dataset, changed)
+    return _cached_standings(entries, dataset, changed)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _take_in(name: str, digest: str, dataset: str, folders: tuple[Path, ...]) -> None:
+    """Stores a table of answers as an evaluation, once, if it is for this set; `folders` are those of evaluations."""
+    with suppress(DigitcoreError):
+        load_or_evaluate(DigitClassifier(checkpoint_library().load(name)), dataset)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=HASH_FUNCS)

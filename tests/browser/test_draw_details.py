@@ -321,6 +321,7 @@ DigitClassifier.features = features
 """
 
 
+@pytest.mark.slow
 def test_nothing_waits_for_similar_digits(page: Page, tmp_path: Path) -> None:
     """Clear and strokes act while the network looks at the digits of the data, however long that takes."""
     gate = tmp_path / "gate"

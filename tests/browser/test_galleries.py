@@ -23,10 +23,8 @@ def _focused(page: Page) -> int | None:
     return None if focused is None else int(focused)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] if name != "confusion" else []) for name in _PAGES],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _PAGES)
 def test_twenty_presses_are_twenty_steps(page: Page, server: str, name: str) -> None:
     """Ten with a run of the page after each, ten faster than the page can follow; then up, down and both ends."""
     visit(page, f"{server}/{_PAGES[name]}&dataset={DATASET}")

@@ -51,7 +51,7 @@ COUNTS = {
 }
 
 
-@pytest.mark.usefixtures("cached_pen_digits")
+@pytest.mark.usefixtures("cached_drawn_sets")
 @pytest.mark.parametrize(
     "name",
     [
@@ -119,21 +119,21 @@ def test_uci_digits_are_preprocessed_like_any_other_picture() -> None:
 
 
 @pytest.mark.needs_pen_digits
-@pytest.mark.usefixtures("cached_pen_digits")
+@pytest.mark.usefixtures("cached_drawn_sets")
 def test_pen_digits_are_of_the_writers_nobody_trains_on_and_are_drawn_once(cache_folder: Path) -> None:
     """Once drawn they come from the cache, those that choose and those that report from one file."""
     strokes, digits, choosing = load_pen_digits(), load_digits("pen-digits"), load_digits("pen-validation")
     assert {strokes[i].writer for i in digits.ids} == set(range(26, 31))
     assert {strokes[i].writer for i in choosing.ids} == set(range(21, 26))
     assert [strokes[i].label for i in digits.ids] == digits.labels.tolist()
-    (cached_path,) = (cache_folder / "digits").iterdir()
+    (cached_path,) = (cache_folder / "digits").glob("pen-digits--*")
     stamp = cached_path.stat().st_mtime_ns
     assert load_digits("pen-digits").digest == digits.digest
     assert cached_path.stat().st_mtime_ns == stamp
 
 
 @pytest.mark.needs_pen_digits
-@pytest.mark.usefixtures("cached_pen_digits")
+@pytest.mark.usefixtures("cached_drawn_sets")
 def test_each_pen_digit_looks_as_it_did_when_the_ten_writers_were_one_set() -> None:
     """The digest is that of the set of all ten before it was split."""
     parts = [load_digits(name) for name in ("pen-validation", "pen-digits")]
@@ -146,12 +146,12 @@ def test_each_pen_digit_looks_as_it_did_when_the_ten_writers_were_one_set() -> N
 
 
 @pytest.mark.needs_pen_digits
-@pytest.mark.usefixtures("cached_pen_digits")
+@pytest.mark.usefixtures("cached_drawn_sets")
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["other pixels", "no arrays"])
 def test_a_damaged_cache_of_pen_digits_is_drawn_anew(cache_folder: Path, damage: str) -> None:
     digits = load_digits("pen-digits")
-    (cached_path,) = (cache_folder / "digits").iterdir()
+    (cached_path,) = (cache_folder / "digits").glob("pen-digits--*")
     if damage == "other pixels":
         np.savez_compressed(cached_path, images=digits.images[::-1])
     else:

@@ -1,6 +1,7 @@
 """Statistics of paired answers against statsmodels, exact arithmetic, published figures and simulation."""
 
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 from math import comb
 
@@ -28,6 +29,7 @@ from digitcore.evaluation.comparison import (
     frequency,
     mcnemar_mid_p,
     outcomes,
+    overall_test,
     paired_interval,
 )
 from digitcore.evaluation.evaluation import Evaluation
@@ -260,6 +262,25 @@ def test_cochran_q_where_nothing_differs() -> None:
     assert (result.statistic, result.p) == (0.0, 1.0)
     with pytest.raises(ValueError, match="at least two, got 1"):
         cochran_q([one])
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_cochran_q_of_one_digit_by_each_writer_is_that_of_digits(count: int) -> None:
+    evaluations = _random_evaluations(count, seed=count)
+    expected = cochran_q(evaluations)
+    writers = np.random.default_rng(count).permutation(len(evaluations[0].labels))
+    result = cochran_q([replace(one, writers=writers) for one in evaluations])
+    assert (result.statistic, result.p) == pytest.approx((expected.statistic, expected.p))
+
+
+def test_cochran_q_of_writers_is_close_to_all_orders_of_their_counts() -> None:
+    """Six writers, three checkpoints: each of the 6^6 ways to order the counts within the writers."""
+    right = np.random.default_rng(5).integers(20, 30, (3, 6))
+    sums = np.zeros((1, 3))
+    for counts in right.T:
+        sums = (sums[:, np.newaxis] + np.array(list(itertools.permutations(counts)))).reshape(-1, 3)
+    observed, of_all = right.sum(axis=1).var(), sums.var(axis=1)
+    assert overall_test(right).p == pytest.approx(float((of_all >= observed - 1e-9).mean()), abs=0.02)
 
 
 def test_pairs_with_holms_correction() -> None:

@@ -12,7 +12,7 @@ from scipy.special import expit
 from scipy.stats import t
 from statsmodels.stats.proportion import proportion_confint
 
-from digitcore.evaluation.comparison import LEAST_WRITERS, SIGNIFICANCE_LEVEL
+from digitcore.evaluation.comparison import LEAST_WRITERS, SIGNIFICANCE_LEVEL, overall_test
 from digitcore.evaluation.intervals import share_interval, sign_flip_p, spread_of, wilson_interval
 
 Effects = NDArray[np.float64]
@@ -122,6 +122,33 @@ def test_at_most_one_verdict_in_twenty_is_false(
 ) -> None:
     """Of 10,000 pairs; two standard errors are 0.4%."""
     assert _false_verdicts(kind, writers, digits, mean, effect, count=10_000) <= 0.054
+
+
+def _falsely_different(writers: int, digits: int, mean: float, effect: float, *, checkpoints: int, count: int) -> float:
+    """How often checkpoints that are equally good are called different."""
+    simulated = _simulate("beta-binomial", writers, digits, mean, effect, count=checkpoints * count)
+    sets = np.reshape(simulated, (count, checkpoints, writers))
+    return float(np.mean([overall_test(errors).p < SIGNIFICANCE_LEVEL for errors in sets]))
+
+
+@pytest.mark.parametrize("checkpoints", [2, 8])
+@pytest.mark.parametrize(("writers", "digits", "mean", "effect"), CASES)
+def test_few_of_several_equal_checkpoints_are_called_different(
+    writers: int, digits: int, mean: float, effect: float, checkpoints: int
+) -> None:
+    share = _falsely_different(writers, digits, mean, effect, checkpoints=checkpoints, count=300)
+    assert share <= 0.05 + 3 * 0.0126
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpoints", [2, 3, 8])
+@pytest.mark.parametrize(("writers", "digits", "mean", "effect"), CASES)
+def test_at_most_one_in_twenty_of_several_equal_checkpoints_is_called_different(
+    writers: int, digits: int, mean: float, effect: float, checkpoints: int
+) -> None:
+    """Of 10,000 sets; two standard errors are 0.4%."""
+    share = _falsely_different(writers, digits, mean, effect, checkpoints=checkpoints, count=10_000)
+    assert share <= 0.054
 
 
 @given(st.integers(0, 400), st.integers(1, 400))

@@ -102,7 +102,7 @@ def test_answers_on_sets_that_are_always_there_are_reproduced(shipped: dict[str,
 
 @STEPS
 @pytest.mark.needs_pen_digits
-@pytest.mark.usefixtures("cached_pen_digits")
+@pytest.mark.usefixtures("cached_drawn_sets")
 @pytest.mark.parametrize("dataset", ["pen-digits", "pen-validation"])
 def test_answers_on_drawn_digits_are_reproduced(shipped: dict[str, Any], dataset: str, step: int) -> None:
     _assert_reproduced(shipped, dataset, step=step)

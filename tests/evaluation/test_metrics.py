@@ -262,11 +262,13 @@ def test_outcomes(case: str, threshold: float) -> None:
     labels, logits = CASES[case]
     answered = _probabilities(logits).max(axis=1) >= threshold
     right = logits.argmax(axis=1) == labels
+    given = int(np.sum(answered))
     assert outcomes_at(labels, logits, threshold=threshold) == Outcomes(
         answered_right=int(np.sum(answered & right)),
         answered_wrong=int(np.sum(answered & ~right)),
         refused_right=int(np.sum(~answered & right)),
         refused_wrong=int(np.sum(~answered & ~right)),
+        interval=wilson_interval(int(np.sum(answered & right)), given) if given else (0.0, 1.0),
     )
 
 

@@ -315,8 +315,14 @@ def photograph_of(ink: Ink, *, light: str, paper: str, seed: int) -> Ink:
     return (225 * sheet * lit + noise).clip(0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("paper", PAPERS)
-@pytest.mark.parametrize("light", LIGHTS)
+@pytest.mark.parametrize(
+    ("light", "paper"),
+    [
+        pytest.param(light, paper, marks=() if i % len(PAPERS) == j else pytest.mark.slow)
+        for i, light in enumerate(LIGHTS)
+        for j, paper in enumerate(PAPERS)
+    ],
+)
 def test_paper_and_light_hardly_matter(draw: Draw, encode: Callable[..., bytes], light: str, paper: str) -> None:
     """Of ten digits in a pen's width, at most one looks to the network like another shape than the clean drawing."""
     close = 0

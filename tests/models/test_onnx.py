@@ -400,7 +400,21 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", BAD_FILES)
+_QUICK = (
+    "empty",
+    "text",
+    "two inputs",
+    "eleven classes",
+    "one digit of a batch",
+    "NaN",
+    "custom operation",
+    "training mode",
+)
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in _QUICK else pytest.mark.slow) for kind in BAD_FILES]
+)
 def test_bad_files_are_listed_with_the_reason(
     weights_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], kind: str
 ) -> None:

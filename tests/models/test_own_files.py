@@ -75,7 +75,7 @@ for number in range(int(sys.stdin.readline())):
 """
 
 
-@pytest.mark.parametrize("suffixes", [("pt", "pt"), ("pt", "onnx")])
+@pytest.mark.parametrize("suffixes", [("pt", "pt"), pytest.param(("pt", "onnx"), marks=pytest.mark.slow)])
 def test_neither_do_two_processes_both_add_it(weights_folder: Path, suffixes: tuple[str, str]) -> None:
     processes = [
         subprocess.Popen(

@@ -246,7 +246,7 @@ def test_ink_alone_refuses_hardly_a_validation_digit(validation_digits: DigitSet
 
 
 @pytest.mark.needs_pen_digits
-@pytest.mark.parametrize("brush", BRUSHES)
+@pytest.mark.parametrize("brush", [BRUSHES[0], *(pytest.param(brush, marks=pytest.mark.slow) for brush in BRUSHES[1:])])
 def test_ink_alone_refuses_hardly_a_pen_digit(brush: int) -> None:
     """At most 0.5 % for any one reason, of every fourth digit of the judging writers."""
     generator = np.random.default_rng(brush)

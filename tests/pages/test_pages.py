@@ -120,7 +120,7 @@ def test_a_model_of_an_address_that_is_not_here_is_named_until_another_is_picked
 def test_disputed_labels_are_set_aside(visit: Visit) -> None:
     without = summarize(evaluation_of("world", "mnist-test").without(disputed_ids("mnist-test")))
     (expander,) = visit("accuracy", dataset="mnist-test").expander
-    assert expander.label == f"Without the 15 disputed digits: {without.accuracy:.2%}"
+    assert expander.label == f"Without the 15 disputed digits: {without.errors:,} errors"
     assert not visit("accuracy", dataset="uci-digits").expander
 
 
@@ -386,6 +386,7 @@ def test_the_writers_of_mnist_are_known_without_its_files(visit: Visit) -> None:
     assert "errors in 5,001 digits of" in words
 
 
+@pytest.mark.usefixtures("cached_drawn_sets")
 def test_five_writers_are_too_few_for_a_verdict(visit: Visit) -> None:
     words = texts(visit("compare", view="A against B", a="world", b="mlp", dataset="pen-digits"))
     assert "5 writers are too few for a verdict: it takes 6." in words
@@ -558,6 +559,7 @@ def test_models_are_added_where_only_this_machine_reaches_the_server_or_as_it_is
     assert is_fine(app)
 
 
+@pytest.mark.usefixtures("cached_drawn_sets")
 def test_forms_are_listed_worst_first_and_their_digits_can_be_browsed(visit: Visit) -> None:
     table = visit("accuracy", checkpoint="world").dataframe[1].value
     assert len(table) == len(WRITTEN_FORMS)

@@ -228,7 +228,7 @@ def test_calibrate_chooses_a_threshold_anew(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.needs_pen_digits
-@pytest.mark.usefixtures("cached_pen_digits")
+@pytest.mark.usefixtures("cached_drawn_sets")
 def test_calibrate_for_drawings(tmp_path: Path) -> None:
     """The temperature has the lowest log loss on the drawings that choose; the answers stay the same."""
     output = tmp_path / "again.safetensors"

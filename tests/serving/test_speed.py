@@ -22,6 +22,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short")
 def test_every_figure_stands_beside_its_reference() -> None:
     pytest.importorskip("onnxruntime")

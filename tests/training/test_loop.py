@@ -117,7 +117,9 @@ def test_a_seed_means_the_same_weights(training: DigitSet, validation: DigitSet,
     assert not _equal(paths[0], paths[2])
 
 
-@pytest.mark.parametrize(("stopped_after", "optimizer"), [(1, "adamw"), (3, "adamw"), (2, "muon")])
+@pytest.mark.parametrize(
+    ("stopped_after", "optimizer"), [(2, "muon"), *(pytest.param(n, "adamw", marks=pytest.mark.slow) for n in (1, 3))]
+)
 def test_a_resumed_run_ends_in_the_same_weights(
     training: DigitSet, validation: DigitSet, tmp_path: Path, stopped_after: int, optimizer: Literal["adamw", "muon"]
 ) -> None:

@@ -60,6 +60,7 @@ def test_pen_strokes_are_of_the_first_twenty_writers_only() -> None:
     assert labels[::3] == labels[1::3] == labels[2::3] == expected
 
 
+@pytest.mark.slow
 def test_digits_resemble_digits_and_signs_do_not() -> None:
     generator = np.random.default_rng(1)
     digits = [resembles_digit(write_digit(i % 10, generator=generator)) for i in range(200)]

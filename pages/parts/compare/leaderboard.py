@@ -76,6 +76,7 @@ def _offer_missing(standings: list[Standing], dataset: str) -> None:
     missing = [
         (standing.entry.name, name)
         for standing in standings
+        if standing.entry.metadata.has_network
         for name in dict.fromkeys((dataset, *ELSEWHERE))
         if not _is_known(standing, name, dataset) and _can_be_known(standing, name, dataset)
     ]
@@ -106,6 +107,8 @@ def _missing_in_words(waiting: list[str]) -> str:
 
 
 def _awaits_evaluation(standing: Standing, dataset: str) -> bool:
+    if not standing.entry.metadata.has_network:
+        return False
     known = standing.elsewhere.keys() | ({dataset} if standing.summary is not None else set())
     return any(is_available(name) for name in {dataset, *ELSEWHERE} - known)
 
@@ -216,13 +219,16 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
             "errors": summary and summary.errors,
             "accuracy": summary and 100 * summary.accuracy,
         }
-        row |= {name: 100 * standing.elsewhere[name] if name in standing.elsewhere else None for name in ELSEWHERE}
+        for name in ELSEWHERE:
+            other = standing.elsewhere.get(name)
+            row |= {name: other and 100 * other.accuracy, f"{name} interval": other and _in_percent(other.interval)}
         row |= {
             "caution": "; ".join(f"{caution} {name}" for name, caution in standing.cautions.items()),
             "parameters": entry.parameters,
             "milliseconds": standing.milliseconds,
             "log loss": summary and summary.nll,
             "calibration error": summary and 100 * summary.ece,
+            "calibration error interval": summary and _in_percent(summary.ece_interval),
             "low": summary and 100 * summary.interval[0],
             "high": summary and 100 * summary.interval[1],
             "kB": entry.size / 1000,
@@ -238,8 +244,14 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _in_percent(interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{100 * low:.2f} to {100 * high:.2f}"
+
+
 def _columns() -> dict[str, ColumnConfig]:
     number = st.column_config.NumberColumn
+    intervals = (*ELSEWHERE, "calibration error")
     return {
         "checkpoint": st.column_config.TextColumn("model", pinned=True),
         "recipe errors": st.column_config.TextColumn(
@@ -263,6 +275,7 @@ def _columns() -> dict[str, ColumnConfig]:
             format="%.2f",
             help="How far its confidence is from the truth, over 15 equally wide bins.",
         ),
+        **{f"{name} interval": st.column_config.TextColumn("95% interval") for name in intervals},
         "pen-digits": number("pen digits, %", format="%.2f", help="1,248 digits drawn by five people."),
         "uci-digits": number("UCI digits, %", format="%.2f", help="1,797 digits of other writers, 8 × 8 pixels."),
         "caution": st.column_config.TextColumn(
@@ -321,7 +334,8 @@ def _unusable() -> None:
 
 
 def _cost(standings: list[Standing]) -> None:
-    rows = [_cost_row(standing, standing.summary) for standing in standings if standing.summary is not None]
+    networks = [standing for standing in standings if standing.entry.metadata.has_network]
+    rows = [_cost_row(standing, standing.summary) for standing in networks if standing.summary is not None]
     if len(rows) < 2:
         return
     st.header("Errors against cost", anchor=False)
@@ -365,7 +379,8 @@ def _add(dataset: str) -> None:
     with st.expander("Add your own", icon=":material/upload:"):
         st.caption(
             "It goes into the weights folder, for everybody who uses this server, and is evaluated at once. "
-            "`torch.save(model.state_dict(), ...)` makes a .pt file that works."
+            "`torch.save(model.state_dict(), ...)` makes a .pt file that works. Of a model of any other kind, add its "
+            "answers: a CSV with the columns `p0` to `p9`, or `prediction`."
         )
         count = st.session_state.setdefault(_UPLOADS, 0)
         uploaded = st.file_uploader(

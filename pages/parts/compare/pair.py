@@ -128,7 +128,7 @@ def _headline(comparison: Comparison) -> None:
         ),
         "Chance alone": (f"p = {comparison.p:.2g}", "How often two equally good models would differ this much; below "
                          f"0.05, one is called better. {_test_words(comparison)}"),
-        "Same answer": (f"{comparison.agreement / comparison.digits:.2%}", "Share of digits that both answer alike."),
+        "Same answer": (f"{comparison.agreement:,} of {comparison.digits:,}", "Digits that both answer alike."),
     }  # fmt: skip
     metric_row(figures)
     if comparison.writers is not None and comparison.writers < LEAST_WRITERS:

@@ -58,7 +58,7 @@ def _pairs(evaluations: Sequence[Evaluation]) -> None:
     words += f": differences this large happen by chance {frequency(overall.p)}"
     st.markdown(
         f"{words} (Cochran's Q = {overall.statistic:.1f}, {overall.degrees_of_freedom} degrees of freedom, "
-        "as if each digit were of another person)."
+        f"{basis(cached_summary(evaluations[0]).writers)})."
     )
     table, summary = cached_pairs(evaluations), cached_summary(evaluations[0])
     st.vega_lite_chart(pairs_specification(evaluations), key="pairs", on_select=_open_pair)
