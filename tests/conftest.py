@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digitcore.data.datasets import DigitSet, is_available, load_digits
-from digitcore.data.pen_digits import load_pen_digits
+from digitcore.data.pen_digits import PenDigit, load_pen_digits
 from digitcore.imaging.strokes import Stroke, place_strokes, render_strokes
 from digitcore.models.architectures import build_network
 from digitcore.models.checkpoints import CheckpointMetadata, save_checkpoint
 from digitcore.settings import load_settings
+from tests.filled_sheets import FilledSheet, fill_sheet, photograph_sheet
 
 hypothesis.settings.register_profile(
     "digitcore",
@@ -195,6 +196,19 @@ def pen_drawings() -> list[NDArray[np.uint8]]:
         placed = place_strokes(digit.strokes, side=280, extent=0.6, position=(0.5, 0.5), brush=18)
         drawings.append(render_strokes(placed, side=280, brush=18))
     return drawings
+
+
+@pytest.fixture(scope="session")
+def filled_sheet(strokes_of: Callable[..., list[Stroke]]) -> FilledSheet:
+    """A sheet with digits of no real writer in most of its boxes."""
+    digits = [PenDigit(tuple(strokes_of(digit, seed)), digit, 0) for digit in range(10) for seed in range(5)]
+    return fill_sheet(digits, np.random.default_rng(0), pen="blue ballpoint", empty=0.2)
+
+
+@pytest.fixture(scope="session")
+def sheet_photograph(filled_sheet: FilledSheet) -> bytes:
+    """A JPEG photograph of it, upright."""
+    return photograph_sheet(filled_sheet, np.random.default_rng(1), longest=1400, turn=0)
 
 
 @pytest.fixture(scope="session")

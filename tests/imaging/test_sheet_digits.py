@@ -5,7 +5,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from digitcore.data.pen_digits import REPORTING_WRITERS, PenDigit, load_pen_digits
+from digitcore.data.pen_digits import REPORTING_WRITERS, load_pen_digits
 from digitcore.errors import ImageError
 from digitcore.imaging.preprocessing import preprocess_ink, read_image
 from digitcore.imaging.sheet import Paper, box_label
 from digitcore.imaging.sheet_digits import SheetDigit, read_sheet
-from digitcore.imaging.strokes import Stroke
 from digitcore.models.classifier import load_classifier
 from tests.filled_sheets import PENS_OF_SHEETS, SCALE, FilledSheet, fill_sheet, photograph_sheet
 from tests.paths import ROOT
@@ -32,24 +31,8 @@ _LIKE = 0.6  # of the ink of an input: how much of it may be elsewhere than in t
 
 
 @pytest.fixture(scope="module")
-def writing(strokes_of: Callable[..., list[Stroke]]) -> list[PenDigit]:
-    """Digits of no real writer, which are there without the pen strokes."""
-    return [PenDigit(tuple(strokes_of(digit, seed)), digit, 0) for digit in range(10) for seed in range(5)]
-
-
-@pytest.fixture(scope="module")
-def filled(writing: list[PenDigit]) -> FilledSheet:
-    return fill_sheet(writing, np.random.default_rng(0), pen="blue ballpoint", empty=0.2)
-
-
-@pytest.fixture(scope="module")
-def photograph(filled: FilledSheet) -> bytes:
-    return photograph_sheet(filled, np.random.default_rng(1), longest=1400, turn=0)
-
-
-@pytest.fixture(scope="module")
-def cut(photograph: bytes) -> list[SheetDigit]:
-    return read_sheet(read_image(photograph))
+def cut(sheet_photograph: bytes) -> list[SheetDigit]:
+    return read_sheet(read_image(sheet_photograph))
 
 
 def _is_cut_right(true: NDArray[np.uint8], ink: NDArray[np.uint8]) -> bool:
@@ -132,15 +115,15 @@ def test_twenty_photographed_sheets_are_cut_right() -> None:
     _assert_reads(_sheets(range(100, 120), longest=2400))
 
 
-def test_the_boxes_with_ink_are_found_and_told_apart(filled: FilledSheet, cut: list[SheetDigit]) -> None:
-    assert [(digit.row, digit.column) for digit in cut] == sorted(filled.inks)
-    right = [_is_cut_right(filled.inks[digit.row, digit.column], digit.ink) for digit in cut]
+def test_the_boxes_with_ink_are_found_and_told_apart(filled_sheet: FilledSheet, cut: list[SheetDigit]) -> None:
+    assert [(digit.row, digit.column) for digit in cut] == sorted(filled_sheet.inks)
+    right = [_is_cut_right(filled_sheet.inks[digit.row, digit.column], digit.ink) for digit in cut]
     assert np.mean(right) >= _FLOOR
     assert all(max(digit.ink.shape) <= 200 for digit in cut)
 
 
-def test_a_photograph_that_says_it_lies_on_its_side_is_turned(photograph: bytes, cut: list[SheetDigit]) -> None:
-    image = read_image(photograph)
+def test_a_photograph_that_says_it_lies_on_its_side_is_turned(sheet_photograph: bytes, cut: list[SheetDigit]) -> None:
+    image = read_image(sheet_photograph)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned to the right by a quarter
     buffer = io.BytesIO()
@@ -149,9 +132,9 @@ def test_a_photograph_that_says_it_lies_on_its_side_is_turned(photograph: bytes,
     assert all(np.array_equal(a.model_input, b.model_input) for a, b in zip(turned, cut, strict=True))
 
 
-def test_an_empty_sheet_has_no_digits(writing: list[PenDigit]) -> None:
+def test_an_empty_sheet_has_no_digits() -> None:
     generator = np.random.default_rng(2)
-    empty = fill_sheet(writing, generator, pen="pencil", empty=1, grey=True)
+    empty = fill_sheet([], generator, pen="pencil", empty=1, grey=True)
     assert read_sheet(read_image(photograph_sheet(empty, generator, longest=1400, light="a shadow"))) == []
 
 
@@ -162,14 +145,14 @@ def test_what_is_no_sheet_is_refused() -> None:
             read_sheet(picture, name="table.jpg")
 
 
-def test_a_sheet_without_one_of_its_corners_is_refused(photograph: bytes) -> None:
-    image = read_image(photograph)
+def test_a_sheet_without_one_of_its_corners_is_refused(sheet_photograph: bytes) -> None:
+    image = read_image(sheet_photograph)
     with pytest.raises(ImageError, match=r"shows 2 of the sheet's four .* the whole sheet"):
         read_sheet(image.crop((0, 0, image.width, image.height // 2)))
 
 
-def test_a_sheet_that_is_too_small_or_too_blurred_is_refused(photograph: bytes) -> None:
-    image = read_image(photograph)
+def test_a_sheet_that_is_too_small_or_too_blurred_is_refused(sheet_photograph: bytes) -> None:
+    image = read_image(sheet_photograph)
     with pytest.raises(ImageError, match=r"too small.*go nearer"):
         read_sheet(image.resize((image.width // 3, image.height // 3), Image.Resampling.LANCZOS))
     pixels = 0.7 * 0.85 * image.height / 297  # 0.7 mm on the sheet
@@ -204,10 +187,14 @@ def _hand(colour: NDArray[np.float64]) -> NDArray[np.float64]:
 )
 def test_hard_photographs_are_cut_right(options: dict[str, Any]) -> None:
     digits = [digit for digit in load_pen_digits() if digit.writer in REPORTING_WRITERS]
-    for seed, pen in enumerate(("pencil", "blue ballpoint", "red pen")):
-        generator = np.random.default_rng([24, seed])
-        filled = fill_sheet(digits, generator, pen=pen, grey=seed % 2 == 0)
-        _assert_reads([(filled, photograph_sheet(filled, generator, **options))])
+
+    def sheets() -> Iterator[tuple[FilledSheet, bytes]]:
+        for seed, pen in enumerate(("pencil", "blue ballpoint", "red pen")):
+            generator = np.random.default_rng([24, seed])
+            filled = fill_sheet(digits, generator, pen=pen, grey=seed % 2 == 0)
+            yield filled, photograph_sheet(filled, generator, **options)
+
+    _assert_reads(sheets())
 
 
 _DIGEST = """
@@ -220,9 +207,9 @@ for digit in read_sheet(read_image(sys.argv[1])):
 
 
 @pytest.mark.slow
-def test_every_processor_cuts_the_same_bytes(photograph: bytes, cut: list[SheetDigit], tmp_path: Path) -> None:
+def test_every_processor_cuts_the_same_bytes(sheet_photograph: bytes, cut: list[SheetDigit], tmp_path: Path) -> None:
     path = tmp_path / "sheet.png"  # as other builds of Pillow hold other JPEG libraries
-    read_image(photograph).save(path)
+    read_image(sheet_photograph).save(path)
     expected = [hashlib.sha256(digit.ink.tobytes() + digit.model_input.tobytes()).hexdigest() for digit in cut]
     dispatched = " ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"])  # type: ignore[call-overload]
     for environment in (
