@@ -25,6 +25,8 @@ _Value = TypeVar("_Value", np.float64, np.bool_)
 _LONGEST = 2400  # pixels of the longer side of the picture that is worked with
 _SCALE = 6  # pixels a millimetre of the straightened grid: a digit is about 60 pixels high
 _CELL = (int(PITCH[1] * _SCALE), int(PITCH[0] * _SCALE))  # rows and columns of a cell
+_MARGIN = 18  # pixels around the grid that are straightened too: a stroke may reach there
+_GRID = (slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
 _GROUND_STEP = 3  # pixels of the straightened grid to one of the ground
 _WIDEST = 9.0  # millimetres: the widest ink
 _LEAST_INK = 0.12  # of the light, which a pixel of ink takes away at least
@@ -59,10 +61,12 @@ def read_sheet(image: DigitImage, *, name: str = "the picture") -> list[SheetDig
     """
     grey = grey_picture(image, longest=_LONGEST)
     sheet = find_sheet_marks(grey, name=name)
-    shape = (ROWS * _CELL[0], COLUMNS * _CELL[1])
-    depth = _depth(straighten(grey, sheet, corner=GRID_CORNER, shape=shape, scale=_SCALE))
-    cells = _without_print(_as_cells(depth))
-    return list(_digits(cells))
+    corner = GRID_CORNER[0] - _MARGIN / _SCALE, GRID_CORNER[1] - _MARGIN / _SCALE
+    shape = (ROWS * _CELL[0] + 2 * _MARGIN, COLUMNS * _CELL[1] + 2 * _MARGIN)
+    depth = _depth(straighten(grey, sheet, corner=corner, shape=shape, scale=_SCALE))
+    cells = _without_print(_as_cells(depth[_GRID]))
+    depth[_GRID] = _as_grid(cells)
+    return list(_digits(depth, cells))
 
 
 def _depth(grid: NDArray[np.uint8]) -> Levels:
@@ -107,14 +111,14 @@ def _printed_places() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return np.abs(from_line) < _BORDER, small
 
 
-def _digits(cells: Levels) -> Iterator[SheetDigit]:
+def _digits(depth: Levels, cells: Levels) -> Iterator[SheetDigit]:
+    """The digits in depths without print, of the grid with its margin, and of its cells."""
     peaks = rounded(ndimage.uniform_filter(cells, (1, 1, 3, 3)).max(axis=(2, 3)))  # (10, 10)
     pen = float(np.median(peaks[peaks > 255 * _LEAST_PEN])) if (peaks > 255 * _LEAST_PEN).any() else 255.0
     filled = peaks > max(255 * _LEAST_PEN, _FAINTEST * pen)
     thresholds = np.where(filled, np.maximum(255 * _LEAST_INK, _OF_PEAK * peaks), 256)
-    solid = cells > thresholds[:, :, np.newaxis, np.newaxis]
-    owners = _owners(_as_grid(solid))
-    depth = _as_grid(cells)
+    of_grid = thresholds.repeat(_CELL[0], axis=0).repeat(_CELL[1], axis=1)
+    owners = _owners(depth > np.pad(of_grid, _MARGIN, mode="edge"))
     for row, column in zip(*np.nonzero(filled), strict=True):
         cell = int(row * COLUMNS + column)
         ink = _ink_of(depth, owners, cell, threshold=float(thresholds[row, column]))
@@ -124,23 +128,34 @@ def _digits(cells: Levels) -> Iterator[SheetDigit]:
 
 
 def _owners(solid: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The number of the cell that each pixel (H, W) of ink belongs to; -1 where there is none."""
+    """The number of the cell that each pixel (H, W) of ink belongs to; -1 where there is none or it is off the grid."""
     numbers, count = ndimage.label(solid, structure=np.ones((3, 3), dtype=bool))
-    down, across = (np.arange(side) // cell for side, cell in zip(solid.shape, _CELL, strict=True))
-    cell_of = down[:, np.newaxis] * COLUMNS + across
-    shares = np.zeros((count + 1, ROWS * COLUMNS), dtype=np.int64)
-    np.add.at(shares, (numbers[solid], cell_of[solid]), 1)
-    mostly = np.where(shares.max(axis=1) >= _OWN * shares.sum(axis=1), shares.argmax(axis=1), -1)
-    owner = mostly[numbers]
-    return np.where(solid, np.where(owner < 0, cell_of, owner), -1)
+    zones = _zones()
+    shares = np.zeros((count + 1, ROWS * COLUMNS + 1), dtype=np.int64)
+    np.add.at(shares, (numbers[solid], zones[solid]), 1)
+    is_whole = shares.max(axis=1) >= _OWN * shares.sum(axis=1)
+    owners = np.where(is_whole[numbers], shares.argmax(axis=1)[numbers], zones)
+    return np.where(solid & (owners < ROWS * COLUMNS), owners, -1)
+
+
+def _zones() -> NDArray[np.int64]:
+    """The number of the cell whose box each pixel (H, W) is nearest to; off the grid, one more than the last."""
+    places = []
+    for k, count in ((1, ROWS), (0, COLUMNS)):
+        between = BOX_CORNER[k] - (PITCH[k] - BOX[k]) / 2  # from the edge of a cell to the middle between two boxes
+        pixels = np.arange(count * _CELL[1 - k] + 2 * _MARGIN) - _MARGIN - round(between * _SCALE)
+        places.append(pixels // _CELL[1 - k])
+    rows, columns = places[0][:, np.newaxis], places[1]
+    inside = (rows >= 0) & (rows < ROWS) & (columns >= 0) & (columns < COLUMNS)
+    return np.where(inside, rows * COLUMNS + columns, ROWS * COLUMNS)
 
 
 def _ink_of(depth: Levels, owners: NDArray[np.int64], cell: int, *, threshold: float) -> NDArray[np.uint8] | None:
     """The ink (h, w) of a cell, its edges soft; None where it is no more than a speck."""
     row, column = divmod(cell, COLUMNS)
     window = tuple(
-        slice(max(0, (place - 1) * side), min((place + 2) * side, whole))
-        for place, side, whole in zip((row, column), _CELL, depth.shape, strict=True)
+        slice(max(0, (place - 1) * side + _MARGIN), (place + 2) * side + _MARGIN)
+        for place, side in zip((row, column), _CELL, strict=True)
     )
     own = owners[window] == cell
     if not own.any():

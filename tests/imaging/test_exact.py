@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from digitcore.imaging.exact import area_sums, cubic_sums, enlarge_bilinear, rounded, smooth
+from digitcore.imaging.exact import area_sums, cubic_sums, enlarge_bilinear, least_squares, rounded, smooth
 from digitcore.settings import load_settings
 
 sides = st.integers(1, 12)
@@ -97,6 +97,15 @@ def test_smoothing_against_scipy(image: NDArray[np.uint8], sigma: float) -> None
     levels = image.astype(np.float64) * 257
     expected = ndimage.gaussian_filter(levels, sigma)
     np.testing.assert_allclose(smooth(levels, sigma=sigma), expected, atol=4)  # of 65,535
+
+
+def test_least_squares_against_numpy() -> None:
+    generator = np.random.default_rng(0)
+    terms, values = generator.normal(size=(5, 40)), generator.normal(size=40)
+    expected, *_ = np.linalg.lstsq(terms.T, values)
+    assert least_squares(list(terms), values) == pytest.approx(expected)
+    repeated = [terms[0], 2 * terms[0], *terms[1:]]
+    assert least_squares(repeated, values) == pytest.approx([expected[0], 0, *expected[1:]])
 
 
 def test_halves_are_rounded_upwards() -> None:

@@ -24,6 +24,7 @@ from digitcore.imaging.preprocessing import (
     Preprocessed,
     extract_ink,
     for_display,
+    grey_picture,
     normalize,
     preprocess,
     preprocess_ink,
@@ -836,3 +837,11 @@ def test_a_jpeg_is_read_like_the_png(
         jpeg = preprocess(read_image(encode(drawing, "JPEG", quality=quality)))
         limit = OTHER_SHAPE if side > 28 or quality > 60 else 1.5 * OTHER_SHAPE  # eight pixels share their noise
         assert distance(jpeg.model_input, preprocess(drawing).model_input) < limit, (digit, quality)
+
+
+def test_grey_pictures_are_means_of_the_colours_on_white() -> None:
+    colours = np.array([[[255, 0, 0, 255], [30, 60, 90, 255], [0, 0, 0, 0]]], dtype=np.uint8)
+    assert grey_picture(colours, longest=100).tolist() == [[85, 60, 255]]
+    deep = Image.fromarray(np.array([[0, 30000, 65535]], dtype=np.uint16))
+    assert grey_picture(deep, longest=100).tolist() == [[0, round(30000 / 257), 255]]
+    assert grey_picture(np.zeros((300, 200), dtype=np.uint8), longest=100).shape == (100, 67)
