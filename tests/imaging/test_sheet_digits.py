@@ -18,7 +18,7 @@ from scipy import ndimage
 from digitcore.data.pen_digits import REPORTING_WRITERS, load_pen_digits
 from digitcore.errors import ImageError
 from digitcore.imaging.preprocessing import preprocess_ink, read_image
-from digitcore.imaging.sheet import Paper, box_label
+from digitcore.imaging.sheet import FRAME, Paper, box_label
 from digitcore.imaging.sheet_digits import SheetDigit, read_sheet
 from digitcore.models.classifier import load_classifier
 from tests.filled_sheets import PENS_OF_SHEETS, SCALE, FilledSheet, fill_sheet, photograph_sheet
@@ -139,6 +139,16 @@ def test_an_empty_sheet_has_no_digits() -> None:
     generator = np.random.default_rng(2)
     empty = fill_sheet([], generator, pen="pencil", empty=1, grey=True)
     assert read_sheet(read_image(photograph_sheet(empty, generator, longest=1400, light="a shadow"))) == []
+
+
+def test_a_name_is_not_read() -> None:
+    generator = np.random.default_rng(4)
+    sheet = fill_sheet([], generator, pen="pencil", empty=1)
+    corner = (np.array(Paper.A4.value) - FRAME) / 2
+    for x in range(10, 100, 4):  # upright strokes that reach down to a millimetre above the first boxes
+        left, top = ((corner + np.array([x, 12])) * SCALE).astype(int)
+        sheet.colour[top : top + int(12.5 * SCALE), left : left + SCALE // 2] *= 0.2
+    assert read_sheet(read_image(photograph_sheet(sheet, generator, longest=1400))) == []
 
 
 def test_what_is_no_sheet_is_refused() -> None:
