@@ -28,6 +28,7 @@ from digitcore.evaluation.evaluation import Evaluation, evaluate
 from digitcore.imaging.segmentation import DigitInk, find_digits
 from digitcore.models.classifier import DigitClassifier, Prediction, load_classifier
 from digitcore.models.numbers import FoundDigit, NumberReading, PictureReading, read_number, read_picture
+from digitcore.serving.show import show
 
 __all__ = [
     "AnnotationConflictError",
@@ -58,4 +59,5 @@ __all__ = [
     "load_digits",
     "read_number",
     "read_picture",
+    "show",
 ]
