@@ -11,6 +11,8 @@
 | `written-forms` | 3,360 synthetic digits, 60 in each of 56 forms, every one by another hand | position in the set |
 
 The sets that were added with `digitcore.data.own_datasets` are there under their own names, ids being positions.
+`handwriting` is what visitors have written on this machine, in all notebooks, `handwriting:NOTEBOOK` what is in one;
+ids are those of the database. What follows an `@` tells states of a notebook apart, for caches, and is not looked at.
 `mnist-validation` and `uci-digits` come with installed packages and `written-forms` is drawn here, so these are always
 there; the MNIST files are read from `DIGITCORE_DATA/MNIST/raw`, compressed or not, their writers from
 `DIGITCORE_DATA/qmnist`, the pen strokes from `DIGITCORE_DATA/drawn/pendigits.npz`. A pen digit is drawn with a brush of
@@ -22,10 +24,11 @@ import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,16 +51,24 @@ from digitcore.imaging.preprocessing import PREPROCESSING, preprocess_ink
 from digitcore.imaging.strokes import BRUSHES
 from digitcore.settings import load_settings
 
+if TYPE_CHECKING:
+    from digitcore.store.handwriting import Handwriting
+
 __all__ = [
     "CHOOSING",
+    "HANDWRITING",
     "DigitSet",
     "builtin_names",
     "dataset_names",
     "disputed_ids",
     "download_mnist",
+    "handwriting_digits",
     "is_available",
+    "is_handwriting",
     "known_digest",
     "load_digits",
+    "load_handwriting",
+    "reserved_names",
     "writers_of",
 ]
 
@@ -78,6 +89,8 @@ _KNOWN_DIGESTS = {  # DigitSet.digest
 }
 CHOOSING = ("mnist-validation", "pen-validation")
 """The sets by which checkpoints are chosen, and on which their temperature may be fitted."""
+HANDWRITING = "handwriting"
+"""The set of what visitors have written."""
 _DISPUTED = {  # ids whose label was not confirmed by a majority of five judges
     "mnist-test": (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729),
 }
@@ -120,14 +133,26 @@ def dataset_names() -> list[str]:
     return [*_LOADERS, *(dataset.name for dataset in own_datasets())]
 
 
+def reserved_names() -> list[str]:
+    """The names that no added set may have."""
+    return [*_LOADERS, HANDWRITING]
+
+
 def known_digest(name: str) -> str:
     """The digest of `load_digits(name)`, without loading it.
 
     Raises:
         ValueError: no set has this name.
     """
+    if is_handwriting(name):
+        return load_digits(name).digest
     own = _own(name)
     return own.digest if own else _KNOWN_DIGESTS[name]
+
+
+def is_handwriting(name: str) -> bool:
+    """Whether this is the name of what visitors have written, in one notebook or in all."""
+    return name.partition(":")[0] == HANDWRITING
 
 
 def disputed_ids(name: str) -> frozenset[int]:
@@ -141,7 +166,7 @@ def disputed_ids(name: str) -> frozenset[int]:
 
 def is_available(name: str) -> bool:
     """Whether the files that `load_digits(name)` needs exist. They are not opened."""
-    if _own(name):
+    if is_handwriting(name) or _own(name):
         return True
     if name in _PEN_WRITERS:
         return pen_digits_file().is_file()
@@ -153,9 +178,12 @@ def load_digits(name: str) -> DigitSet:
 
     Raises:
         ValueError: no set has this name.
-        DatasetMissingError: its files are not on this machine.
+        DatasetMissingError: its files are not on this machine, or nothing has been written yet.
         DatasetError: a file is damaged, or the set differs from the known one.
+        HandwritingError: the database cannot be read.
     """
+    if is_handwriting(name):
+        return handwriting_digits(load_handwriting(name))
     own = _own(name)
     return _load_own(own) if own else _LOADERS[name]()
 
@@ -212,6 +240,32 @@ def _load_own(own: OwnDataset) -> DigitSet:
     digits = DigitSet(own.name, np.arange(len(labels)), images, labels, writers)
     vars(digits)["digest"] = own.digest  # it was computed when the set was added
     return digits
+
+
+def load_handwriting(name: str) -> "Handwriting":
+    """What visitors have written, in one notebook or in all, with all that is known of each digit.
+
+    Raises:
+        HandwritingError: the database cannot be read.
+    """
+    from digitcore.store.handwriting import HandwritingStore  # here: SQLAlchemy takes a third of a second
+
+    notebook = None if name == HANDWRITING else name.partition(":")[2].partition("@")[0]
+    with closing(HandwritingStore(load_settings().database_url)) as store:
+        return store.load(notebook)
+
+
+def handwriting_digits(written: "Handwriting") -> DigitSet:
+    """What was written as a set of digits; its writers are known where there are several.
+
+    Raises:
+        DatasetMissingError: it is empty.
+    """
+    if len(written) == 0:
+        raise DatasetMissingError("Nothing has been written yet: write digits on the page Handwriting.")
+    people = written.people
+    writers = people if people.any() else None
+    return DigitSet(HANDWRITING, written.ids, written.images, written.labels, writers)
 
 
 def _mnist_directory() -> Path:

@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import re
+import shutil
 import struct
 import zipfile
 import zlib
@@ -16,13 +17,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from digitcore.errors import DatasetError, ImageError
+from digitcore.files import temporary_folder
 from digitcore.imaging.preprocessing import INPUT_SIDE, read_image
 from digitcore.settings import load_settings
 
@@ -31,6 +33,8 @@ __all__ = ["LABEL_TEMPLATES", "Sample", "read_samples"]
 LABEL_TEMPLATES = ("{label}_*", "{label}-*", "*_{label}", "*-{label}", "*label{label}*", "{label}")
 """Places of the label in file names that are tried, in this order; `*` stands for anything, the ending is left out."""
 
+_Columns: TypeAlias = dict[str, list[str]]
+_IDX_FILE = re.compile(r"idx[13]-ubyte(\.gz)?$|columns\.csv$")
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
 _LISTS = {".csv", ".json"}
 _MOST_ENTRIES = 200_000  # of a zip, whose directory is read at once
@@ -74,7 +78,7 @@ def read_samples(path: Path, *, labels: str | None = None) -> Iterator[Sample]:
     | file | labels |
     |---|---|
     | folder or zip of pictures | a CSV or JSON file in it (`file,label,...`), the folders' names, or the file names |
-    | IDX pair, plain or gzip | the file whose name has `labels` for `images` |
+    | IDX pair, plain, gzip, in a folder or a zip | the file whose name has `labels` for `images` |
     | `.npz` | `images` and `labels`, `x` and `y`, or `arr_0` of a file `...imgs...` and one `...labels...` |
     | `.csv` | `label` and 784 columns of pixels, with or without a header |
     | `.parquet` | `image` (its bytes) and `label` |
@@ -135,11 +139,25 @@ def _read_zip(path: Path, template: "re.Pattern[str] | None") -> Iterator[Sample
         raise DatasetError(f"{path} holds more than {_MOST_ENTRIES:,} files: unpack it, and name the folder.")
     with zipfile.ZipFile(path) as archive:
         names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+        if any("images-idx3-ubyte" in name.lower() for name in names):
+            yield from _read_zipped_idx(archive, path=path)
+            return
 
         def opened(name: str) -> BinaryIO:
             return io.BufferedReader(archive.open(name))  # type: ignore[type-var]
 
         yield from _read_pictures(names, opened, source=path, template=template)
+
+
+def _read_zipped_idx(archive: zipfile.ZipFile, *, path: Path) -> Iterator[Sample]:
+    """The pictures of an IDX pair in a zip, which is unpacked into a temporary folder under the files' last names."""
+    entries = [entry for entry in archive.infolist() if _IDX_FILE.search(entry.filename.lower())]
+    _check_size(sum(entry.file_size for entry in entries), path=path)
+    with temporary_folder() as folder:
+        for entry in entries:
+            with archive.open(entry) as source, (folder / PurePosixPath(entry.filename).name).open("wb") as target:
+                shutil.copyfileobj(source, target)
+        yield from _read_folder(folder, None)
 
 
 def _entries(path: Path) -> int:
@@ -299,6 +317,7 @@ def _read_idx_pair(path: Path) -> Iterator[Sample]:
             )
         if height * width > load_settings().max_image_pixels or height * width == 0:
             raise DatasetError(f"{images_path} has pictures of {height} x {width} pixels, which cannot be used.")
+        columns = _idx_columns(images_path, count)
         for start in range(0, count, _CHUNK):
             rows = min(_CHUNK, count - start)
             pixels, numbers = images.read(rows * height * width), labels.read(rows)
@@ -307,7 +326,18 @@ def _read_idx_pair(path: Path) -> Iterator[Sample]:
             block = np.frombuffer(pixels, dtype=np.uint8).reshape(rows, height, width)
             if "emnist" in path.name.lower():
                 block = block.transpose(0, 2, 1)
-            yield from _numbered(block, list(numbers), start=start)
+            yield from _numbered(block, list(numbers), start=start, columns=columns)
+
+
+def _idx_columns(images: Path, count: int) -> _Columns:
+    """What the table beside an IDX pair says of each digit; nothing where there is none, or one for other digits."""
+    path = images.with_name(re.sub(r"images.idx3-ubyte(\.gz)?$", "columns.csv", images.name))
+    if path == images or not path.is_file() or path.stat().st_size > _MOST_LIST_BYTES:
+        return {}
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = rows[0].keys() if len(rows) == count and rows else ()
+    return {str(name): [str(row[name] or "") for row in rows] for name in names if name is not None}
 
 
 def _partner(path: Path, kind: str) -> Path:
@@ -337,7 +367,8 @@ def _read_npz(path: Path) -> Iterator[Sample]:
         names = {name.lower(): name for name in arrays.files}
         for images, labels in (("images", "labels"), ("x", "y"), ("x_test", "y_test"), ("x_train", "y_train")):
             if images in names and labels in names:
-                yield from _checked_arrays(arrays[names[images]], arrays[names[labels]], path=path)
+                columns = _npz_columns(arrays, names, {images, labels, "ids"})
+                yield from _checked_arrays(arrays[names[images]], arrays[names[labels]], path=path, columns=columns)
                 return
         if list(names) == ["arr_0"]:
             partner = path.with_name(re.sub("imgs|images", "labels", path.name))
@@ -348,12 +379,20 @@ def _read_npz(path: Path) -> Iterator[Sample]:
     raise DatasetError(f"{path} holds {', '.join(names) or 'nothing'}: name its arrays images and labels.")
 
 
+def _npz_columns(arrays: Mapping[str, NDArray[Any]], names: Mapping[str, str], others: set[str]) -> _Columns:
+    """The texts that stand beside the images, by column."""
+    texts = {name: arrays[key] for name, key in names.items() if name not in others}
+    return {name: values.tolist() for name, values in texts.items() if values.ndim == 1 and values.dtype.kind == "U"}
+
+
 def _check_size(size: int, *, path: Path) -> None:
     if size > _MOST_ARRAY_BYTES:
         raise DatasetError(f"{path} holds more than {_MOST_ARRAY_BYTES / 1e9:g} GB of arrays: split it.")
 
 
-def _checked_arrays(images: NDArray[Any], labels: NDArray[Any], *, path: Path) -> Iterator[Sample]:
+def _checked_arrays(
+    images: NDArray[Any], labels: NDArray[Any], *, path: Path, columns: _Columns | None = None
+) -> Iterator[Sample]:
     """The samples of two arrays: images (N, H, W), (N, H, W, 1 or 3), (N, 1, H, W) or (N, 784), of bytes or 0 to 1."""
     if images.ndim == 2 and images.shape[1] == INPUT_SIDE**2:
         images = images.reshape(-1, INPUT_SIDE, INPUT_SIDE)
@@ -373,7 +412,8 @@ def _checked_arrays(images: NDArray[Any], labels: NDArray[Any], *, path: Path) -
     for start in range(0, len(images), _CHUNK):
         block = images[start : start + _CHUNK]
         pixels = block if scale == 1 else np.rint(np.clip(np.nan_to_num(block.astype(np.float64)) * scale, 0, 255))
-        yield from _numbered(pixels.astype(np.uint8), labels[start : start + _CHUNK].tolist(), start=start)
+        numbers = labels[start : start + _CHUNK].tolist()
+        yield from _numbered(pixels.astype(np.uint8), numbers, start=start, columns=columns)
 
 
 def _scale(images: NDArray[Any], *, path: Path) -> float:
@@ -390,9 +430,13 @@ def _scale(images: NDArray[Any], *, path: Path) -> float:
     return 255 if greatest <= 1 else 1.0 + 1e-12  # an integer type of another size is rounded like a float
 
 
-def _numbered(images: NDArray[np.uint8], labels: Sequence[object], *, start: int) -> Iterator[Sample]:
+def _numbered(
+    images: NDArray[np.uint8], labels: Sequence[object], *, start: int, columns: _Columns | None = None
+) -> Iterator[Sample]:
+    """Samples that are named by their rows; columns: what else is known of each row from 0 on."""
     for i, (image, label) in enumerate(zip(images, labels, strict=True), start=start):
-        yield _sample(f"row {i}", image, label, {})
+        known = {name: values[i] for name, values in (columns or {}).items() if i < len(values)}
+        yield _sample(f"row {i}", image, label, known)
 
 
 def _read_csv(path: Path) -> Iterator[Sample]:

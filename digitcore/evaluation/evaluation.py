@@ -17,8 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitcore.data.datasets import DigitSet, is_available, known_digest, load_digits, writers_of
-from digitcore.errors import DatasetError
+from digitcore.data.datasets import (
+    DigitSet,
+    is_available,
+    is_handwriting,
+    known_digest,
+    load_digits,
+    writers_of,
+)
+from digitcore.errors import DatasetError, DatasetMissingError
 from digitcore.evaluation.intervals import share_interval, wilson_interval
 from digitcore.evaluation.metrics import (
     accuracy_score,
@@ -27,6 +34,7 @@ from digitcore.evaluation.metrics import (
     log_loss,
     sure_answers,
 )
+from digitcore.evaluation.remembered import AnswerMemory, picture_keys
 from digitcore.files import load_arrays, write_atomically
 from digitcore.formats.answers_file import AnswersError, AnswerTable, answer_table, is_sure_of_all
 from digitcore.imaging.preprocessing import PREPROCESSING
@@ -36,18 +44,23 @@ from digitcore.settings import load_settings
 from digitcore.text import printable
 
 __all__ = [
+    "REMEMBERED",
     "Evaluation",
     "Summary",
     "evaluate",
+    "evaluate_remembering",
     "evaluation_folders",
     "find_evaluation",
     "find_summaries",
     "load_or_evaluate",
+    "remembered_evaluation",
     "save_evaluation",
     "shipped_evaluations",
     "summarize",
 ]
 
+REMEMBERED = AnswerMemory()
+"""The answers to handwriting that this process knows: a set that changes with each digit is not stored in files."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -167,15 +180,42 @@ def evaluate(
         done += len(logits)
         if progress is not None:
             progress(done / len(digits))
+    return _evaluation(classifier.checkpoint.name, classifier.checkpoint.digest, digits, np.concatenate(batches))
+
+
+def _evaluation(checkpoint: str, digest: str, digits: DigitSet, logits: NDArray[np.float32]) -> Evaluation:
     return Evaluation(
-        checkpoint=classifier.checkpoint.name,
+        checkpoint=checkpoint,
         dataset=digits.name,
-        fingerprint=_fingerprint(classifier.checkpoint.digest, digits.digest),
+        fingerprint=_fingerprint(digest, digits.digest),
         ids=digits.ids,
         labels=digits.labels,
-        logits=np.concatenate(batches),
+        logits=logits,
         writers=digits.writers,
     )
+
+
+def evaluate_remembering(
+    classifier: DigitClassifier,
+    digits: DigitSet,
+    *,
+    progress: Callable[[float], None] | None = None,
+    threads: int | None = None,
+) -> Evaluation:
+    """`evaluate`, which asks the network only about pictures that this process has not asked it about before."""
+    digest, keys = classifier.checkpoint.digest, picture_keys(digits.images)
+    missing = REMEMBERED.missing(digest, keys)
+    if len(missing):
+        new = evaluate(classifier, digits.subset(missing), progress=progress, threads=threads)
+        REMEMBERED.add(digest, [keys[row] for row in missing], new.logits)
+    known = remembered_evaluation(classifier.checkpoint, digits)
+    return known if known is not None else evaluate(classifier, digits, progress=progress, threads=threads)
+
+
+def remembered_evaluation(checkpoint: Checkpoint, digits: DigitSet) -> Evaluation | None:
+    """The evaluation of a checkpoint on digits to all of which this process knows its answers; else None."""
+    logits = REMEMBERED.logits(checkpoint.digest, picture_keys(digits.images))
+    return None if logits is None else _evaluation(checkpoint.name, checkpoint.digest, digits, logits)
 
 
 def summarize(evaluation: Evaluation) -> Summary:
@@ -209,10 +249,14 @@ def load_or_evaluate(
 ) -> Evaluation:
     """The stored evaluation of a checkpoint on a dataset, or a new one, which is then stored in the cache folder.
 
+    Evaluations of handwriting are not stored; what this process knows of them is not computed again.
+
     Raises:
         DatasetError: there is no stored one, and the digits are missing or damaged, or a checkpoint that is a table of
             answers answers other digits.
     """
+    if is_handwriting(dataset):
+        return evaluate_remembering(classifier, load_digits(dataset), progress=progress, threads=threads)
     stored = find_evaluation(classifier.checkpoint, dataset)
     if stored is not None:
         return stored
@@ -268,8 +312,12 @@ def _known_digits(dataset: str) -> tuple[NDArray[np.int64], NDArray[np.int64], N
 def find_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
     """The stored evaluation of a checkpoint on a dataset, shipped or from the cache; None where there is none.
 
-    The digits themselves are not needed.
+    The digits themselves are not needed, but for handwriting, of which there are only answers known to this process.
     """
+    if is_handwriting(dataset):
+        with suppress(DatasetMissingError):
+            return remembered_evaluation(checkpoint, load_digits(dataset))
+        return None
     fingerprint = _fingerprint(checkpoint.digest, known_digest(dataset))
     for directory in evaluation_folders():
         for path in sorted(directory.glob(f"*--{fingerprint}.npz")):
@@ -284,6 +332,8 @@ def find_summaries(digests: Iterable[str], dataset: str) -> dict[str, Summary]:
 
     Their `checkpoint` is its name at the time of the evaluation.
     """
+    if is_handwriting(dataset):
+        return _remembered_summaries(digests, dataset)
     digits_digest = known_digest(dataset)
     digest_of = {_fingerprint(digest, digits_digest): digest for digest in digests}
     summaries: dict[str, Summary] = {}
@@ -294,6 +344,20 @@ def find_summaries(digests: Iterable[str], dataset: str) -> dict[str, Summary]:
             if summary is not None:
                 summaries[digest_of[fingerprint]] = replace(summary, dataset=dataset)
     return summaries
+
+
+def _remembered_summaries(digests: Iterable[str], dataset: str) -> dict[str, Summary]:
+    try:
+        digits = load_digits(dataset)
+    except DatasetMissingError:
+        return {}
+    keys = picture_keys(digits.images)
+    known = {digest: REMEMBERED.logits(digest, keys) for digest in digests}
+    return {
+        digest: summarize(_evaluation("", digest, digits, logits))
+        for digest, logits in known.items()
+        if logits is not None
+    }
 
 
 def evaluation_folders() -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from digitcore.data.datasets import builtin_names
+from digitcore.data.datasets import reserved_names
 from digitcore.data.exported_digits import EXPORT_FORMATS, ExportFormat, export_digits
 from digitcore.data.own_datasets import (
     PictureUse,
@@ -52,9 +52,9 @@ def data_command() -> None:
 def add_command(path: Path, name: str, labels: str | None, pictures: str, as_json: bool) -> int:
     """Adds the labelled pictures of a file or folder as a set. What cannot be used is named and left out."""
     try:
-        check_name(name, builtin_names())  # before minutes of reading
+        check_name(name, reserved_names())  # before minutes of reading
         prepared = _prepare(path, labels, _USES[pictures])
-        dataset = keep_dataset(prepared, name, reserved=builtin_names())
+        dataset = keep_dataset(prepared, name, reserved=reserved_names())
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     for sample, problem in prepared.problems[:_MOST_PROBLEMS]:
@@ -108,7 +108,7 @@ def remove_command(name: str) -> int:
 def rename_command(name: str, new_name: str) -> int:
     """Gives a set that was added another name."""
     try:
-        rename_dataset(name, new_name, reserved=builtin_names())
+        rename_dataset(name, new_name, reserved=reserved_names())
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     print(f"{name}: now {new_name}")

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
-from digitcore.data.datasets import builtin_names, dataset_names, is_available, load_digits
+from digitcore.data.datasets import (
+    HANDWRITING,
+    builtin_names,
+    dataset_names,
+    is_available,
+    is_handwriting,
+    load_digits,
+)
 from digitcore.errors import AnnotationError, DigitcoreError
 from digitcore.evaluation.comparison import Comparison, cochran_q, compare, compare_pairs
 from digitcore.evaluation.evaluation import (
@@ -43,8 +50,8 @@ class _DatasetName(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
         """The name; a usage error where no set has it."""
-        if value not in dataset_names():
-            self.fail(f"{value!r} is not one of {', '.join(dataset_names())}.", param, ctx)
+        if value not in dataset_names() and not is_handwriting(str(value)):
+            self.fail(f"{value!r} is not one of {', '.join([*dataset_names(), HANDWRITING])}.", param, ctx)
         return str(value)
 
 
@@ -53,7 +60,10 @@ _dataset_option = click.option(
     type=_DatasetName(),
     default="mnist-test",
     metavar="NAME",
-    help=f"{', '.join(builtin_names())}, or a set that was added with `data add` (default: mnist-test).",
+    help=(
+        f"{', '.join(builtin_names())}, a set that was added with `data add`, or {HANDWRITING}, which visitors of the "
+        f"dashboard have written; {HANDWRITING}:NOTEBOOK is one notebook (default: mnist-test)."
+    ),
 )
 
 

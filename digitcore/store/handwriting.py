@@ -276,6 +276,16 @@ class HandwritingStore:
                 counts[label] = count
         return counts
 
+    def size(self, notebook: str) -> int:
+        """How many digits the notebook holds.
+
+        Raises:
+            HandwritingError: the database cannot be read.
+        """
+        statement = select(_NOTEBOOKS.c.digits).where(_NOTEBOOKS.c.notebook == notebook)
+        with self._database.reading() as connection:
+            return connection.execute(statement).scalar() or 0
+
     def latest_writer(self, notebook: str) -> str:
         """Who wrote the last digit of the notebook; empty where no name was given.
 

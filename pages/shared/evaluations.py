@@ -12,13 +12,17 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore.errors import DigitcoreError
+from digitcore.data.datasets import is_handwriting
+from digitcore.errors import DatasetMissingError, DigitcoreError
 from digitcore.evaluation.evaluation import (
+    REMEMBERED,
     Evaluation,
     Summary,
+    evaluate_remembering,
     evaluation_folders,
     find_evaluation,
     load_or_evaluate,
+    remembered_evaluation,
     summarize,
 )
 from digitcore.evaluation.leaderboard import Standing, leaderboard
@@ -32,7 +36,8 @@ from digitcore.reports.cards import model_card
 from pages.shared.background import with_progress
 from pages.shared.cache_keys import HASH_FUNCS
 from pages.shared.progress import report_on
-from pages.shared.resources import checkpoint_library
+from pages.shared.resources import cached_digits, checkpoint_library
+from pages.shared.words import dataset_label
 
 
 def evaluation_of(classifier: DigitClassifier, dataset: str) -> Evaluation:
@@ -46,9 +51,10 @@ def evaluation_of(classifier: DigitClassifier, dataset: str) -> Evaluation:
     if known is not None:
         return known
     bar = st.progress(0.0)
-    evaluation = evaluated(classifier, dataset, report_on(bar, f"Evaluating {checkpoint.name} on {dataset} ..."))
+    words = f"Evaluating {checkpoint.name} on {dataset_label(dataset)} ..."
+    evaluation = evaluated(classifier, dataset, report_on(bar, words))
     bar.empty()
-    known_evaluation.clear(checkpoint, dataset)
+    stored_evaluation.clear(checkpoint, dataset)
     return evaluation
 
 
@@ -59,14 +65,28 @@ def evaluated(classifier: DigitClassifier, dataset: str, report: Callable[[float
         DatasetError: nothing is stored, and the digits are missing or damaged.
     """
     threads = max(1, all_cores() - 1)
+    if is_handwriting(dataset):
+        digits = cached_digits(dataset)
+        return with_progress(
+            lambda progress: evaluate_remembering(classifier, digits, progress=progress, threads=threads), report
+        )
     return with_progress(
         lambda progress: load_or_evaluate(classifier, dataset, progress=progress, threads=threads), report
     )
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def known_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
     """The evaluation that was made before, or None; that of a table of answers is made at once."""
+    if is_handwriting(dataset):
+        with suppress(DatasetMissingError):
+            return remembered_evaluation(checkpoint, cached_digits(dataset))
+        return None
+    return stored_evaluation(checkpoint, dataset)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def stored_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
+    """`find_evaluation`, but that of a table of answers is made at once."""
     if checkpoint.answers is not None:
         with suppress(DigitcoreError):
             return load_or_evaluate(DigitClassifier(checkpoint), dataset)
@@ -94,7 +114,8 @@ def standings(dataset: str) -> list[Standing]:
         if isinstance(entry, UsableCheckpoint) and not entry.metadata.has_network:
             _take_in(entry.name, entry.digest, dataset, folders)
     changed = tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders)
-    return _cached_standings(entries, dataset, changed)
+    answers = len(REMEMBERED) if is_handwriting(dataset) else 0
+    return _cached_standings(entries, dataset, (*changed, answers))
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
@@ -106,7 +127,7 @@ def _take_in(name: str, digest: str, dataset: str, folders: tuple[Path, ...]) ->
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _cached_standings(entries: list[CheckpointEntry], dataset: str, changed: tuple[int, ...]) -> list[Standing]:
-    """`leaderboard`; `changed` is when the folders that it reads changed last."""
+    """`leaderboard`; `changed` tells states of what it reads apart."""
     return leaderboard(entries, dataset)
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
+from digitcore.data.datasets import HANDWRITING
 from digitcore.store.handwriting import is_notebook, new_key
+from pages.shared.resources import handwriting_store
 
 NOTEBOOK = "notebook"
 """Its name in the session state, and in the address that opens it elsewhere."""
@@ -45,6 +47,18 @@ def opened_notebook() -> str:
     """The key of the visitor's notebook, which is begun where there is none; for what they have asked to keep."""
     key: str = st.session_state.setdefault(NOTEBOOK, new_key())
     return key
+
+
+def handwriting_dataset() -> str:
+    """The set of digits in the visitor's notebook as it is now: its name tells states apart, for caches.
+
+    It holds the key of the notebook and is not for the screen or the address.
+
+    Raises:
+        HandwritingError: the database cannot be read.
+    """
+    key = notebook()
+    return f"{HANDWRITING}:{key}@{handwriting_store().revision(key)}" if key else f"{HANDWRITING}:none"
 
 
 def forget_notebook() -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from digitcore.data.datasets import builtin_names, is_available
+from digitcore.data.datasets import is_available, reserved_names
 from digitcore.data.exported_digits import ExportFormat, export_digits
 from digitcore.data.first_look import FirstLook, look_at
 from digitcore.data.own_datasets import (
@@ -135,7 +135,7 @@ def _look(prepared: PreparedDataset) -> None:
 
 def _keep(prepared: PreparedDataset, name: str) -> None:
     try:
-        keep_dataset(prepared, name, reserved=builtin_names())
+        keep_dataset(prepared, name, reserved=reserved_names())
     except ValueError as error:
         st.error(plain(str(error)))
         return
@@ -198,7 +198,7 @@ def _manage() -> None:
 
 def _rename(name: str, new_name: str) -> None:
     try:
-        rename_dataset(name, new_name, reserved=builtin_names())
+        rename_dataset(name, new_name, reserved=reserved_names())
     except ValueError as error:
         st.error(plain(str(error)))
         return

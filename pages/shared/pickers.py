@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from digitcore.data.datasets import DigitSet, download_mnist
+from digitcore.data.datasets import HANDWRITING, DigitSet, download_mnist
 from digitcore.data.own_datasets import own_datasets
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.evaluation.intervals import basis
@@ -15,10 +15,12 @@ from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint
 from digitcore.text import plain
 from pages.shared.error_box import visible
-from pages.shared.evaluations import evaluation_of, known_evaluation, known_summary, standings
+from pages.shared.evaluations import evaluation_of, known_summary, standings, stored_evaluation
+from pages.shared.keeping import may_keep
+from pages.shared.notebook import handwriting_dataset, notebook
 from pages.shared.own_digits import own_digits_button
 from pages.shared.progress import report_on
-from pages.shared.resources import checkpoint_library, digits_if_available, named_classifier
+from pages.shared.resources import checkpoint_library, digits_if_available, handwriting_store, named_classifier
 from pages.shared.state import ADDED_DATASET, CHECKPOINT, DATASET, forget_digit
 from pages.shared.words import DATASETS, input_convention
 
@@ -106,14 +108,14 @@ def _describe(entry: UsableCheckpoint) -> None:
 def set_picker() -> None:
     """The picker of a set of digits, with what it holds."""
     own = {dataset.name: f"{dataset.digits:,} digits of your own" for dataset in own_datasets()}
-    words = DATASETS | own
+    words = DATASETS | own | _handwriting_in_words()
     added = st.session_state.pop(ADDED_DATASET, None)
     if added in words:
         st.session_state[DATASET] = added
     elif st.session_state.get(DATASET, added) not in (None, *words):  # removed or renamed meanwhile
         del st.session_state[DATASET]
     st.selectbox("Test digits", list(words), key=DATASET, bind="query-params", on_change=forget_digit)
-    st.caption(words[picked_dataset()])
+    st.caption(words[st.session_state[DATASET]])
     own_digits_button()
 
 
@@ -129,10 +131,19 @@ def picked_figures() -> None:
         )
 
 
+def _handwriting_in_words() -> dict[str, str]:
+    """What the visitor's notebook holds, where this server has notebooks."""
+    if not may_keep() and notebook() is None:
+        return {}
+    key = notebook()
+    digits = 0 if key is None else handwriting_store().size(key)
+    return {HANDWRITING: f"{digits:,} digits that you have kept" if digits else "digits that you keep: none yet"}
+
+
 def picked_dataset() -> str:
-    """The set of digits that the sidebar names."""
+    """The set of digits that the sidebar names, as `load_digits` takes it; on the screen it is `dataset_label`."""
     dataset: str = st.session_state[DATASET]
-    return dataset
+    return handwriting_dataset() if dataset == HANDWRITING else dataset
 
 
 def picked_classifier() -> DigitClassifier:
@@ -176,7 +187,7 @@ def _download() -> None:
     report = report_on(st.progress(0.0), "Downloading MNIST ...")
     for share in download_mnist():
         report(share)
-    known_evaluation.clear()  # who wrote the digits is known now
+    stored_evaluation.clear()  # who wrote the digits is known now
     st.rerun()
 
 

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from digitcore.data.datasets import DigitSet, is_available, load_digits
+from digitcore.data.datasets import DigitSet, handwriting_digits, is_available, is_handwriting, load_digits
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import CheckpointLibrary, shared_library
 from digitcore.serving.guard import names_of
 from digitcore.settings import load_settings
 from digitcore.store.annotations import AnnotationStore
-from digitcore.store.handwriting import HandwritingStore
+from digitcore.store.handwriting import Handwriting, HandwritingStore
 
 
 def checkpoint_library() -> CheckpointLibrary:
@@ -48,10 +48,25 @@ def _handwriting_store(url: str, most: int, most_together: int) -> HandwritingSt
     return HandwritingStore(url, most=most, most_together=most_together)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the digits ...")
 def cached_digits(dataset: str) -> DigitSet:
     """`load_digits` of a set."""
+    return _written_digits(dataset) if is_handwriting(dataset) else _loaded_digits(dataset)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the digits ...")
+def _loaded_digits(dataset: str) -> DigitSet:
     return load_digits(dataset)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _written_digits(dataset: str) -> DigitSet:
+    return handwriting_digits(cached_handwriting(dataset))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def cached_handwriting(dataset: str) -> Handwriting:
+    """What is in the notebook of `handwriting:NOTEBOOK@REVISION`, with all that is known of it."""
+    return handwriting_store().load(dataset.partition(":")[2].partition("@")[0])
 
 
 def digits_if_available(dataset: str) -> DigitSet | None:

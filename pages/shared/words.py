@@ -26,6 +26,15 @@ DATASETS = {
 """The sets of digits that can be picked, and what they are."""
 
 
+def dataset_label(dataset: str) -> str:
+    """A set of digits as the screen names it.
+
+    >>> dataset_label("handwriting:the-key-of-a-notebook")
+    'handwriting'
+    """
+    return dataset.partition(":")[0]
+
+
 def input_convention(metadata: CheckpointMetadata) -> str:
     """Which pixels an ONNX file expects, and how that is known; empty for checkpoints of our own networks."""
     convention = metadata.provenance.get("input")

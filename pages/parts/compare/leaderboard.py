@@ -29,7 +29,7 @@ from pages.shared.progress import report_on
 from pages.shared.resources import checkpoint_library, may_add, named_classifier
 from pages.shared.state import CHECKPOINT, compare_several, compare_two, show_errors
 from pages.shared.templates import render
-from pages.shared.words import input_convention
+from pages.shared.words import dataset_label, input_convention
 
 _COSTS = {"parameters": "parameters", "milliseconds": "milliseconds per digit on one core"}
 _TICKED, _FAILURES, _UPLOADS, _ADDED = "ticked-checkpoints", "failed-evaluations", "uploads", "added-checkpoint"
@@ -92,7 +92,7 @@ def _offer_missing(standings: list[Standing], dataset: str) -> None:
         return
     bar = st.progress(0.0)
     for i, (checkpoint, name) in enumerate(missing):  # a click anywhere ends this
-        words = f"{checkpoint} on {name}: {i + 1} of {len(missing)}"
+        words = f"{checkpoint} on {dataset_label(name)}: {i + 1} of {len(missing)}"
         _evaluate(checkpoint, name, report_on(bar, words, start=i / len(missing), end=(i + 1) / len(missing)))
     st.rerun()
 

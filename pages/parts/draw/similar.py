@@ -9,7 +9,7 @@ from pages.shared.evaluations import cached_confusion, known_evaluation
 from pages.shared.pickers import picked_classifier, picked_dataset
 from pages.shared.similar import LOOKING, reference_dataset, reference_job, show_similar
 from pages.shared.state import show_cell
-from pages.shared.words import percent
+from pages.shared.words import dataset_label, percent
 
 _MOST = 12
 
@@ -34,7 +34,7 @@ def _cell(classifier: DigitClassifier, true: int, predicted: int) -> None:
     if evaluation is not None:
         matrix, _ = cached_confusion(evaluation)
         count, total = int(matrix[true, predicted]), int(matrix[true].sum())
-        words += f": {count:,} of the {total:,} in {dataset} ({percent(count / total)})" if total else ""
+        words += f": {count:,} of the {total:,} in {dataset_label(dataset)} ({percent(count / total)})" if total else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"{words}.", width="content")
         if st.button("See them", icon=":material/grid_on:", key="to-cell"):

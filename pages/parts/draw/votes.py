@@ -11,6 +11,7 @@ from pages.shared.evaluations import standings
 from pages.shared.pickers import picked_classifier, picked_dataset
 from pages.shared.templates import show_template
 from pages.shared.votes import votes_job
+from pages.shared.words import dataset_label
 
 _MOST = 12  # rows without being asked: the best, for a folder may hold hundreds
 
@@ -46,7 +47,7 @@ def _votes(rows: list[Standing], digit: ReadDigit, picked: str) -> None:
             for standing, vote in zip(rows, votes, strict=True)
         ],
     )
-    st.caption(f"Fewest errors on {picked_dataset()} first.")
+    st.caption(f"Fewest errors on {dataset_label(picked_dataset())} first.")
 
 
 def _in_words(votes: list[Vote], most: int) -> str:

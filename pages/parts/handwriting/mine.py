@@ -1,20 +1,121 @@
-"""The digits of the visitor's notebook."""
+"""The digits of the visitor's notebook: how well they are read, each of them, and what can be done with them."""
 
+import numpy as np
+import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
+from digitcore.evaluation.evaluation import Evaluation
+from digitcore.evaluation.intervals import basis
+from digitcore.evaluation.leaderboard import Standing
+from digitcore.store.handwriting import Handwriting
+from digitcore.text import plain
+from pages.parts.handwriting.change import digit_card, show_undo
+from pages.parts.handwriting.swap import swap_tools
+from pages.shared.digit_gallery import digit_gallery
+from pages.shared.evaluations import cached_digit_table, cached_summary, evaluated, evaluation_of, standings
 from pages.shared.keeping import may_keep
-from pages.shared.notebook import notebook
-from pages.shared.resources import handwriting_store
+from pages.shared.notebook import handwriting_dataset, notebook
+from pages.shared.pickers import picked_classifier
+from pages.shared.progress import report_on
+from pages.shared.resources import cached_digits, cached_handwriting, named_classifier
+from pages.shared.state import ANY, EXPLORE
+
+_SOURCES = {"draw": "page Draw", "guided": "written one by one", "sheet": "paper", "import": "imported"}
+_AT_ONCE = 2_000  # answers that nobody is asked to wait for
 
 
 def digits_view() -> None:
-    """How many digits there are; or how to get some."""
-    key = notebook()
-    digits = 0 if key is None else len(handwriting_store().load(key))
-    if not digits:
-        words = (
-            "Draw a digit, and say whether the answer is right." if may_keep() else "This server keeps no handwriting."
-        )
+    """All of the notebook; or how to begin one."""
+    dataset = handwriting_dataset()
+    written = cached_handwriting(dataset) if notebook() else None
+    show_undo()
+    if written is None or len(written) == 0:
+        words = "Write some, or say on the page Draw whether an answer is right." if may_keep() else ""
         st.info(f"Nothing is kept yet. {words}", icon=":material/edit_note:")
+        swap_tools(None)
         return
-    st.markdown(f"**{digits:,}** digits")
+    evaluation = evaluation_of(picked_classifier(), dataset)
+    _headline(evaluation)
+    _all_models(dataset, len(written))
+    _explore(evaluation, written, dataset)
+    swap_tools(written)
+
+
+def _headline(evaluation: Evaluation) -> None:
+    summary = cached_summary(evaluation)
+    low, high = summary.interval
+    right = summary.digits - summary.errors
+    st.markdown(
+        f"**{plain(summary.checkpoint)}** reads **{right:,} of {summary.digits:,}** right: {summary.accuracy:.1%} "
+        f"(95% interval {low:.1%} to {high:.1%}, {basis(summary.writers)})."
+    )
+
+
+def _all_models(dataset: str, digits: int) -> None:
+    """The accuracy of every model, asked at once where that takes no time."""
+    everybody = standings(dataset)
+    missing = [standing.entry.name for standing in everybody if standing.summary is None]
+    with st.expander(f"All {len(everybody)} models", icon=":material/leaderboard:"):
+        is_wanted = len(missing) * digits <= _AT_ONCE or st.button("Ask them all", icon=":material/play_arrow:")
+        if missing and is_wanted:
+            _ask(missing, dataset)
+            everybody = standings(dataset)
+        rows = [_row(standing) for standing in everybody if standing.summary is not None]
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
+
+
+def _ask(names: list[str], dataset: str) -> None:
+    bar = st.progress(0.0)
+    for i, name in enumerate(names):
+        share = (i / len(names), (i + 1) / len(names))
+        evaluated(named_classifier(name), dataset, report_on(bar, f"Asking {name} ...", start=share[0], end=share[1]))
+    bar.empty()
+
+
+def _row(standing: Standing) -> dict[str, str]:
+    summary = standing.summary
+    assert summary is not None
+    low, high = summary.interval
+    return {
+        "model": standing.entry.name,
+        "right": f"{summary.digits - summary.errors:,} of {summary.digits:,}",
+        "accuracy": f"{summary.accuracy:.1%}",
+        "95% interval": f"{low:.1%} to {high:.1%}",
+    }
+
+
+@st.fragment(key=EXPLORE)
+def _explore(evaluation: Evaluation, written: Handwriting, dataset: str) -> None:
+    """One fragment: filters, gallery and the picked digit."""
+    table = cached_digit_table(evaluation)
+    rows = table[_wanted(table, written)]
+    left, right = st.columns([4, 3], gap="medium")
+    with left:
+        digit_gallery(rows, evaluation, cached_digits(dataset), key="handwriting-gallery")
+    with right:
+        digit_card(written, evaluation)
+
+
+def _wanted(table: pd.DataFrame, written: Handwriting) -> NDArray[np.bool_]:
+    """Which rows the filters leave (N,)."""
+    writers, sources = sorted(set(written.writers)), list(dict.fromkeys(written.sources))
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        read = st.selectbox("Read", [ANY, "right", "wrong"], key="hand-read", width=110)
+        digit = st.selectbox("Digit", [ANY, *map(str, range(10))], key="hand-digit", width=90)
+        writer = st.selectbox(
+            "Writer", [ANY, *writers], key="hand-writer", width=150, format_func=lambda name: plain(name) or "no name"
+        )  # fmt: skip
+        source = st.selectbox(
+            "From", [ANY, *sources], key="hand-source", width=170, format_func=lambda name: _SOURCES.get(name, name)
+        )  # fmt: skip
+    wanted = np.ones(len(table), dtype=bool)
+    if read != ANY:
+        wanted &= table["right"].to_numpy() == (read == "right")
+    if digit != ANY:
+        wanted &= written.labels == int(digit)
+    if writer != ANY:
+        wanted &= np.array(written.writers) == writer
+    if source != ANY:
+        wanted &= np.array(written.sources) == source
+    return wanted
