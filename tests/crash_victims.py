@@ -1,7 +1,8 @@
 """What is killed in the tests of crashes: `python -m tests.crash_victims`, once for many.
 
-For each line with a name and arguments on standard input a process is forked, which says its number, and then a line
-for each thing that it has stored; when it has ended, however that was, "ended" is said.
+For each line with a number, a name and arguments on standard input so many processes are forked. Their numbers are said
+in one line, and then a line for each thing that one of them has stored; when all have ended, however that was, "ended"
+is said.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from digitcore.files import write_atomically
 from digitcore.models import onnx
 from digitcore.models.checkpoints import read_checkpoint
 from digitcore.store.annotations import Annotation, AnnotationStore
+from digitcore.store.handwriting import HandwritingStore, HandwrittenDigit
 from digitcore.training import loop
 from digitcore.training.recipes import Recipe
 
@@ -52,6 +54,27 @@ def notes(url: str, start: str) -> None:
         for digit in itertools.count(int(start)):
             store.save("mnist-test", digit, Annotation(starred=True, note=f"note {digit} " * 50), version=0)
             say(str(digit))
+
+
+def written_digit(seed: int) -> HandwrittenDigit:
+    """A digit that shows whether it is whole: the same for the same seed, which is its session."""
+    generator = np.random.default_rng(seed)
+    return HandwrittenDigit(
+        picture=generator.integers(0, 256, (28, 28), dtype=np.uint8),
+        label=seed % 10,
+        source="guided",
+        session=str(seed),
+        ink=generator.bytes(3_000),
+    )
+
+
+def handwriting(url: str, notebook: str) -> None:
+    """Stores one digit after the other in a notebook; what has been stored is said."""
+    generator = np.random.default_rng(os.getpid())
+    with closing(HandwritingStore(url)) as store:
+        while True:
+            (stored,) = store.add(notebook, [written_digit(int(generator.integers(2**60)))])
+            say(str(stored))
 
 
 def evaluate(folder: str) -> None:
@@ -109,11 +132,19 @@ def say(line: str) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)  # threads would not survive a fork
     for line in iter(sys.stdin.readline, ""):
-        child = os.fork()
-        if child == 0:
-            say(str(os.getpid()))
-            name, *arguments = shlex.split(line)
-            globals()[name](*arguments)
-            os._exit(0)
-        os.waitpid(child, 0)
+        count, name, *arguments = shlex.split(line)
+        start, go = os.pipe()
+        children = []
+        for _ in range(int(count)):
+            children.append(os.fork())
+            if children[-1] == 0:
+                os.close(go)
+                os.read(start, 1)  # returns once the numbers are said
+                globals()[name](*arguments)
+                os._exit(0)
+        say(" ".join(map(str, children)))
+        os.close(go)
+        os.close(start)
+        for child in children:
+            os.waitpid(child, 0)
         say("ended")

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,7 +25,8 @@ from digitcore.files import (
 )
 from digitcore.models.library import CheckpointLibrary, load_checkpoint
 from digitcore.store.annotations import Annotation, AnnotationStore
-from tests.crash_victims import EPOCHS, LARGEST, contents
+from digitcore.store.handwriting import HandwritingStore, new_key
+from tests.crash_victims import EPOCHS, LARGEST, contents, written_digit
 from tests.databases import postgresql
 from tests.paths import ROOT
 from tests.processes import as_user, readable_folder
@@ -48,17 +50,21 @@ class Victims:
     def __exit__(self, *_: object) -> None:
         self._parent.communicate()
 
-    def run(self, *arguments: str | Path, heard: int = 0, kill_after: float | None = None) -> list[str]:
-        """What a function of `crash_victims` says until it ends, or is killed so many seconds after so many lines."""
+    def run(self, *arguments: str | Path, times: int = 1, heard: int = 0, kill_after: float | None = None) -> list[str]:
+        """What a function of `crash_victims` says until it ends, or is killed so many seconds after so many lines.
+
+        It may run several times at once; all are killed.
+        """
         assert self._parent.stdin is not None
         assert self._parent.stdout is not None
-        self._parent.stdin.write(shlex.join(map(str, arguments)) + "\n")
+        self._parent.stdin.write(shlex.join(map(str, (times, *arguments))) + "\n")
         self._parent.stdin.flush()
-        process = int(self._parent.stdout.readline())
+        processes = map(int, self._parent.stdout.readline().split())
         said = [self._parent.stdout.readline() for _ in range(heard)]
         if kill_after is not None:
             time.sleep(kill_after)
-            os.kill(process, signal.SIGKILL)
+            for process in processes:
+                os.kill(process, signal.SIGKILL)
         return [line.strip() for line in (*said, *iter(self._parent.stdout.readline, "ended\n"))]
 
 
@@ -124,6 +130,26 @@ def test_killed_while_taking_notes(victims: Victims, url: str, tmp_path: Path, k
         store.save("uci-digits", 1, Annotation(starred=True))
     assert set(files(tmp_path)) <= {"annotations.sqlite"}
     print(f"\n{kills} kills: {len(known)} notes, {len(stored)} of them acknowledged, none lost")
+
+
+@pytest.mark.parametrize(
+    ("kills", "writers"), [pytest.param(3, 3, id="briefly"), pytest.param(40, 8, marks=MANY, id="long")]
+)
+def test_killed_while_writing_digits(victims: Victims, url: str, kills: int, writers: int) -> None:
+    """Several write into one notebook, and all are killed at once."""
+    notebook, said = new_key(), set()
+    for delay in delays(kills, longest=0.3):
+        said |= set(map(int, victims.run("handwriting", url, notebook, times=writers, heard=1, kill_after=delay)))
+        with closing(HandwritingStore(url)) as store:
+            assert said <= set(store.load(notebook).ids.tolist())
+    with closing(HandwritingStore(url)) as store:
+        stored = store.load(notebook)
+        assert store.size(notebook) == len(stored) <= len(said) + kills * writers  # not said yet
+        for one in store.read(notebook, stored.ids.tolist()):
+            expected = written_digit(int(one.digit.session))
+            assert np.array_equal(one.digit.picture, expected.picture)
+            assert (one.digit.ink, one.digit.label) == (expected.ink, expected.label)
+    print(f"\n{kills} kills of {writers} writers: {len(stored)} digits, {len(said)} of them confirmed, none lost")
 
 
 def test_killed_while_a_file_is_tried_out(victims: Victims, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
