@@ -22,6 +22,7 @@ _PAGES = {
     "leaderboard": f"compare?{_SET}",
     "a-against-b": _PAIR,
     "several": f"compare?view=Several&{_SET}",
+    "handwriting": "handwriting",
 }
 _IN_SHORT = ("draw", "confusion", "a-against-b")
 _IMPACTS = ("serious", "critical")

@@ -32,6 +32,8 @@ export default function ({ data, parentElement, setStateValue }) {
 function listen(root) {
   root.dataset.ready = 'true';
   const canvas = root.querySelector('canvas');
+  // A quick stroke would pass for a fling, which swallows the next tap, wherever that is.
+  canvas.addEventListener('touchstart', (event) => event.preventDefault(), { passive: false });
   canvas.addEventListener('pointerdown', down);
   canvas.addEventListener('pointermove', move);
   for (const kind of ['pointerup', 'pointercancel']) canvas.addEventListener(kind, up);

@@ -110,6 +110,6 @@ def _elsewhere() -> None:
 def _delete_all(written: Handwriting) -> None:
     with st.popover("Delete all", icon=":material/delete_forever:"):
         st.caption(f"All {len(written):,} digits of this notebook.")
-        if st.button("Delete them", type="primary", key="delete-all"):
+        if st.button("Delete them", icon=":material/delete_forever:", key="delete-all"):
             delete_digits(written.ids.tolist())
             st.rerun()

@@ -48,7 +48,7 @@ def _start() -> None:
     st.caption("They are kept in your notebook on this server, which only you can open. Stop and go on as you like.")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.text_input("Name (any, or none)", key=_FIELD, max_chars=LONGEST_WRITER, width=240)
-        st.button("Start", icon=":material/edit:", type="primary", key="start-writing", on_click=_begin)
+        st.button("Start", icon=":material/edit:", key="start-writing", on_click=_begin)
 
 
 def _begin() -> None:
