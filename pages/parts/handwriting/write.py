@@ -67,15 +67,17 @@ def _collect() -> None:
     key = opened_notebook()
     counts = handwriting_store().counts(key, writer=writer(), source="guided").tolist()
     finished = rounds_written(counts)
-    if finished > 0 and counts == [finished * PER_DIGIT] * 10 and not st.session_state.get(_AGAIN):
+    is_complete = finished > 0 and counts == [finished * PER_DIGIT] * 10 and not st.session_state.get(_AGAIN)
+    if is_complete:
         finished -= 1
         st.success(f"All {_TOTAL} digits are written.", icon=":material/check_circle:")
         st.button(f"Write {_TOTAL} more", icon=":material/edit:", key="write-more", on_click=_go_on)
-    else:
-        pad(_pad_state(remaining_prompts(f"{key} {writer()}", counts, finished=finished)))
     if _ERROR in st.session_state:
         show_error(st.session_state.pop(_ERROR))
-    _sheet(handwriting_store().load(key, writer=writer(), source="guided"), finished)
+    with st.container(horizontal=True, gap="medium", key="write-area"):
+        if not is_complete:
+            pad(_pad_state(remaining_prompts(f"{key} {writer()}", counts, finished=finished)))
+        _sheet(handwriting_store().load(key, writer=writer(), source="guided"), finished)
     st.button("Stop", icon=":material/pause:", key="stop-writing", on_click=_stop)
     remember_notebook("write-notebook")
 
