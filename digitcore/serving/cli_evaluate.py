@@ -189,7 +189,7 @@ def compare_command(a: str, b: str, more: tuple[str, ...], dataset: str, report:
     classifiers = [load_classifier(name) for name in (a, b, *more)]
     evaluations = [_evaluate_with_progress(classifier, dataset) for classifier in classifiers]
     if report is not None:
-        _write_report(classifiers, evaluations, report)
+        _write_report(classifiers, evaluations, report, dataset=dataset)
     comparisons, corrected = _compare_all(evaluations)
     if as_json:
         rows = [asdict(comparison) | {"holm_p": p} for comparison, p in zip(comparisons, corrected, strict=True)]
@@ -233,11 +233,12 @@ def _print_comparison(comparison: Comparison, *, corrected_p: float | None) -> N
     )
 
 
-def _write_report(classifiers: Sequence[DigitClassifier], evaluations: Sequence[Evaluation], path: Path) -> None:
+def _write_report(
+    classifiers: Sequence[DigitClassifier], evaluations: Sequence[Evaluation], path: Path, *, dataset: str
+) -> None:
     from digitcore.reports.report import comparison_report  # here: drawing charts takes a second to import
 
-    dataset = evaluations[0].dataset
-    annotations = _known_annotations(dataset)
+    annotations = _known_annotations(evaluations[0].dataset)
     text = comparison_report(
         classifiers[0].checkpoint,
         classifiers[1].checkpoint,

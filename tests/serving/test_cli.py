@@ -21,6 +21,7 @@ from digitcore.evaluation.metrics import log_loss
 from digitcore.serving.cli import commands, main
 from digitcore.settings import load_settings
 from digitcore.store.annotations import Annotation, AnnotationStore
+from digitcore.store.handwriting import HandwritingStore, HandwrittenDigit, new_key
 from tests.paths import ROOT
 
 Draw = Callable[..., NDArray[np.uint8]]
@@ -387,6 +388,34 @@ def test_compare_writes_a_report(
     blocked = tmp_path / "file" / "report.html"
     assert main(["compare", "compact", "random", "--dataset", "uci-digits", "--report", str(blocked)]) == 1
     assert "choose another place" in capsys.readouterr().err
+
+
+def test_handwriting_is_evaluated_compared_and_exported(
+    tmp_path: Path, validation_digits: DigitSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All notebooks together, or one; with the pictures of its digits in the report."""
+    address = f"sqlite:///{tmp_path / 'digitcore.sqlite'}"
+    monkeypatch.setenv("DIGITCORE_DATABASE_URL", address)
+    assert main(["evaluate", "compact", "--dataset", "handwriting"]) == 1
+    assert "Nothing has been written yet" in capsys.readouterr().err
+    one, other = new_key(), new_key()
+    with closing(HandwritingStore(address)) as store:
+        for notebook, count in ((one, 30), (other, 20)):
+            digits = [
+                HandwrittenDigit(picture=image, label=int(label), source="draw", writer="Ann")
+                for image, label in zip(validation_digits.images[:count], validation_digits.labels, strict=False)
+            ]
+            store.add(notebook, digits)
+    for name, count in (("handwriting", 50), (f"handwriting:{other}", 20)):
+        assert main(["evaluate", "compact", "--dataset", name, "--json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        assert (row["dataset"], row["digits"]) == ("handwriting", count)
+    report = tmp_path / "report.html"
+    assert main(["compare", "mlp", "compact", "--dataset", f"handwriting:{other}", "--report", str(report)]) == 0
+    assert "on 20 digits of handwriting" in capsys.readouterr().out
+    assert report.is_file()
+    assert main(["data", "export", f"handwriting:{one}", "--format", "npz", "--output", str(tmp_path / "a.npz")]) == 0
+    assert len(np.load(tmp_path / "a.npz")["writer"]) == 30
 
 
 def test_compare_with_what_is_not_there(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
