@@ -66,9 +66,32 @@ def test_an_empty_notebook_says_how_to_begin(visit: Visit) -> None:
 def test_the_picked_model_and_all_others_are_judged_with_intervals(visit: Visit, keep: Keep) -> None:
     app = visit_digits(visit, keep(), checkpoint="compact")
     assert "**compact** reads **20 of 20** right: 100.0% (95% interval" in texts(app)
-    (table,) = [frame.value for frame in app.dataframe]
+    table = app.dataframe[0].value
     assert set(table["model"]) >= {"compact", "world", "mlp"}
     assert table["95% interval"].str.contains(" to ").all()
+
+
+def test_each_writer_is_judged_by_name(visit: Visit, keep: Keep) -> None:
+    """Of the digits without a name each sitting is somebody else's."""
+    key = keep()
+    handwriting_store().correct(key, written(key).ids[:2].tolist(), 7)
+    app = visit_digits(visit, key, checkpoint="compact")
+    _, table = [frame.value for frame in app.dataframe]
+    assert table["digits"].sum() == 20
+    assert table["writer"].tolist() == ["Ann", "no name", "no name", "no name"]
+    assert table["digits"].iloc[0] == 10
+    assert table["right"].iloc[0] == "80%"
+    assert table["most often wrong"].iloc[0].startswith("7 read as 0")
+    assert set(table["most often wrong"].iloc[1:]) == {""}
+
+
+def test_what_others_write_into_the_notebook_is_shown(visit: Visit, keep: Keep) -> None:
+    key = keep()
+    app = visit_digits(visit, key)
+    (more,) = handwriting_store().read(key, written(key).ids[:1].tolist())
+    handwriting_store().add(key, [more.digit])
+    app.run()
+    assert len(tiles(app)) == 21
 
 
 def test_the_filters_leave_what_they_name(visit: Visit, keep: Keep) -> None:

@@ -139,6 +139,20 @@ def test_the_limit_holds_for_several_at_once(url: str) -> None:
         assert len(store.load(MINE)) == 20
 
 
+def test_thirty_who_write_at_once_lose_nothing(store: HandwritingStore) -> None:
+    def write(person: int) -> None:
+        for label in range(10):
+            store.add(MINE, [digit(label, writer=f"writer {person}")])
+
+    with ThreadPoolExecutor(30) as pool:
+        for _ in pool.map(write, range(30)):
+            pass
+    written = store.load(MINE)
+    assert sorted(zip(written.writers, written.labels.tolist(), strict=True)) == sorted(
+        (f"writer {person}", label) for person in range(30) for label in range(10)
+    )
+
+
 @pytest.mark.parametrize(
     ("known", "words"),
     [

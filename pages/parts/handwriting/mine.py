@@ -1,13 +1,16 @@
 """The digits of the visitor's notebook: how well they are read, each of them, and what can be done with them."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 from digitcore.evaluation.evaluation import Evaluation
-from digitcore.evaluation.intervals import basis
+from digitcore.evaluation.intervals import basis, wilson_interval
 from digitcore.evaluation.leaderboard import Standing
+from digitcore.evaluation.metrics import writer_table
 from digitcore.store.handwriting import Handwriting
 from digitcore.text import plain
 from pages.parts.handwriting.change import digit_card, show_undo
@@ -38,8 +41,17 @@ def digits_view() -> None:
     evaluation = evaluation_of(picked_classifier(), dataset)
     _headline(evaluation)
     _all_models(dataset, len(written))
+    _by_writer(evaluation, written)
     _explore(evaluation, written, dataset)
     swap_tools(written)
+    _follow(dataset)
+
+
+@st.fragment(run_every=1)
+def _follow(dataset: str) -> None:
+    """Runs the page again when somebody else has written into the same notebook."""
+    if handwriting_dataset() != dataset:
+        st.rerun()
 
 
 def _headline(evaluation: Evaluation) -> None:
@@ -82,6 +94,31 @@ def _row(standing: Standing) -> dict[str, str]:
         "right": f"{summary.digits - summary.errors:,} of {summary.digits:,}",
         "accuracy": f"{summary.accuracy:.1%}",
         "95% interval": f"{low:.1%} to {high:.1%}",
+    }
+
+
+def _by_writer(evaluation: Evaluation, written: Handwriting) -> None:
+    """How well the digits of each person are read, where there are several."""
+    people = written.people
+    if not people.any():
+        return
+    table = writer_table(evaluation.labels, evaluation.logits, people)
+    with st.expander(f"{len(table):,} writers", icon=":material/group:"):
+        rows = [_writer_row(evaluation, written, people == person) for person in table["writer"]]
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
+
+
+def _writer_row(evaluation: Evaluation, written: Handwriting, mine: NDArray[np.bool_]) -> dict[str, str | int]:
+    labels, predictions = evaluation.labels[mine], evaluation.predictions[mine]
+    right, digits = int((labels == predictions).sum()), len(labels)
+    low, high = wilson_interval(right, digits)
+    mistakes = Counter(zip(labels[labels != predictions], predictions[labels != predictions], strict=True))
+    return {
+        "writer": written.writers[int(np.flatnonzero(mine)[0])] or "no name",
+        "digits": digits,
+        "right": f"{right / digits:.0%}",
+        "95% interval": f"{low:.0%} to {high:.0%}",
+        "most often wrong": "".join(f"{true} read as {answer}: {n}" for (true, answer), n in mistakes.most_common(1)),
     }
 
 
