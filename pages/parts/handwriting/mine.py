@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore.evaluation.evaluation import Evaluation
+from digitcore.evaluation.evaluation import Evaluation, Summary
 from digitcore.evaluation.intervals import basis, wilson_interval
 from digitcore.evaluation.leaderboard import Standing
 from digitcore.evaluation.metrics import writer_table
@@ -66,15 +66,20 @@ def _headline(evaluation: Evaluation) -> None:
 
 def _all_models(dataset: str, digits: int) -> None:
     """The accuracy of every model, asked at once where that takes no time."""
-    everybody = standings(dataset)
+    everybody = _networks(dataset)
     missing = [standing.entry.name for standing in everybody if standing.summary is None]
     with st.expander(f"All {len(everybody)} models", icon=":material/leaderboard:"):
         is_wanted = len(missing) * digits <= _AT_ONCE or st.button("Ask them all", icon=":material/play_arrow:")
         if missing and is_wanted:
             _ask(missing, dataset)
-            everybody = standings(dataset)
-        rows = [_row(standing) for standing in everybody if standing.summary is not None]
+            everybody = _networks(dataset)
+        rows = [_row(standing.entry.name, standing.summary) for standing in everybody if standing.summary is not None]
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
+
+
+def _networks(dataset: str) -> list[Standing]:
+    """The leaderboard without tables of answers, which know no digit but their own."""
+    return [standing for standing in standings(dataset) if standing.entry.metadata.has_network]
 
 
 def _ask(names: list[str], dataset: str) -> None:
@@ -85,12 +90,10 @@ def _ask(names: list[str], dataset: str) -> None:
     bar.empty()
 
 
-def _row(standing: Standing) -> dict[str, str]:
-    summary = standing.summary
-    assert summary is not None
+def _row(name: str, summary: Summary) -> dict[str, str]:
     low, high = summary.interval
     return {
-        "model": standing.entry.name,
+        "model": name,
         "right": f"{summary.digits - summary.errors:,} of {summary.digits:,}",
         "accuracy": f"{summary.accuracy:.1%}",
         "95% interval": f"{low:.1%} to {high:.1%}",
