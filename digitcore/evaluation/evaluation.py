@@ -255,7 +255,7 @@ def load_or_evaluate(
         DatasetError: there is no stored one, and the digits are missing or damaged, or a checkpoint that is a table of
             answers answers other digits.
     """
-    if is_handwriting(dataset):
+    if is_handwriting(dataset) and classifier.checkpoint.answers is None:
         return evaluate_remembering(classifier, load_digits(dataset), progress=progress, threads=threads)
     stored = find_evaluation(classifier.checkpoint, dataset)
     if stored is not None:

@@ -65,7 +65,7 @@ def evaluated(classifier: DigitClassifier, dataset: str, report: Callable[[float
         DatasetError: nothing is stored, and the digits are missing or damaged.
     """
     threads = max(1, all_cores() - 1)
-    if is_handwriting(dataset):
+    if is_handwriting(dataset) and classifier.checkpoint.answers is None:
         digits = cached_digits(dataset)
         return with_progress(
             lambda progress: evaluate_remembering(classifier, digits, progress=progress, threads=threads), report
