@@ -279,9 +279,9 @@ def _evaluation_of_answers(checkpoint: Checkpoint, table: AnswerTable, dataset: 
             f"{file} holds answers to {printable(str(table.dataset))}, not to {dataset}: pick those digits."
         )
     ids, labels, writers = _known_digits(dataset)
-    answered = ids[: len(table)] if table.ids is None else table.ids
+    answered = ids if table.ids is None else table.ids
     rows = np.argsort(answered)
-    if not np.array_equal(answered[rows], np.sort(ids)):
+    if len(table) != len(ids) or not np.array_equal(answered[rows], np.sort(ids)):
         raise DatasetError(
             f"{file} holds answers to {len(table):,} digits, which are not the {len(ids):,} of {dataset}: "
             "pick the digits that it is for, or give each of them once, by the column id."

@@ -118,7 +118,8 @@ def ordinal(number: int) -> str:
 
 
 def _evaluated(standings: Sequence[Standing]) -> list[Standing]:
-    return [standing for standing in standings if standing.summary is not None]
+    """Those with figures and a network: only they can be picked to read something."""
+    return [standing for standing in standings if standing.summary is not None and standing.entry.metadata.has_network]
 
 
 def _best_for_their_size(standings: Sequence[Standing]) -> set[str]:

@@ -98,7 +98,8 @@ def _describe(entry: UsableCheckpoint) -> None:
             icon=":material/warning:",
         )
     words = strength(entry.name, drawn=standings("pen-digits"), scanned=standings("mnist-test"))
-    size = f"{entry.parameters:,} parameters" + ("" if entry.is_verified else " · unverified")
+    size = f"{entry.parameters:,} parameters" if entry.metadata.has_network else "Answers of a model, no network"
+    size += "" if entry.is_verified else " · unverified"
     lines = [f"{words[0].upper()}{words[1:]}  \n{size}" if words else size]
     if input_convention(entry.metadata):
         lines.append(f"input: {plain(input_convention(entry.metadata))}")

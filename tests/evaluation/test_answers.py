@@ -100,6 +100,8 @@ def test_what_does_not_fit_is_a_mistake_of_the_caller(uci: DigitSet, given: dict
     ("change", "reason"),
     [
         (lambda table: table.assign(set="mnist-test"), "holds answers to mnist-test, not to uci-digits: pick those"),
+        (lambda table: table.drop(columns="id")[:100], "holds answers to 100 digits, which are not the 1,797"),
+        (lambda table: pd.concat([table, table]).drop(columns="id"), "holds answers to 3,594 digits, which are not"),
         (lambda table: table[:100], "holds answers to 100 digits, which are not the 1,797 of uci-digits"),
         (lambda table: table.assign(id=table["id"] + 1), "which are not the 1,797 of uci-digits"),
         (lambda table: table.assign(label=(table["label"] + 1) % 10), "has other labels than uci-digits for 1,797"),

@@ -61,9 +61,11 @@ def test_figures_of_confidence_are_left_out_where_there_is_none(visit: Visit) ->
 
 @pytest.mark.usefixtures("answers")
 def test_it_stands_in_the_leaderboard_at_once(visit: Visit) -> None:
-    app = visit("compare", dataset=DATASET, view=LEADERBOARD, filter="answers")
+    app = visit("compare", dataset=DATASET, checkpoint="alone", view=LEADERBOARD, filter="answers")
     table = app.dataframe[0].value.set_index("checkpoint")
     assert table.loc[["regression", "alone"], "errors"].tolist() == [WRONG, WRONG]
+    assert table.loc[["regression", "alone"], "pen-digits"].isna().all()
+    assert "Answers of a model, no network" in texts(app)
     assert "not evaluated yet" not in texts(app)
 
 
