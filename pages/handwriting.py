@@ -2,13 +2,14 @@
 
 import streamlit as st
 
+from pages.parts.handwriting.fix import fix_view
 from pages.parts.handwriting.mine import digits_view
 from pages.parts.handwriting.paper import paper_view
 from pages.parts.handwriting.write import write_view
 from pages.shared.error_box import error_box
 from pages.shared.state import VIEW
 
-_VIEWS = {"Write": write_view, "On paper": paper_view, "Digits": digits_view}
+_VIEWS = {"Write": write_view, "On paper": paper_view, "Digits": digits_view, "Fix a model": fix_view}
 
 st.title("Handwriting", anchor=False)
 view = st.segmented_control(

@@ -103,10 +103,14 @@ class CheckpointMetadata:
         return tuple(errors) if len(errors) > 1 else ()
 
     def caution(self, dataset: str) -> str:
-        """Why a figure on this dataset says little: "trained on", "chosen on", or nothing."""
-        if dataset in self.trained_on:
+        """Why a figure on this dataset says little: "trained on", "chosen on", or nothing.
+
+        A part of a set, such as `handwriting:NOTEBOOK`, counts as the set.
+        """
+        name = dataset.partition(":")[0]
+        if name in self.trained_on:
             return "trained on"
-        return "chosen on" if dataset in self.chosen_on else ""
+        return "chosen on" if name in self.chosen_on else ""
 
 
 @dataclass(frozen=True, eq=False)

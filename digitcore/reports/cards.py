@@ -265,6 +265,10 @@ def _origin(checkpoint: Checkpoint) -> Iterator[str]:
 
 
 def _training_data(metadata: CheckpointMetadata) -> Iterator[str]:
+    own = metadata.provenance.get("own_digits")
+    if isinstance(own, Mapping):
+        digits, writers, sessions = (_value(own.get(unit)) for unit in ("digits", "writers", "sessions"))
+        yield f"Fine-tuned on {digits} own digits (writers: {writers}, sessions: {sessions})."
     if metadata.trained_on:
         names = [f"{name} ({_DATASETS[name]})" if name in _DATASETS else plain(name) for name in metadata.trained_on]
         yield f"Trained on {', '.join(names)}{_optional(', chosen on {}', ', '.join(metadata.chosen_on) or None)}."
@@ -275,12 +279,18 @@ def _recipe(metadata: CheckpointMetadata) -> str:
     if recipe:
         return (
             f"Recipe {_value(recipe.get('name'))}, seed {_value(metadata.seed)}: {_value(recipe.get('summary'))}; "
-            f"{_value(recipe.get('epochs'))} epochs in batches of {_value(recipe.get('batch_size'))}"
+            f"{_length(recipe)} in batches of {_value(recipe.get('batch_size'))}"
             f"{_optional(', starting from {}', recipe.get('starts_from'))}."
         )
     if metadata.provenance.get("members"):
         return "An ensemble: it answers with the mean of its members' calibrated logits."
     return "The file does not say which recipe, seed and machine it was made with."
+
+
+def _length(recipe: Mapping[str, Any]) -> str:
+    """How long a run of a recipe is: a training counts epochs, a fine-tuning steps."""
+    unit = "steps" if "steps" in recipe else "epochs"
+    return f"{_value(recipe.get(unit))} {unit}"
 
 
 def _source_checkpoints(metadata: CheckpointMetadata) -> Iterator[str]:

@@ -18,6 +18,7 @@ __all__ = [
     "confusion_heatmap",
     "cost_chart",
     "coverage_chart",
+    "fine_tuning_chart",
     "pair_matrix",
     "per_digit_chart",
     "reliability_diagram",
@@ -162,6 +163,32 @@ def writers_chart(table: pd.DataFrame) -> Chart:
         f"{len(table) - len(rows)} more writers have none.",
     )
     return chart
+
+
+def fine_tuning_chart(table: pd.DataFrame, *, steps: int) -> Chart:
+    """Errors on two sets of digits over the steps of a fine-tuning, as far as it has come.
+
+    table: `step`, `errors`, `digits` (the name of the set).
+    """
+    names = list(dict.fromkeys(table["digits"]))
+    colour = alt.Color(
+        "digits:N",
+        scale=alt.Scale(domain=names, range=[_ORANGE, _BLUE]),
+        legend=alt.Legend(orient="top", title=None, labelLimit=300, columns=1, symbolType="stroke"),
+    )
+    base = alt.Chart(table).encode(
+        x=alt.X("step:Q", title="step", scale=alt.Scale(domain=[0, steps])),
+        y=alt.Y("errors:Q", title="errors", axis=alt.Axis(tickMinStep=1, format="d")),
+        color=colour,
+    )
+    dashes = alt.Scale(domain=names, range=[[1, 0], [6, 3]])
+    lines = base.mark_line().encode(strokeDash=alt.StrokeDash("digits:N", scale=dashes))
+    points = base.mark_point(filled=True, size=50, opacity=1).encode(tooltip=["digits:N", "step:Q", "errors:Q"])
+    last = table.groupby("digits", sort=False).last()["errors"]
+    words = ", ".join(f"{errors} on {name}" for name, errors in last.items())
+    return alt.layer(lines, points).properties(
+        height=240, description=f"Lines: errors by step of the fine-tuning; now {words}."
+    )
 
 
 def coverage_chart(table: pd.DataFrame, *, coverage: float) -> Chart:

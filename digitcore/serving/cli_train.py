@@ -10,14 +10,19 @@ import numpy as np
 from tqdm import tqdm
 
 from digitcore.data.datasets import CHOOSING, load_digits
+from digitcore.files import temporary_folder, write_atomically
+from digitcore.formats.endings import stem_of
 from digitcore.models.checkpoints import save_checkpoint
 from digitcore.models.classifier import DigitClassifier, load_classifier
+from digitcore.models.library import load_checkpoint
 from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore
-from digitcore.serving.cli_common import FILE, WholeNumber, has_checkpoint_suffix
+from digitcore.serving.cli_common import FILE, WholeNumber, has_checkpoint_suffix, naming
 from digitcore.settings import load_settings
 from digitcore.training.calibration import REFUSAL_SCORE, choose_refusal_threshold, fit_temperature
 from digitcore.training.distributed import is_first_process
 from digitcore.training.ensembling import build_ensemble
+from digitcore.training.fine_tuning import FineTuned, TuningProgress, fine_tune, own_digits
+from digitcore.training.fine_tuning_jobs import free_name
 from digitcore.training.loop import EpochResult, StepResult, train
 from digitcore.training.material import load_material
 from digitcore.training.recipes import load_recipe, recipe_names
@@ -32,13 +37,33 @@ def _recipe_help() -> str:
 
 
 @click.command("train", short_help="train a network")
-@click.argument("recipe_name", type=click.Choice(recipe_names()), metavar="RECIPE", help=_recipe_help())
+@click.argument("recipe_name", type=click.Choice(recipe_names()), required=False, metavar="RECIPE", help=_recipe_help())
+@click.option("--from", "start_name", metavar="NAME", help="Fine-tune this checkpoint instead; needs --data.")
+@click.option("--data", "dataset", metavar="SET", help="The own digits that it learns from.")
+@click.option("--keep", is_flag=True, help="Write the fine-tuned checkpoint even if it is not clearly better.")
 @click.option("--seed", type=WholeNumber(0, _LARGEST_SEED), default=0, metavar="N", help="From 0 on (default: 0).")
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto).")
-@click.option("--output", type=FILE, metavar="FILE", help="Default: weights/RECIPE.safetensors.")
+@click.option("--output", type=FILE, metavar="FILE", help="Default: weights/RECIPE.safetensors, or NAME-mine.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
-def train_command(recipe_name: str, seed: int, device: str, output: Path | None, resume: bool) -> int:
-    """Trains a network, follows it on mnist-validation, and keeps the weights of the last epoch."""
+def train_command(
+    recipe_name: str | None,
+    start_name: str | None,
+    dataset: str | None,
+    keep: bool,
+    seed: int,
+    device: str,
+    output: Path | None,
+    resume: bool,
+) -> int:
+    """Trains a network, follows it on mnist-validation, and keeps the weights of the last epoch.
+
+    With --from and --data: a checkpoint learns from two thirds of a set of one's own, mixed with MNIST, and is compared
+    with what it was on the rest and on MNIST. It is written where it is clearly better.
+    """
+    if start_name and dataset and not recipe_name:
+        return _fine_tune(start_name, dataset, output=output, seed=seed, keep=keep)
+    if start_name or dataset or not recipe_name:
+        raise click.UsageError("Name a RECIPE, or --from and --data.")
     recipe = load_recipe(recipe_name)
     output = output or load_settings().weights_directory / f"{recipe.name}.safetensors"
     if not has_checkpoint_suffix(output):
@@ -65,6 +90,53 @@ def train_command(recipe_name: str, seed: int, device: str, output: Path | None,
     if is_first_process():
         print(output)
     return 0
+
+
+def _fine_tune(start_name: str, dataset: str, *, output: Path | None, seed: int, keep: bool) -> int:
+    start = load_checkpoint(start_name)
+    folder = load_settings().weights_directory
+    name = free_name(start.name, [stem_of(path.name) for path in folder.glob("*")])
+    output = output or folder / f"{name}.safetensors"
+    if not has_checkpoint_suffix(output):
+        return 2
+    own, sessions = own_digits(dataset)
+    with temporary_folder() as unfinished:
+        tried = unfinished / output.name
+        validation = load_digits("mnist-validation")
+        for result in fine_tune(start, own, sessions, output=tried, validation=validation, seed=seed):
+            if isinstance(result, TuningProgress):
+                print(_in_words(result), file=sys.stderr)
+            else:
+                _print_verdict(result)
+                is_kept = keep or result.is_better
+        if not is_kept:
+            print("Nothing is written: --keep writes it all the same.")
+            return 0
+        with naming(output):
+            write_atomically(output, tried.read_bytes())
+    print(output)
+    return 0
+
+
+def _in_words(progress: TuningProgress) -> str:
+    return (
+        f"step {progress.step}/{progress.steps}: {progress.own_errors} errors in {progress.own_digits:,} own digits, "
+        f"{progress.validation_errors} in {progress.validation_digits:,} validation digits"
+    )
+
+
+def _print_verdict(result: FineTuned) -> None:
+    for comparison in (result.own, result.validation, result.test):
+        if comparison is not None:
+            low, high = comparison.interval
+            print(
+                f"{comparison.dataset}: {comparison.verdict}. Difference in accuracy {comparison.difference:+.2%} "
+                f"(95% interval {low:+.2%} to {high:+.2%})"
+            )
+    if result.divided_writers:
+        print("Of a single session the last digits of each kind are held out.")
+    if result.known == result.validation.dataset:
+        print(f"MNIST is not on this machine: it learned from {result.known}, whose errors say little now.")
 
 
 def _show_training(results: Iterable[StepResult | EpochResult]) -> None:

@@ -42,6 +42,10 @@ def all_charts(matrix: NDArray[np.int64]) -> dict[str, charts.Chart]:
         "pairs": charts.pair_matrix(comparison.compare_pairs(_evaluations(3)), ["c2", "c0", "c1"]),
         "cost": charts.cost_chart(_costs(5), cost="parameters", title="parameters", selected="c1"),
         "many costs": charts.cost_chart(_costs(40), cost="parameters", title="parameters"),
+        "fine-tuning": charts.fine_tuning_chart(
+            pd.DataFrame({"step": [0, 25, 0, 25], "errors": [9, 4, 22, 21], "digits": ["own"] * 2 + ["MNIST"] * 2}),
+            steps=200,
+        ),
     }
 
 
