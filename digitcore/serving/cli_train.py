@@ -39,7 +39,7 @@ def _recipe_help() -> str:
 @click.command("train", short_help="train a network")
 @click.argument("recipe_name", type=click.Choice(recipe_names()), required=False, metavar="RECIPE", help=_recipe_help())
 @click.option("--from", "start_name", metavar="NAME", help="Fine-tune this checkpoint instead; needs --data.")
-@click.option("--data", "dataset", metavar="SET", help="The own digits that it learns from.")
+@click.option("--data", "dataset", metavar="SET", help="A set that was added, or handwriting: it learns from it.")
 @click.option("--keep", is_flag=True, help="Write the fine-tuned checkpoint even if it is not clearly better.")
 @click.option("--seed", type=WholeNumber(0, _LARGEST_SEED), default=0, metavar="N", help="From 0 on (default: 0).")
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto).")

@@ -16,7 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from digitcore.data.datasets import DigitSet, is_available, load_digits
+from digitcore.data.datasets import (
+    DigitSet,
+    handwriting_digits,
+    is_available,
+    is_handwriting,
+    load_digits,
+    load_handwriting,
+)
 from digitcore.data.own_datasets import own_dataset, own_datasets, read_columns
 from digitcore.errors import TrainingError
 from digitcore.evaluation.comparison import LEAST_WRITERS, Comparison, compare
@@ -202,14 +209,17 @@ def split_digits(own: DigitSet, sessions: NDArray[np.int64]) -> Split:
 
 
 def own_digits(dataset: str) -> tuple[DigitSet, NDArray[np.int64]]:
-    """The digits of a set that was added here, and the number of the session of each (N,).
+    """The digits of an added set or of notebooks, and the number of the session of each (N,).
 
-    Sessions are read from its column "session"; where it has none, each writer has one.
+    Sessions of an added set are read from its column "session"; where it has none, each writer has one.
 
     Raises:
-        TrainingError: the set was not added here: a test set, which no network may learn from.
-        DatasetError: it cannot be read.
+        TrainingError: it is another set: a test set, which no network may learn from.
+        DatasetError, HandwritingError: it cannot be read.
     """
+    if is_handwriting(dataset):
+        written = load_handwriting(dataset)
+        return handwriting_digits(written), written.sittings
     about = own_dataset(dataset)
     if about is None:
         known = ", ".join(each.name for each in own_datasets()) or "none"

@@ -79,7 +79,7 @@ def test_a_model_that_read_a_digit_wrong_learns_to_read_it(
     page.get_by_role("button", name="Use it from now on").click()
 
     page.get_by_role("link", name="Draw", exact=True).click()
-    draw_page.press("Clear")
+    draw_page.clear()
     draw_page.draw(*one)
     expect(draw_page.answer).to_have_attribute("data-checkpoint", "compact-mine")
     expect(draw_page.answer).to_contain_text("1")

@@ -11,6 +11,8 @@ from digitcore.data.datasets import DigitSet
 from digitcore.data.own_datasets import PreparedDataset, keep_dataset, prepare_dataset
 from digitcore.models.library import load_checkpoint
 from digitcore.serving.cli import main
+from digitcore.settings import load_settings
+from digitcore.store.handwriting import HandwritingStore, HandwrittenDigit, new_key
 from digitcore.training.fine_tuning import own_digits
 from tests.paths import WEIGHTS
 
@@ -38,6 +40,20 @@ def test_sessions_are_those_of_each_writer(slanted: str) -> None:
     assert digits.writers.tolist() == [1, 0] * 20
     assert len(set(sessions)) == 4
     assert all(len(set(sessions[start : start + 20 : 2])) == 1 for start in (0, 1, 20, 21))
+
+
+def test_handwriting_has_the_sessions_of_its_notebooks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, validation_digits: DigitSet
+) -> None:
+    monkeypatch.setenv("DIGITCORE_DATABASE_URL", f"sqlite:///{tmp_path / 'digits.sqlite'}")
+    digits = [
+        HandwrittenDigit(validation_digits.images[i], i % 10, "draw", writer="ann", session=f"{i // 5}")
+        for i in range(10)
+    ]
+    HandwritingStore(load_settings().database_url).add(new_key(), digits)
+    own, sessions = own_digits("handwriting")
+    assert (own.name, own.labels.tolist()) == ("handwriting", list(range(10)))
+    assert sessions.tolist() == [0] * 5 + [1] * 5
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from digitcore.data.datasets import DigitSet
+from digitcore.data.datasets import handwriting_digits
 from digitcore.evaluation.comparison import Comparison
 from digitcore.evaluation.intervals import basis
 from digitcore.formats.endings import ending_of
@@ -90,11 +90,11 @@ def _named(writer: str) -> str:
 
 
 def _start(key: str, model: str, written: Handwriting, rows: NDArray[np.int64]) -> None:
-    digits = DigitSet("handwriting", written.ids, written.images, written.labels, written.people)
     library = checkpoint_library()
     with error_box():
+        own = handwriting_digits(written).subset(rows)
         name = free_name(model, library.usable_names())
-        start_job(key, library.load(model), digits.subset(rows), written.sittings[rows], name=name)
+        start_job(key, library.load(model), own, written.sittings[rows], name=name)
         st.rerun()
 
 
