@@ -12,7 +12,7 @@
 
 The sets that were added with `digitcore.data.own_datasets` are there under their own names, ids being positions.
 `handwriting` is what visitors have written on this machine, in all notebooks, `handwriting:NOTEBOOK` what is in one;
-ids are those of the database. What follows an `@` tells states of a notebook apart, for caches, and is not looked at.
+ids are those of the database. What follows an `@` is the revision of a notebook, of which each is read once.
 `mnist-validation` and `uci-digits` come with installed packages and `written-forms` is drawn here, so these are always
 there; the MNIST files are read from `DIGITCORE_DATA/MNIST/raw`, compressed or not, their writers from
 `DIGITCORE_DATA/qmnist`, the pen strokes from `DIGITCORE_DATA/drawn/pendigits.npz`. A pen digit is drawn with a brush of
@@ -26,7 +26,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -248,10 +248,21 @@ def load_handwriting(name: str) -> "Handwriting":
     Raises:
         HandwritingError: the database cannot be read.
     """
+    url = load_settings().database_url
+    return _load_state(name, url) if "@" in name else _read_handwriting(name, url)
+
+
+@lru_cache(maxsize=4)
+def _load_state(name: str, url: str) -> "Handwriting":
+    """A state of a notebook that is named by its revision is read once."""
+    return _read_handwriting(name, url)
+
+
+def _read_handwriting(name: str, url: str) -> "Handwriting":
     from digitcore.store.handwriting import HandwritingStore  # here: SQLAlchemy takes a third of a second
 
     notebook = None if name == HANDWRITING else name.partition(":")[2].partition("@")[0]
-    with closing(HandwritingStore(load_settings().database_url)) as store:
+    with closing(HandwritingStore(url)) as store:
         return store.load(notebook)
 
 

@@ -208,8 +208,10 @@ def evaluate_remembering(
     if len(missing):
         new = evaluate(classifier, digits.subset(missing), progress=progress, threads=threads)
         REMEMBERED.add(digest, [keys[row] for row in missing], new.logits)
-    known = remembered_evaluation(classifier.checkpoint, digits)
-    return known if known is not None else evaluate(classifier, digits, progress=progress, threads=threads)
+    logits = REMEMBERED.logits(digest, keys)
+    if logits is None:  # there are more than it holds
+        return evaluate(classifier, digits, progress=progress, threads=threads)
+    return _evaluation(classifier.checkpoint.name, digest, digits, logits)
 
 
 def remembered_evaluation(checkpoint: Checkpoint, digits: DigitSet) -> Evaluation | None:

@@ -240,17 +240,19 @@ class HandwritingStore:
         with self._database.reading() as connection:
             statement = select(*_OVERVIEW).where(_of(notebook, writer, source)).order_by(_DIGITS.c.id)
             rows = connection.execute(statement).all()
+        names = [column.name for column in _OVERVIEW]
+        columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
         return Handwriting(
-            ids=np.array([row.id for row in rows], dtype=np.int64),
-            images=np.frombuffer(b"".join(row.picture for row in rows), dtype=np.uint8).reshape(-1, _SIDE, _SIDE),
-            labels=np.array([row.label for row in rows], dtype=np.int64),
-            notebooks=tuple(row.notebook for row in rows),
-            writers=tuple(row.writer for row in rows),
-            sessions=tuple(row.session for row in rows),
-            sources=tuple(row.source for row in rows),
-            answers=np.array([-1 if row.answer is None else row.answer for row in rows], dtype=np.int64),
-            checkpoints=tuple(row.checkpoint or "" for row in rows),
-            times=np.array([row.time for row in rows], dtype=np.float64),
+            ids=np.array(columns["id"], dtype=np.int64),
+            images=np.frombuffer(b"".join(columns["picture"]), dtype=np.uint8).reshape(-1, _SIDE, _SIDE),
+            labels=np.array(columns["label"], dtype=np.int64),
+            notebooks=columns["notebook"],
+            writers=columns["writer"],
+            sessions=columns["session"],
+            sources=columns["source"],
+            answers=np.array([-1 if answer is None else answer for answer in columns["answer"]], dtype=np.int64),
+            checkpoints=tuple(checkpoint or "" for checkpoint in columns["checkpoint"]),
+            times=np.array(columns["time"], dtype=np.float64),
         )
 
     def read(self, notebook: str, ids: Sequence[int]) -> list[StoredDigit]:

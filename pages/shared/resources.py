@@ -2,13 +2,20 @@
 
 import streamlit as st
 
-from digitcore.data.datasets import DigitSet, handwriting_digits, is_available, is_handwriting, load_digits
+from digitcore.data.datasets import (
+    DigitSet,
+    handwriting_digits,
+    is_available,
+    is_handwriting,
+    load_digits,
+    load_handwriting,
+)
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import CheckpointLibrary, shared_library
 from digitcore.serving.guard import names_of
 from digitcore.settings import load_settings
 from digitcore.store.annotations import AnnotationStore
-from digitcore.store.handwriting import Handwriting, HandwritingStore
+from digitcore.store.handwriting import HandwritingStore
 
 
 def checkpoint_library() -> CheckpointLibrary:
@@ -60,13 +67,7 @@ def _loaded_digits(dataset: str) -> DigitSet:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _written_digits(dataset: str) -> DigitSet:
-    return handwriting_digits(cached_handwriting(dataset))
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def cached_handwriting(dataset: str) -> Handwriting:
-    """What is in the notebook of `handwriting:NOTEBOOK@REVISION`, with all that is known of it."""
-    return handwriting_store().load(dataset.partition(":")[2].partition("@")[0])
+    return handwriting_digits(load_handwriting(dataset))
 
 
 def digits_if_available(dataset: str) -> DigitSet | None:

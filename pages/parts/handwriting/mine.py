@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from digitcore.data.datasets import load_handwriting
 from digitcore.evaluation.evaluation import Evaluation, Summary
 from digitcore.evaluation.intervals import basis, wilson_interval
 from digitcore.evaluation.leaderboard import Standing
@@ -21,7 +22,7 @@ from pages.shared.keeping import may_keep
 from pages.shared.notebook import handwriting_dataset, notebook
 from pages.shared.pickers import picked_classifier
 from pages.shared.progress import report_on
-from pages.shared.resources import cached_digits, cached_handwriting, named_classifier
+from pages.shared.resources import cached_digits, named_classifier
 from pages.shared.state import ANY, EXPLORE
 
 _SOURCES = {"draw": "page Draw", "guided": "written one by one", "sheet": "paper", "import": "imported"}
@@ -31,7 +32,7 @@ _AT_ONCE = 2_000  # answers that nobody is asked to wait for
 def digits_view() -> None:
     """All of the notebook; or how to begin one."""
     dataset = handwriting_dataset()
-    written = cached_handwriting(dataset) if notebook() else None
+    written = load_handwriting(dataset) if notebook() else None
     show_undo()
     if written is None or len(written) == 0:
         words = "Write some, or say on the page Draw whether an answer is right." if may_keep() else ""
