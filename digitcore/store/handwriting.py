@@ -333,16 +333,6 @@ class HandwritingStore:
             _count(connection, notebook)
         return gone
 
-    def delete_all(self, notebook: str) -> None:
-        """Deletes all digits of the notebook for good.
-
-        Raises:
-            HandwritingError: the database cannot be written. Nothing has changed.
-        """
-        with self._database.writing() as connection:
-            connection.execute(delete(_DIGITS).where(_of(notebook)))
-            _count(connection, notebook)
-
     def close(self) -> None:
         """Closes the connections."""
         self._database.close()

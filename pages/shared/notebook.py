@@ -12,7 +12,7 @@ from pages.shared.resources import handwriting_store
 
 NOTEBOOK = "notebook"
 """Its name in the session state, and in the address that opens it elsewhere."""
-_KEY, _VISIT = "notebook-memory", "notebook-visit"
+_KEY, _VISIT, _BEFORE = "notebook-memory", "notebook-visit", "notebook-before"
 
 
 def open_notebook() -> None:
@@ -31,8 +31,10 @@ def remember_notebook(key: str) -> None:
             "notebook": notebook(),
             "base": st.get_option("server.baseUrlPath").strip("/"),  # where a server has several dashboards
             "visit": st.session_state.setdefault(_VISIT, str(uuid.uuid4())),
+            "before": st.session_state.get(_BEFORE),
         },
-        on_found_change=_open_remembered,
+        on_found_change=lambda: _open_remembered(key),
+        on_before_change=lambda: _note_before(key),
         width="content",
     )
 
@@ -61,15 +63,27 @@ def handwriting_dataset() -> str:
     return f"{HANDWRITING}:{key}@{handwriting_store().revision(key)}" if key else f"{HANDWRITING}:none"
 
 
-def forget_notebook() -> None:
-    """Begins anew, in the browser's memory too."""
-    st.session_state[NOTEBOOK] = new_key()
+def notebook_before() -> str | None:
+    """The notebook that the browser remembered before it opened this one: a link to another does not lose one's own."""
+    key: str | None = st.session_state.get(_BEFORE)
+    return key if key != notebook() else None
 
 
-def _open_remembered() -> None:
-    found = st.session_state[_KEY]["found"]
+def change_notebook(key: str) -> None:
+    """Opens another notebook; for callbacks."""
+    st.session_state.update({NOTEBOOK: key, _BEFORE: notebook()})
+
+
+def _open_remembered(key: str) -> None:
+    found = st.session_state[key]["found"]
     if notebook() is None and is_notebook(found):
         st.session_state[NOTEBOOK] = found
+
+
+def _note_before(key: str) -> None:
+    before = st.session_state[key]["before"]
+    if is_notebook(before):
+        st.session_state[_BEFORE] = before
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
 from digitcore.imaging.strokes import Stroke, place_strokes
+from digitcore.store.handwriting import new_key
 from tests.browser.conftest import DrawPage, eventually, idle, new_context, tiles, unwanted, visit
 from tests.browser.test_draw import SEVEN
 
@@ -16,7 +17,7 @@ StrokesOf = Callable[..., list[Stroke]]
 def test_an_answer_that_is_wrong_is_corrected_by_a_key_and_seen_on_the_page_handwriting(
     draw_page: DrawPage, browser: Browser, server: str
 ) -> None:
-    """And after a reload, but by nobody else."""
+    """And after a reload, after a visit to another notebook, and wherever its link is opened; but by nobody else."""
     page = draw_page.page
     draw_page.draw(SEVEN)
     answer = draw_page.answer.text_content()
@@ -35,6 +36,13 @@ def test_an_answer_that_is_wrong_is_corrected_by_a_key_and_seen_on_the_page_hand
     other = stranger.new_page()
     visit(other, f"{server}/handwriting?view=Digits")
     expect(other.get_by_text("Nothing is kept yet")).to_be_visible()
+    key = page.evaluate("localStorage.getItem('digitcore-notebook /')")
+    visit(page, f"{server}/handwriting?view=Digits&notebook={new_key()}")
+    expect(page.get_by_text("Nothing is kept yet")).to_be_visible()
+    page.get_by_role("button", name="Notebook before").click()
+    expect(tiles(page)).to_have_count(1)
+    visit(other, f"{server}/handwriting?view=Digits&notebook={key}")
+    expect(tiles(other)).to_have_count(1)
     stranger.close()
 
 

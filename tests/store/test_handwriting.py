@@ -67,7 +67,7 @@ def test_nobody_reaches_into_another_notebook(store: HandwritingStore) -> None:
     assert store.read(MINE, [theirs]) == []
     assert store.delete(MINE, [theirs]) == []
     store.correct(MINE, [theirs], 9)
-    store.delete_all(MINE)
+    store.delete(MINE, [mine, theirs])
     assert len(store.load(MINE)) == 0
     assert store.load(THEIRS).labels.tolist() == [2]
     assert store.load(None).ids.tolist() == [theirs]
@@ -221,7 +221,7 @@ class Model(RuleBasedStateMachine):
         self.known: dict[str, dict[int, tuple[int, str, str]]] = {MINE: {}, THEIRS: {}}
         self.gone: list[tuple[str, list[StoredDigit]]] = []
         for notebook in self.known:
-            self.store.delete_all(notebook)
+            self.store.delete(notebook, self.store.load(notebook).ids.tolist())
 
     @rule(
         notebook=notebooks,

@@ -18,7 +18,7 @@ from digitcore.store.handwriting import Handwriting
 from pages.parts.handwriting.change import delete_digits
 from pages.shared.error_box import error_box
 from pages.shared.keeping import may_keep
-from pages.shared.notebook import NOTEBOOK, notebook, opened_notebook
+from pages.shared.notebook import NOTEBOOK, change_notebook, notebook, notebook_before, opened_notebook
 from pages.shared.resources import handwriting_store
 from pages.shared.templates import show_template
 
@@ -42,6 +42,12 @@ def swap_tools(written: Handwriting | None) -> None:
         if written is not None:
             _elsewhere()
             _delete_all(written)
+        before = notebook_before()
+        if before is not None:
+            st.button(
+                "Notebook before", icon=":material/swap_horiz:", key="notebook-before-button",
+                on_click=change_notebook, args=(before,), help="The one that this browser had opened before this one.",
+            )  # fmt: skip
     if _NEWS in st.session_state:
         st.success(st.session_state.pop(_NEWS), icon=":material/check:")
 
