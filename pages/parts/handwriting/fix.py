@@ -60,7 +60,7 @@ def _pick(name: str) -> None:
 
 
 def _begin(key: str, written: Handwriting) -> None:
-    st.markdown("A copy of a model learns to read your hand. That takes less than a minute.")
+    st.markdown("A copy of a model learns to read your hand: a small one in seconds, a large one in minutes.")
     models = [
         entry.name
         for entry in checkpoint_library().entries()
