@@ -25,7 +25,7 @@ from digitcore.data.datasets import (
     load_digits,
     writers_of,
 )
-from digitcore.errors import DatasetError, DatasetMissingError
+from digitcore.errors import DatasetError, DatasetMissingError, HandwritingError
 from digitcore.evaluation.intervals import share_interval, wilson_interval
 from digitcore.evaluation.metrics import (
     accuracy_score,
@@ -351,7 +351,7 @@ def find_summaries(digests: Iterable[str], dataset: str) -> dict[str, Summary]:
 def _remembered_summaries(digests: Iterable[str], dataset: str) -> dict[str, Summary]:
     try:
         digits = load_digits(dataset)
-    except DatasetMissingError:
+    except (DatasetMissingError, HandwritingError):  # whoever asks for the digits themselves is told
         return {}
     keys = picture_keys(digits.images)
     known = {digest: REMEMBERED.logits(digest, keys) for digest in digests}

@@ -13,7 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from digitcore.data.datasets import is_handwriting
-from digitcore.errors import DatasetMissingError, DigitcoreError
+from digitcore.errors import DatasetMissingError, DigitcoreError, HandwritingError
 from digitcore.evaluation.evaluation import (
     REMEMBERED,
     Evaluation,
@@ -78,7 +78,7 @@ def evaluated(classifier: DigitClassifier, dataset: str, report: Callable[[float
 def known_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
     """The evaluation that was made before, or None; that of a table of answers is made at once."""
     if is_handwriting(dataset):
-        with suppress(DatasetMissingError):
+        with suppress(DatasetMissingError, HandwritingError):
             return remembered_evaluation(checkpoint, cached_digits(dataset))
         return None
     return stored_evaluation(checkpoint, dataset)

@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
 from digitcore.data.datasets import HANDWRITING
+from digitcore.errors import HandwritingError
 from digitcore.store.handwriting import is_notebook, new_key
 from pages.shared.resources import handwriting_store
 
@@ -55,12 +56,14 @@ def handwriting_dataset() -> str:
     """The set of digits in the visitor's notebook as it is now: its name tells states apart, for caches.
 
     It holds the key of the notebook and is not for the screen or the address.
-
-    Raises:
-        HandwritingError: the database cannot be read.
     """
     key = notebook()
-    return f"{HANDWRITING}:{key}@{handwriting_store().revision(key)}" if key else f"{HANDWRITING}:none"
+    if key is None:
+        return f"{HANDWRITING}:none"
+    try:
+        return f"{HANDWRITING}:{key}@{handwriting_store().revision(key)}"
+    except HandwritingError:  # what reads the digits says so
+        return f"{HANDWRITING}:{key}"
 
 
 def notebook_before() -> str | None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from digitcore.data.datasets import HANDWRITING, DigitSet, download_mnist
 from digitcore.data.own_datasets import own_datasets
+from digitcore.errors import HandwritingError
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.evaluation.intervals import basis
 from digitcore.evaluation.leaderboard import strength
@@ -137,7 +138,10 @@ def _handwriting_in_words() -> dict[str, str]:
     if not may_keep() and notebook() is None:
         return {}
     key = notebook()
-    digits = 0 if key is None else handwriting_store().size(key)
+    try:
+        digits = 0 if key is None else handwriting_store().size(key)
+    except HandwritingError:  # what needs the digits says so
+        return {HANDWRITING: "digits that you have kept"}
     return {HANDWRITING: f"{digits:,} digits that you have kept" if digits else "digits that you keep: none yet"}
 
 

@@ -205,6 +205,21 @@ def test_figures_follow_the_notebook_and_nobody_else_sees_it(visit: Visit, keep:
         assert "of 15 digits" not in texts(visit("accuracy", dataset=f"handwriting:{guess}", notebook=guess))
 
 
+@pytest.mark.parametrize("name", ["", "accuracy", "handwriting"])
+def test_without_the_database_the_rest_of_the_page_goes_on(
+    visit: Visit, keep: Keep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    app = visit(name, dataset="handwriting", notebook=keep(), checkpoint="compact")
+    monkeypatch.setenv("DIGITCORE_DATABASE_URL", f"sqlite:///{tmp_path}")
+    app.run()
+    assert not app.exception
+    assert [title.value for title in app.title] == [PAGES[name]]
+    assert {error.value for error in app.error} <= {
+        "Handwriting cannot be read or stored at the moment. The log of this server says why."
+    }
+    assert str(tmp_path) not in texts(app)
+
+
 def test_ten_thousand_digits_are_read_from_the_database_once(visit: Visit, keep: Keep) -> None:
     """However often the page runs: a run asks for the state of the notebook, and for no digit again."""
     key = keep(5_000)
