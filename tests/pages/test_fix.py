@@ -94,3 +94,13 @@ def test_a_stopped_one_leaves_nothing_behind(open_view: Callable[[], AppTest], c
     app = _wait_for("Stopped. Nothing is kept.", open_view)
     _press(app, "Begin again")
     assert list((cache_folder / "fine-tuning").glob("*-*")) == []
+
+
+@pytest.mark.slow
+def test_who_deletes_all_digits_deletes_the_copies_of_a_fine_tuning(
+    open_view: Callable[[], AppTest], visit: Visit, notebook: str, cache_folder: Path
+) -> None:
+    _press(open_view(), "Fix it")
+    assert len(list((cache_folder / "fine-tuning").glob("*-*"))) == 1
+    _press(visit("handwriting", view="Digits", notebook=notebook), "Delete them")
+    assert list((cache_folder / "fine-tuning").glob("*-*")) == []

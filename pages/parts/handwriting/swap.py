@@ -15,6 +15,7 @@ from digitcore.data.handwriting_files import ImportedHandwriting, read_handwriti
 from digitcore.files import temporary_folder
 from digitcore.settings import load_settings
 from digitcore.store.handwriting import Handwriting
+from digitcore.training.fine_tuning_jobs import remove_job
 from pages.parts.handwriting.change import delete_digits
 from pages.shared.error_box import error_box
 from pages.shared.keeping import may_keep
@@ -118,4 +119,5 @@ def _delete_all(written: Handwriting) -> None:
         st.caption(f"All {len(written):,} digits of this notebook.")
         if st.button("Delete them", icon=":material/delete_forever:", key="delete-all"):
             delete_digits(written.ids.tolist())
+            remove_job(notebook() or "")  # a fine-tuning has a copy of them
             st.rerun()
