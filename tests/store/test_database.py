@@ -14,6 +14,7 @@ from digitcore.errors import StoreError
 from digitcore.store.annotations import Annotation, AnnotationStore
 from digitcore.store.database import Database
 from digitcore.store.handwriting import HandwritingStore
+from tests.databases import empty_database
 from tests.paths import ROOT
 
 OLD = (
@@ -61,17 +62,19 @@ def test_it_is_the_same_schema_by_either_road(url: str, tmp_path: Path) -> None:
     assert schema(url).keys() == {"annotations", "notebooks", "handwriting", "alembic_version"}
 
 
-def test_several_processes_may_migrate_at_once(url: str) -> None:
-    execute(url, OLD.format(""))
+def test_several_processes_may_migrate_at_once(postgresql_server: str, tmp_path: Path) -> None:
+    urls = [f"sqlite:///{tmp_path / 'digitcore.sqlite'}", empty_database(postgresql_server)]
+    for url in urls:
+        execute(url, OLD.format(""))
     code = (
         "import os, sys; import alembic.script; from digitcore.store.database import Database\n"
-        "for _ in range(4):\n"
-        "    if os.fork() == 0: Database(sys.argv[1], purpose='Digits').close(); os._exit(0)\n"
-        "sys.exit(any(os.wait()[1] for _ in range(4)))"
+        "for url in 4 * sys.argv[1:]:\n"
+        "    if os.fork() == 0: Database(url, purpose='Digits').close(); os._exit(0)\n"
+        "sys.exit(any(os.wait()[1] for _ in 4 * sys.argv[1:]))"
     )
-    done = subprocess.run([sys.executable, "-c", code, url], cwd=ROOT, capture_output=True, encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", code, *urls], cwd=ROOT, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
-    assert "handwriting" in schema(url)
+    assert all("handwriting" in schema(url) for url in urls)
 
 
 def test_threads_that_open_it_first_all_succeed(url: str) -> None:

@@ -271,4 +271,4 @@ class Model(RuleBasedStateMachine):
 
 def test_it_does_what_a_dictionary_does(store: HandwritingStore) -> None:
     Model.store = store
-    run_state_machine_as_test(Model, settings=settings(max_examples=10, stateful_step_count=20))
+    run_state_machine_as_test(Model, settings=settings(max_examples=6, stateful_step_count=15))
