@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from digitcore.data.datasets import (
     DigitSet,
-    is_available,
     is_handwriting,
     known_digest,
     load_digits,
@@ -301,12 +300,11 @@ def _evaluation_of_answers(checkpoint: Checkpoint, table: AnswerTable, dataset: 
 
 
 def _known_digits(dataset: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
-    """Ids, labels and writers of a set, from a shipped evaluation where its pictures are not on this machine."""
-    if not is_available(dataset):
-        for path in sorted(shipped_evaluations().glob(f"*--{dataset}--*.npz")):
-            evaluation = _read(path, path.stem.rsplit("--", 1)[-1])
-            if evaluation is not None:
-                return evaluation.ids, evaluation.labels, evaluation.writers
+    """Ids, labels and writers of a set, from a shipped evaluation where there is one: its pictures may not be here."""
+    for path in sorted(shipped_evaluations().glob(f"*--{dataset}--*.npz")):
+        evaluation = _read(path, path.stem.rsplit("--", 1)[-1])
+        if evaluation is not None:
+            return evaluation.ids, evaluation.labels, evaluation.writers
     digits = load_digits(dataset)
     return digits.ids, digits.labels, digits.writers
 

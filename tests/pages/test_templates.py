@@ -34,6 +34,7 @@ VALUES: dict[str, dict[str, object]] = {
     "stages.html": {"stages": [PICTURE]},
     "gauges.html": {"values": [RankedValue(measure=MEASURE, value=1.0, percentile=20.0)]},
     "votes.html": {"rows": [{"checkpoint": MARKUP, **VOTE}, {"checkpoint": MARKUP, **VOTE, "picked": False}]},
+    "written.html": {"words": MARKUP, "sheet": MARKUP},
 }  # fmt: skip
 
 
