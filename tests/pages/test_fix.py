@@ -64,6 +64,11 @@ def test_without_digits_the_view_says_how_many_it_takes(visit: Visit) -> None:
     assert "20 digits or more. So far there are 0." in texts(app)
 
 
+def test_only_what_can_learn_is_offered(open_view: Callable[[], AppTest], weights_folder: Path) -> None:
+    (weights_folder / "answers.csv").write_text("prediction\n7\n", encoding="utf-8")
+    assert next(box for box in open_view().selectbox if box.label == "Model" and box.key is None).options == ["compact"]
+
+
 def test_a_model_learns_a_hand_is_judged_and_kept(open_view: Callable[[], AppTest], weights_folder: Path) -> None:
     app = open_view()
     assert "40 digits. It learns from about two thirds" in texts(app)

@@ -64,7 +64,7 @@ def _begin(key: str, written: Handwriting) -> None:
     models = [
         entry.name
         for entry in checkpoint_library().entries()
-        if isinstance(entry, UsableCheckpoint) and ending_of(entry.path.name) != ".onnx"
+        if isinstance(entry, UsableCheckpoint) and _can_learn(entry)
     ]
     picked = st.session_state.get(CHECKPOINT)
     names = sorted(set(written.writers))
@@ -83,6 +83,10 @@ def _begin(key: str, written: Handwriting) -> None:
     )
     if is_asked:
         _start(key, model, written, rows)
+
+
+def _can_learn(entry: UsableCheckpoint) -> bool:
+    return entry.metadata.has_network and ending_of(entry.path.name) != ".onnx"
 
 
 def _named(writer: str) -> str:
