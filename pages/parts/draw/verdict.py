@@ -20,6 +20,7 @@ from pages.shared.pickers import picked_classifier
 from pages.shared.resources import handwriting_store
 
 _RIGHT = "right"
+_QUESTION = "Is that right, or which digit is it?"
 _CHOICES = [_RIGHT, *map(str, range(10))]
 _CHOICE, _ASKED, _KEPT, _TOLD, _PROBLEM = "true-digit", "verdict-on", "kept-drawings", "kept-told", "verdict-problem"
 
@@ -50,9 +51,11 @@ def verdict_panel(read: PictureReading | None, *, drawn: bool) -> None:
     kept = None if asked is None else _kept().get(asked.picture)
     st.session_state[_CHOICE] = None if kept is None or asked is None else _choice(asked, kept[1])
     with st.container(gap="xxsmall", key="verdict"):
+        st.caption(_QUESTION)  # a disabled label would be too pale to read
         st.pills(
-            "Is that right, or which digit is it?", _CHOICES, key=_CHOICE, on_change=_choose, disabled=asked is None,
-            width="stretch", format_func=lambda choice: ":material/check: Right" if choice == _RIGHT else choice,
+            _QUESTION, _CHOICES, key=_CHOICE, on_change=_choose, disabled=asked is None, width="stretch",
+            format_func=lambda choice: ":material/check: Right" if choice == _RIGHT else choice,
+            label_visibility="collapsed",
         )  # fmt: skip
         if kept is not None:
             _say_kept(kept[1])
