@@ -7,6 +7,7 @@
 import io
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,9 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("digitcore")
+
+if sys.platform != "win32":
+    import fcntl
 
 _SKIPS = {
     "needs_mnist": (
@@ -107,7 +111,9 @@ def drawn_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.getbasetemp()
     folder = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "drawn-sets"
     folder.mkdir(exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, (folder / "lock").open("w") as lock:
+        if sys.platform != "win32":
+            fcntl.flock(lock, fcntl.LOCK_EX)  # one process draws, the others wait
         patch.setenv("DIGITCORE_CACHE", str(folder))
         for name in filter(is_available, ("pen-digits", "written-forms")):
             load_digits(name)

@@ -144,6 +144,7 @@ window.setTimeout = (action, delay, ...rest) => {
 """Undo is clicked after the page has begun to ask for the details, and before Streamlit sends that: one message."""
 
 
+@pytest.mark.slow
 def test_a_tool_acts_though_its_click_is_sent_with_another(page: Page, server: str) -> None:
     """Streamlit then runs only the part of the page that the other belongs to."""
     page.add_init_script(_UNDO_WITH_THE_QUESTION)

@@ -152,6 +152,7 @@ def test_the_leaderboard_lists_all_and_what_cannot_be_used(
         expect(line).to_contain_text(reason)
 
 
+@pytest.mark.slow
 def test_ticked_rows_are_compared(page: Page, address: str) -> None:
     visit(page, f"{address}/compare?dataset={DATASET}")
     board = page.get_by_test_id("stDataFrame").first
@@ -269,6 +270,7 @@ def test_each_view_opens_and_fits(
     context.close()
 
 
+@pytest.mark.slow
 def test_many_evaluations_can_be_stopped_and_keep_what_is_done(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

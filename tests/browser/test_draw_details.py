@@ -42,6 +42,7 @@ def picture(draw_page: DrawPage) -> Image.Image:
     return Image.open(io.BytesIO(canvas_png(draw_page)))
 
 
+@pytest.mark.slow
 def test_a_detail_is_kept_in_the_address_and_for_the_next_drawing(draw_page: DrawPage, server: str) -> None:
     page = drawn(draw_page, SEVEN).page
     expect(page.get_by_text("3. Fitted to 20 pixels")).to_be_visible()
@@ -112,6 +113,7 @@ def test_similar_digits_and_the_confusion_cell(page: Page, server: str) -> None:
     expect(page).to_have_url(re.compile(r"(?=.*true=2)(?=.*predicted=7)"))
 
 
+@pytest.mark.slow
 def test_the_snippets_reproduce_the_answer(page: Page, server: str, weights: Path, tmp_path: Path) -> None:
     """As they stand, on the downloaded file, of a checkpoint with a hostile name."""
     name = "it's $(touch owned) & co"
@@ -287,6 +289,7 @@ def test_equal_digits_of_a_number_are_looked_at_one_by_one(page: Page, server: s
         expect(strokes).to_have_count(count)
 
 
+@pytest.mark.slow
 def test_two_digits_that_touch_are_a_number(page: Page, server: str) -> None:
     """Drawn in one place, and yet two; or one digit again."""
     three = [(165.0, 95.0), (195.0, 75.0), (230.0, 85.0), (237.0, 115.0), (210.0, 145.0), (190.0, 150.0),

@@ -60,6 +60,7 @@ def test_twenty_presses_are_twenty_steps(page: Page, server: str, name: str) -> 
     assert tiles(page).evaluate_all("tiles => tiles.filter(tile => tile.tabIndex === 0).length") == 1
 
 
+@pytest.mark.slow
 def test_earlier_drawings_are_walked_without_bringing_them_back(draw_page: DrawPage) -> None:
     """Arrow keys only move; Enter brings back what they came to, and the focus stays in the gallery."""
     page = draw_page.page

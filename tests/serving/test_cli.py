@@ -68,6 +68,7 @@ def test_predict_as_a_process(seven: Path) -> None:
     assert answer["accepted"] == expected.accepted
 
 
+@pytest.mark.slow
 def test_standard_input_as_a_process(seven: Path) -> None:
     process = _process("predict", "-", standard_input=seven.read_bytes())
     assert process.returncode == 0
