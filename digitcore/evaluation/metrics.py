@@ -155,7 +155,7 @@ def calibration_error_interval(
 def calibration_error_by_chance(logits: _Logits, *, bins: int = CALIBRATION_BINS) -> float:
     """The `expected_calibration_error` to expect if each answer were right with exactly its confidence.
 
-    It is above 0, the more so the fewer digits there are: an error of about this size is no sign of false confidence.
+    It is above 0, the more so the fewer digits there are: an error of about this size does not speak against it.
     The mean of 200 drawn sets of right and wrong answers.
 
     >>> logits = np.log(np.array([[8, 1, 1], [2, 7, 1], [6, 3, 1], [1, 3, 6]], dtype=np.float32) / 10)

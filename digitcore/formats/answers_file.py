@@ -197,8 +197,8 @@ def _digits(values: NDArray[Any], name: str) -> NDArray[np.int64]:
     numbers = _numbers(values, name)
     bad = np.flatnonzero((numbers != np.floor(numbers)) | (numbers < 0) | (numbers > 9))
     if numbers.ndim != 1 or len(bad):
-        found = f"{numbers[bad[0]]:g} in row {bad[0]}" if len(bad) else f"an array of shape {numbers.shape}"
-        raise AnswersError(f"has as {name} {found}: a digit from 0 to 9 is needed.")
+        first_bad = f"{numbers[bad[0]]:g} in row {bad[0]}" if len(bad) else f"an array of shape {numbers.shape}"
+        raise AnswersError(f"has as {name} {first_bad}: a digit from 0 to 9 is needed.")
     return numbers.astype(np.int64)
 
 

@@ -62,10 +62,10 @@ def find_sheet_marks(grey: _Grey, *, name: str) -> FoundSheet:
         ImageError: there is none, or it is cut off, too small or too blurred.
     """
     marks = _find_rings(grey)
-    found = max(_fits(grey, marks), key=lambda fit: fit[0], default=None)
-    if found is None or found[0] < _LEAST_DOTS:
+    best_fit = max(_fits(grey, marks), key=lambda fit: fit[0], default=None)
+    if best_fit is None or best_fit[0] < _LEAST_DOTS:
         raise ImageError(_not_found(len(marks), name))
-    homography = found[1]
+    homography = best_fit[1]
     scale = _least_scale(homography)
     if scale < _LEAST_SCALE:
         raise ImageError(

@@ -90,10 +90,10 @@ def _look_through() -> None:
         images = np.array([digit.model_input for digit in digits])
         answers = classifier.logits(images).argmax(axis=1).tolist()
         labels = [changes.get(_place(digit), digit.label) for digit in digits]
-        kept = [label for label in labels if isinstance(label, int)]
+        kept_labels = [label for label in labels if isinstance(label, int)]
         right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
         st.markdown(
-            f"**{len(digits)}** digits. {plain(classifier.checkpoint.name)} reads {right} of {len(kept)} right."
+            f"**{len(digits)}** digits. {plain(classifier.checkpoint.name)} reads {right} of {len(kept_labels)} right."
         )
         st.caption("Dashed: another answer. Click a digit that is not what stands below it.")
         tiles = [_tile(*row) for row in zip(digits, labels, answers, strict=True)]

@@ -81,9 +81,9 @@ def _import() -> None:
         )  # fmt: skip
         if st.button("Add them", icon=":material/add:", key="add-imported", disabled=not files) and files:
             with error_box():
-                found = _read(files)
-                handwriting_store().add(opened_notebook(), found.digits)
-                st.session_state[_NEWS] = _in_words(found)
+                imported = _read(files)
+                handwriting_store().add(opened_notebook(), imported.digits)
+                st.session_state[_NEWS] = _in_words(imported)
                 st.rerun()
 
 
