@@ -12,7 +12,8 @@
     │   ├── AnnotationError     ... stars and notes
     │   │   └── AnnotationConflictError ... because somebody else has changed them
     │   └── HandwritingError    ... digits of their own hand
-    │       └── HandwritingFullError ... because there are as many as may be
+    │       ├── HandwritingFullError ... because there are as many as may be
+    │       └── ClassError          ... because the class cannot be joined, or is over
     └── TrainingError       a training run that cannot start or continue
 
 Each message says what happened, to which file, and what to do. A mistake of the calling code is a `ValueError`
@@ -24,6 +25,7 @@ __all__ = [
     "AnnotationError",
     "BlankImageError",
     "CheckpointError",
+    "ClassError",
     "DatasetError",
     "DatasetMissingError",
     "DigitcoreError",
@@ -77,6 +79,10 @@ class HandwritingError(StoreError):
 
 class HandwritingFullError(HandwritingError):
     """A notebook, or all together, hold as many digits as may be stored."""
+
+
+class ClassError(HandwritingError):
+    """A class cannot be joined, or is over."""
 
 
 class TrainingError(DigitcoreError):

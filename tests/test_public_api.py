@@ -76,5 +76,6 @@ def test_the_error_tree_is_the_one_in_its_docstring() -> None:
         "DatasetMissingError": "DatasetError",
         "HandwritingError": "StoreError",
         "HandwritingFullError": "HandwritingError",
+        "ClassError": "HandwritingError",
         "TrainingError": "DigitcoreError",
     }

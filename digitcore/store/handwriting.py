@@ -15,31 +15,12 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    Connection,
-    Double,
-    Integer,
-    LargeBinary,
-    MetaData,
-    SmallInteger,
-    String,
-    Table,
-    Text,
-    and_,
-    delete,
-    func,
-    insert,
-    select,
-    true,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from digitcore.errors import HandwritingError, HandwritingFullError
 from digitcore.store.database import Database
+from digitcore.store.tables import DIGITS, LONGEST_WRITER, NOTEBOOKS
 
 __all__ = [
     "LONGEST_WRITER",
@@ -54,39 +35,13 @@ __all__ = [
 
 Source: TypeAlias = Literal["draw", "guided", "sheet", "import"]
 """How a digit came here."""
-LONGEST_WRITER = 60
-"""Characters of a writer's name."""
 
 _NOTEBOOK = re.compile(r"[A-Za-z0-9_-]{22,64}")
 _SIDE = 28
 _LONGEST = {"session": 64, "strokes": 10_000, "checkpoint": 64}  # characters
 _LARGEST_INK = 50_000  # bytes
 
-_TABLES = MetaData()
-_NOTEBOOKS = Table(
-    "notebooks",
-    _TABLES,
-    Column("notebook", String(64), primary_key=True),
-    Column("digits", Integer),
-    Column("revision", BigInteger),
-)
-_DIGITS = Table(
-    "handwriting",
-    _TABLES,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("notebook", String(64)),
-    Column("picture", LargeBinary),
-    Column("label", SmallInteger),
-    Column("writer", String(LONGEST_WRITER)),
-    Column("session", String(64)),
-    Column("source", String(10)),
-    Column("strokes", Text),
-    Column("answer", SmallInteger),
-    Column("checkpoint", String(64)),
-    Column("ink", LargeBinary),
-    Column("time", Double),
-)
-_OVERVIEW = [column for column in _DIGITS.columns if column.name not in ("strokes", "ink")]
+_OVERVIEW = [column for column in DIGITS.columns if column.name not in ("strokes", "ink")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,8 +149,8 @@ class HandwritingStore:
             HandwritingFullError: they would be too many. Nothing is stored.
             HandwritingError: the database cannot be written. Nothing is stored.
         """
-        now = time.time()
-        return self._insert(notebook, [_values(digit) | {"time": now} for digit in digits])
+        with self._database.writing() as connection:
+            return self._add(connection, notebook, digits)
 
     def restore(self, notebook: str, digits: Sequence[StoredDigit]) -> None:
         """Brings back what `delete` has returned, under the ids of before.
@@ -207,25 +162,30 @@ class HandwritingStore:
         """
         rows = [_values(one.digit) | {"id": one.id, "time": one.time.timestamp()} for one in digits]
         try:
-            self._insert(notebook, rows)
+            with self._database.writing() as connection:
+                self._insert(connection, notebook, rows)
         except IntegrityError as error:
             raise ValueError("digits must have been deleted") from error
 
-    def _insert(self, notebook: str, rows: list[dict[str, object]]) -> list[int]:
+    def _add(self, connection: Connection, notebook: str, digits: Sequence[HandwrittenDigit]) -> list[int]:
+        """As `add`, in a transaction that is under way."""
+        now = time.time()
+        return self._insert(connection, notebook, [_values(digit) | {"time": now} for digit in digits])
+
+    def _insert(self, connection: Connection, notebook: str, rows: list[dict[str, object]]) -> list[int]:
         if not is_notebook(notebook):
             raise ValueError("notebook must be a key as new_key gives them")
         if not rows:
             return []
-        with self._database.writing() as connection:
-            self._check_room(connection, notebook, len(rows))
-            statement = insert(_DIGITS).returning(_DIGITS.c.id, sort_by_parameter_order=True)
-            ids = connection.execute(statement, [row | {"notebook": notebook} for row in rows]).scalars().all()
-            _count(connection, notebook)
+        self._check_room(connection, notebook, len(rows))
+        statement = insert(DIGITS).returning(DIGITS.c.id, sort_by_parameter_order=True)
+        ids = connection.execute(statement, [row | {"notebook": notebook} for row in rows]).scalars().all()
+        _count(connection, notebook)
         return list(ids)
 
     def _check_room(self, connection: Connection, notebook: str, more: int) -> None:
-        together = connection.execute(select(func.coalesce(func.sum(_NOTEBOOKS.c.digits), 0))).scalar_one()
-        digits = select(_NOTEBOOKS.c.digits).where(_NOTEBOOKS.c.notebook == notebook)
+        together = connection.execute(select(func.coalesce(func.sum(NOTEBOOKS.c.digits), 0))).scalar_one()
+        digits = select(NOTEBOOKS.c.digits).where(NOTEBOOKS.c.notebook == notebook)
         if (connection.execute(digits).scalar() or 0) + more > self._most:
             raise HandwritingFullError(f"A notebook holds at most {self._most:,} digits: delete some first.")
         if together + more > self._most_together:
@@ -238,7 +198,7 @@ class HandwritingStore:
             HandwritingError: the database cannot be read.
         """
         with self._database.reading() as connection:
-            statement = select(*_OVERVIEW).where(_of(notebook, writer, source)).order_by(_DIGITS.c.id)
+            statement = select(*_OVERVIEW).where(_of(notebook, writer, source)).order_by(DIGITS.c.id)
             rows = connection.execute(statement).all()
         names = [column.name for column in _OVERVIEW]
         columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
@@ -271,7 +231,7 @@ class HandwritingStore:
             HandwritingError: the database cannot be read.
         """
         condition = _of(notebook, writer, source)
-        statement = select(_DIGITS.c.label, func.count()).where(condition).group_by(_DIGITS.c.label)
+        statement = select(DIGITS.c.label, func.count()).where(condition).group_by(DIGITS.c.label)
         counts = np.zeros(10, dtype=np.int64)
         with self._database.reading() as connection:
             for label, count in connection.execute(statement):
@@ -284,7 +244,7 @@ class HandwritingStore:
         Raises:
             HandwritingError: the database cannot be read.
         """
-        statement = select(_NOTEBOOKS.c.digits).where(_NOTEBOOKS.c.notebook == notebook)
+        statement = select(NOTEBOOKS.c.digits).where(NOTEBOOKS.c.notebook == notebook)
         with self._database.reading() as connection:
             return connection.execute(statement).scalar() or 0
 
@@ -294,7 +254,7 @@ class HandwritingStore:
         Raises:
             HandwritingError: the database cannot be read.
         """
-        statement = select(_DIGITS.c.writer).where(_of(notebook)).order_by(_DIGITS.c.id.desc()).limit(1)
+        statement = select(DIGITS.c.writer).where(_of(notebook)).order_by(DIGITS.c.id.desc()).limit(1)
         with self._database.reading() as connection:
             return connection.execute(statement).scalar() or ""
 
@@ -305,7 +265,7 @@ class HandwritingStore:
             HandwritingError: the database cannot be read.
         """
         with self._database.reading() as connection:
-            statement = select(_NOTEBOOKS.c.revision).where(_NOTEBOOKS.c.notebook == notebook)
+            statement = select(NOTEBOOKS.c.revision).where(NOTEBOOKS.c.notebook == notebook)
             return connection.execute(statement).scalar() or 0
 
     def correct(self, notebook: str, ids: Sequence[int], label: int) -> None:
@@ -318,18 +278,20 @@ class HandwritingStore:
         if label not in range(10):
             raise ValueError(f"label must be 0 to 9, got {label}")
         with self._database.writing() as connection:
-            connection.execute(update(_DIGITS).where(_of(notebook), _among(ids)).values(label=int(label)))
+            connection.execute(update(DIGITS).where(_of(notebook), _among(ids)).values(label=int(label)))
             _count(connection, notebook)
 
-    def delete(self, notebook: str, ids: Sequence[int]) -> list[StoredDigit]:
+    def delete(self, notebook: str, ids: Sequence[int], *, writer: str | None = None) -> list[StoredDigit]:
         """Deletes these digits of the notebook, and returns those that were there, for `restore`.
+
+        writer: None stands for any; of a writer only their own are deleted.
 
         Raises:
             HandwritingError: the database cannot be written. Nothing has changed.
         """
         with self._database.writing() as connection:
-            gone = _read(connection, notebook, ids)
-            connection.execute(delete(_DIGITS).where(_of(notebook), _among(ids)))
+            gone = _read(connection, notebook, ids, writer)
+            connection.execute(delete(DIGITS).where(_of(notebook, writer), _among(ids)))
             _count(connection, notebook)
         return gone
 
@@ -355,17 +317,17 @@ def _values(digit: HandwrittenDigit) -> dict[str, object]:
 
 def _among(ids: Sequence[int]) -> ColumnElement[bool]:
     """The condition that a digit is one of these; NumPy's whole numbers are taken too."""
-    return _DIGITS.c.id.in_([int(digit) for digit in ids])
+    return DIGITS.c.id.in_([int(digit) for digit in ids])
 
 
 def _of(notebook: str | None, writer: str | None = None, source: str | None = None) -> ColumnElement[bool]:
     """The condition that a digit is of this notebook, writer and source; None stands for any."""
-    wanted = {_DIGITS.c.notebook: notebook, _DIGITS.c.writer: writer, _DIGITS.c.source: source}
+    wanted = {DIGITS.c.notebook: notebook, DIGITS.c.writer: writer, DIGITS.c.source: source}
     return and_(true(), *(column == value for column, value in wanted.items() if value is not None))
 
 
-def _read(connection: Connection, notebook: str, ids: Sequence[int]) -> list[StoredDigit]:
-    statement = select(_DIGITS).where(_of(notebook), _among(ids)).order_by(_DIGITS.c.id)
+def _read(connection: Connection, notebook: str, ids: Sequence[int], writer: str | None = None) -> list[StoredDigit]:
+    statement = select(DIGITS).where(_of(notebook, writer), _among(ids)).order_by(DIGITS.c.id)
     return [
         StoredDigit(
             row.id,
@@ -388,11 +350,11 @@ def _read(connection: Connection, notebook: str, ids: Sequence[int]) -> list[Sto
 
 def _count(connection: Connection, notebook: str) -> None:
     """Records that the notebook has changed, and how many digits it holds now."""
-    connection.execute(delete(_NOTEBOOKS).where(_NOTEBOOKS.c.notebook == notebook))
-    digits = connection.execute(select(func.count()).select_from(_DIGITS).where(_of(notebook))).scalar_one()
+    connection.execute(delete(NOTEBOOKS).where(NOTEBOOKS.c.notebook == notebook))
+    digits = connection.execute(select(func.count()).select_from(DIGITS).where(_of(notebook))).scalar_one()
     if digits:
         values = {"notebook": notebook, "digits": digits, "revision": 1 + secrets.randbits(60)}
-        connection.execute(insert(_NOTEBOOKS).values(values))
+        connection.execute(insert(NOTEBOOKS).values(values))
 
 
 def _numbered(keys: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:

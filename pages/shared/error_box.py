@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from digitcore.errors import AnnotationError, DigitcoreError, HandwritingFullError, StoreError
+from digitcore.errors import AnnotationError, ClassError, DigitcoreError, HandwritingFullError, StoreError
 from digitcore.files import PACKAGED_FILES
 from digitcore.settings import CHECKOUT, load_settings
 from digitcore.text import plain, printable
@@ -35,7 +35,7 @@ def show_error(error: DigitcoreError) -> None:
     """
     _LOGGER.warning("%s", printable(str(error)))
     words = visible(str(error))
-    if isinstance(error, StoreError) and not isinstance(error, HandwritingFullError):
+    if isinstance(error, StoreError) and not isinstance(error, HandwritingFullError | ClassError):
         subject = "Stars and notes" if isinstance(error, AnnotationError) else "Handwriting"
         words = f"{subject} cannot be read or stored at the moment. The log of this server says why."
     st.error(words, icon=":material/error:")

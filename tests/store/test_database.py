@@ -59,7 +59,9 @@ def test_it_is_the_same_schema_by_either_road(url: str, tmp_path: Path) -> None:
     for address in (url, old):
         Database(address, purpose="Digits").close()
     assert schema(url) == schema(old)
-    assert schema(url).keys() == {"annotations", "notebooks", "handwriting", "alembic_version"}
+    assert schema(url).keys() == {
+        "annotations", "notebooks", "handwriting", "classes", "members", "alembic_version",
+    }  # fmt: skip
 
 
 def test_several_processes_may_migrate_at_once(postgresql_server: str, tmp_path: Path) -> None:
