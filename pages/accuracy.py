@@ -14,6 +14,7 @@ from pages.parts.accuracy.figures import (
 )
 from pages.parts.accuracy.forms import form_by_form
 from pages.parts.accuracy.headline import headline
+from pages.parts.accuracy.slices import by_slice
 from pages.parts.accuracy.writers import by_writer
 from pages.shared.pickers import picked_evaluation
 from pages.shared.state import show_errors
@@ -95,6 +96,7 @@ headline(classifier, evaluation)
 disputed(evaluation)
 per_digit(evaluation)
 by_writer(evaluation)
+by_slice(evaluation)
 form_by_form(classifier.checkpoint)
 if evaluation.has_probabilities:
     calibration(evaluation)

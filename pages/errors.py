@@ -21,6 +21,7 @@ from pages.shared.error_box import show_error
 from pages.shared.evaluations import cached_digit_table
 from pages.shared.pickers import picked_evaluation, picked_pictures
 from pages.shared.resources import annotations
+from pages.shared.slices import slice_filter
 from pages.shared.state import ANY, EXPLORE, FORM, PREDICTED, TRUE, WRITER
 
 _DIGITS = [str(digit) for digit in range(10)]
@@ -56,6 +57,7 @@ def _filtered(table: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
         form = st.selectbox("Form", [ANY, *forms], key=FORM, bind="query-params", width=170) if forms else ANY
         known = [] if writers is None else [str(writer) for writer in np.unique(writers)]
         writer = st.selectbox("Writer", [ANY, *known], key=WRITER, bind="query-params", width=100) if known else ANY
+        in_slice = slice_filter(dataset)
         st.selectbox("Order", list(_SORTS), key="sort", bind="query-params", width=190)
         low, high = st.slider(
             "Confidence", 0.0, 1.0, (0.0, 1.0), 0.0005, format="percent", key="confidence", bind="query-params",
@@ -76,6 +78,8 @@ def _filtered(table: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
         inside &= pd.Series(forms_of(table["id"].to_numpy()), index=table.index) == form
     if writer != ANY:
         inside &= writers == int(writer)
+    if in_slice is not None:
+        inside &= in_slice
     return table[inside]
 
 

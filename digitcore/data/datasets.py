@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitcore.data.mnist_writers import mnist_writers, mnist_writers_file
-from digitcore.data.own_datasets import OwnDataset, map_images, own_dataset, own_datasets, read_columns
+from digitcore.data.own_datasets import OwnDataset, map_images, own_dataset, own_datasets, read_column
 from digitcore.data.pen_digits import (
     CHOOSING_WRITERS,
     JUDGING_WRITERS,
@@ -236,7 +236,7 @@ def _own(name: str) -> OwnDataset | None:
 
 def _load_own(own: OwnDataset) -> DigitSet:
     images, labels = map_images(own)
-    writers = np.unique(read_columns(own)["writer"], return_inverse=True)[1] if "writer" in own.columns else None
+    writers = read_column(own, "writer")[1] if "writer" in own.columns else None
     digits = DigitSet(own.name, np.arange(len(labels)), images, labels, writers)
     vars(digits)["digest"] = own.digest  # it was computed when the set was added
     return digits

@@ -18,7 +18,7 @@ from digitcore.data.datasets import (
     load_digits,
     load_handwriting,
 )
-from digitcore.data.own_datasets import own_dataset, read_columns
+from digitcore.data.own_datasets import own_dataset, read_column
 from digitcore.errors import DatasetError
 from digitcore.files import partial_file
 
@@ -83,8 +83,10 @@ def _export(digits: DigitSet, columns: _Columns, output: Path, file_format: Expo
 def _columns(digits: DigitSet) -> _Columns:
     """What else is known of each digit, by column."""
     own = own_dataset(digits.name)
-    columns = read_columns(own) if own else {}
-    return {column: values for column, values in columns.items() if column != "file"}
+    if own is None:
+        return {}
+    coded = {column: read_column(own, column) for column in own.columns}
+    return {column: [values[code] for code in codes] for column, (values, codes) in coded.items()}
 
 
 def _write_idx(digits: DigitSet, columns: _Columns, folder: Path) -> None:

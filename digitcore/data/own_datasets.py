@@ -43,7 +43,7 @@ __all__ = [
     "own_dataset",
     "own_datasets",
     "prepare_dataset",
-    "read_columns",
+    "read_column",
     "remove_dataset",
     "rename_dataset",
 ]
@@ -139,19 +139,29 @@ def map_images(dataset: OwnDataset, folder: Path | None = None) -> tuple[NDArray
     return images, labels
 
 
-def read_columns(dataset: OwnDataset) -> dict[str, list[str]]:
-    """What else is known of each digit, by column; `file` is the picture's name.
+def read_column(dataset: OwnDataset, name: str) -> tuple[list[str], NDArray[np.int64]]:
+    """The different values of a column, sorted, and the position (N,) of each digit's value among them.
+
+    name: one of `dataset.columns`, or `file`, the picture's name.
 
     Raises:
-        DatasetError: the file is missing or damaged.
+        DatasetError: the table of the columns is missing or damaged.
     """
     path = load_settings().datasets_directory / dataset.name / _COLUMNS
+    positions: dict[str, int] = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error) as error:
+            rows = csv.reader(file)
+            place = next(rows, []).index(name)
+            met = (positions.setdefault(row[place], len(positions)) for row in rows)
+            codes = np.fromiter(met, dtype=np.int64)
+        if len(codes) != dataset.digits:
+            raise ValueError("it holds another number of rows")
+    except (OSError, ValueError, IndexError, csv.Error) as error:
         raise DatasetError(f"{path} cannot be read ({error}): remove the set and add it again.") from error
-    return {name: [row[name] for row in rows] for name in ("file", *dataset.columns)}
+    values = np.array(list(positions), dtype=object)
+    order = np.argsort(values)
+    return values[order].tolist(), np.argsort(order)[codes]
 
 
 def prepare_dataset(

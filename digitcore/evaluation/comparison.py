@@ -18,7 +18,7 @@ from scipy.special import logsumexp
 from scipy.stats import binom, chi2, norm
 
 from digitcore.evaluation.evaluation import Evaluation
-from digitcore.evaluation.intervals import sign_flip_p, spread_of
+from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL, holm_corrected, sign_flip_p, spread_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = [
     "LEAST_WRITERS",
     "OUTCOMES",
-    "SIGNIFICANCE_LEVEL",
     "Comparison",
     "Outcome",
     "OverallTest",
@@ -34,6 +33,7 @@ __all__ = [
     "average_evaluations",
     "cochran_q",
     "compare",
+    "compare_groups",
     "compare_pairs",
     "compare_per_digit",
     "frequency",
@@ -42,9 +42,6 @@ __all__ = [
     "overall_test",
     "paired_interval",
 ]
-
-SIGNIFICANCE_LEVEL = 0.05
-"""A checkpoint is called better where its p value is below this level."""
 
 LEAST_WRITERS = 6
 """The fewest writers of whom a sign-flip test can reach that level: 2 / 2^6 is below it, 2 / 2^5 is not."""
@@ -264,12 +261,9 @@ def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
     """One row per pair: `a`, `b`, `digits`, `errors_a`, `errors_b`, `only_a`, `only_b`, `difference`, `low`, `high`,
     `p`, `mid_p`, `holm_p`, `better`, `verdict`.
 
-    `p` is what decides, see `Comparison`. `holm_p` is `p` corrected for the number of pairs; where it is below
-    `SIGNIFICANCE_LEVEL`, `better` names the better one, else it is None, and `verdict` says so in words. The interval
-    is not corrected.
-
-    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
-    (1979) 65-70.
+    `p` is what decides, see `Comparison`. `holm_p` is `p` corrected for the number of pairs, see `holm_corrected`;
+    where it is below `SIGNIFICANCE_LEVEL`, `better` names the better one, else it is None, and `verdict` says so in
+    words. The interval is not corrected.
 
     Raises:
         ValueError: they are not of the same digits.
@@ -293,21 +287,36 @@ def compare_pairs(evaluations: Sequence[Evaluation]) -> "pd.DataFrame":
 
 
 def compare_per_digit(a: Evaluation, b: Evaluation) -> "pd.DataFrame":
-    """One row per class: `digit`, `digits`, `errors_a`, `errors_b`, `only_a`, `only_b`, `difference` (of recall) with
-    `low` and `high`, `p`, `mid_p`, and `holm_p`, which is `p` corrected for the number of classes.
+    """One row per class: `digit`, and the columns of `compare_groups`, the difference being that of recall.
+
+    Raises:
+        ValueError: the evaluations are not of the same digits.
+    """
+    return compare_groups(a, b, a.labels).rename(columns={"group": "digit"})
+
+
+def compare_groups(
+    a: Evaluation, b: Evaluation, groups: NDArray[np.int64], *, by_digit: bool = False
+) -> "pd.DataFrame":
+    """One row per group of digits, `groups` (N,) being a number for each digit: `group`, `digits`, `errors_a`,
+    `errors_b`, `only_a`, `only_b`, `difference` (of accuracy) with `low` and `high`, `p`, `mid_p`, and `holm_p`, which
+    is `p` corrected for the number of groups.
+
+    by_digit: take each digit as if it were of another person, though writers are known.
 
     Raises:
         ValueError: the evaluations are not of the same digits.
     """
     right_a, right_b = _correctness([a, b])
-    digits = np.unique(a.labels)
+    writers = None if by_digit else a.writers
+    names = np.unique(groups)
     table = _paired_table(
         [
-            _compare_answers(right_a[inside], right_b[inside], None if a.writers is None else a.writers[inside])
-            for inside in (a.labels == digit for digit in digits)
+            _compare_answers(right_a[inside], right_b[inside], None if writers is None else writers[inside])
+            for inside in (groups == name for name in names)
         ]
     )
-    table.insert(0, "digit", digits)
+    table.insert(0, "group", names)
     return table
 
 
@@ -362,7 +371,7 @@ def _paired_table(rows: Sequence[_Paired]) -> "pd.DataFrame":
     import pandas as pd  # here, since a prediction does not need it
 
     table = pd.DataFrame(rows, columns=list(_Paired._fields))
-    table["holm_p"] = _holm(table["p"].to_numpy(dtype=np.float64))
+    table["holm_p"] = holm_corrected(table["p"].to_numpy(dtype=np.float64))
     return table
 
 
@@ -416,14 +425,6 @@ def _verdict(a: str, b: str, paired: _Paired, *, p: float) -> str:
     better = a if paired.only_a > paired.only_b else b
     fewer = abs(paired.only_a - paired.only_b)
     return f"{better} is better: {fewer:,} fewer errors in {paired.digits:,}; {chance}"
-
-
-def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Holm's correction of p values (M,), in the same order."""
-    order = np.argsort(p, kind="stable")
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return corrected
 
 
 def _correctness(evaluations: Sequence[Evaluation]) -> NDArray[np.bool_]:

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from scipy.stats import norm, t
 
 __all__ = [
+    "SIGNIFICANCE_LEVEL",
     "Spread",
     "basis",
     "critical_value",
+    "holm_corrected",
     "share_interval",
     "sign_flip_p",
     "spread_of",
@@ -25,6 +27,8 @@ __all__ = [
     "wilson_interval",
 ]
 
+SIGNIFICANCE_LEVEL = 0.05
+"""A difference is called real where its p value is below this level."""
 _LEVEL = 0.95
 _LEAST_WRITERS = 2
 
@@ -146,3 +150,21 @@ def sign_flip_p(differences: NDArray[np.int64]) -> float:
         chances = (np.roll(chances, size) + np.roll(chances, -size)) / 2
     sums = np.arange(-total, total + 1)
     return float(min(1.0, chances[np.abs(sums) >= abs(int(differences.sum()))].sum()))
+
+
+def holm_corrected(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P values (M,) corrected for their number, in the same order.
+
+    However the tests depend on each other, the chance that any true hypothesis gets a value below a level is at most
+    that level.
+
+    >>> holm_corrected(np.array([0.01, 0.04, 0.03])).round(2).tolist()
+    [0.03, 0.06, 0.06]
+
+    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
+    (1979) 65-70.
+    """
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return corrected

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from digitcore.evaluation.comparison import SIGNIFICANCE_LEVEL
+from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL
 from digitcore.reports.labels import PLACES, label_places
 
 __all__ = [

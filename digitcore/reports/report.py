@@ -21,7 +21,6 @@ from markupsafe import Markup
 
 from digitcore.data.datasets import DigitSet, disputed_ids
 from digitcore.evaluation.comparison import (
-    SIGNIFICANCE_LEVEL,
     Outcome,
     answer_matrix,
     compare,
@@ -29,7 +28,7 @@ from digitcore.evaluation.comparison import (
     outcomes,
 )
 from digitcore.evaluation.evaluation import Evaluation, summarize
-from digitcore.evaluation.intervals import basis
+from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL, basis
 from digitcore.evaluation.metrics import CALIBRATION_BINS, confusion_matrix, digit_table
 from digitcore.imaging.png import digit_sheet
 from digitcore.imaging.preprocessing import PREPROCESSING

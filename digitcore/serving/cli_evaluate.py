@@ -29,8 +29,9 @@ from digitcore.evaluation.evaluation import (
     shipped_evaluations,
     summarize,
 )
-from digitcore.evaluation.intervals import basis
+from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL, basis
 from digitcore.evaluation.manifest import write_manifest
+from digitcore.evaluation.slices import Slices, compare_slices, slice_set, slice_table
 from digitcore.files import write_atomically
 from digitcore.models.classifier import DigitClassifier, load_classifier
 from digitcore.models.library import CheckpointEntry, UnusableCheckpoint, UsableCheckpoint
@@ -38,9 +39,17 @@ from digitcore.serving.cli_common import FILE, json_option, listed_entries, nami
 from digitcore.settings import load_settings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from digitcore.store.annotations import Annotation
 
 __all__ = ["compare_command", "evaluate_command"]
+
+_HEADS = (
+    "checkpoint", "dataset", "digits", "errors", "accuracy", "95% interval", "writers", "nll", "ece", "parameters",
+)  # fmt: skip
+_SLICE_HEADS = ("value", "digits", "errors", "accuracy", "95% interval", "the rest", "p", "")
+_GAIN_HEADS = ("value", "digits", "errors A", "errors B", "B less A", "95% interval", "p", "")
 
 
 class _DatasetName(click.ParamType[str]):
@@ -67,19 +76,30 @@ _dataset_option = click.option(
 )
 
 
+_slices_option = click.option(
+    "--slices",
+    "column",
+    metavar="COLUMN",
+    help="Also the figures by the values of a column of the set: writer, device, year, ...",
+)
+
+
 @click.command("evaluate", short_help="figures of checkpoints")
 @click.argument(
     "names", nargs=-1, metavar="[NAME]...", help="Names under weights/, or paths (default: all, as a leaderboard)."
 )
 @_dataset_option
+@_slices_option
 @click.option(
     "--ship", is_flag=True, help="Store the evaluation beside the weights and bring weights/manifest.json up to date."
 )
 @json_option
-def evaluate_command(names: tuple[str, ...], dataset: str, ship: bool, as_json: bool) -> int:
+def evaluate_command(names: tuple[str, ...], dataset: str, column: str | None, ship: bool, as_json: bool) -> int:
     """Prints accuracy with its 95% interval, log loss (nll) and calibration error (ece).
 
-    Where the writers of the digits are known, the interval allows for each having written many.
+    Where the writers of the digits are known, the interval allows for each having written many. With --slices, those
+    values are marked on which a checkpoint is worse than on all others by more than chance (5%, after Holm's correction
+    for their number).
 
     Stored results are used where the weights and the digits have not changed. Without names all checkpoints, best
     first; those that cannot be used are listed with the reason.
@@ -88,7 +108,8 @@ def evaluate_command(names: tuple[str, ...], dataset: str, ship: bool, as_json: 
         raise click.UsageError(f"{dataset} is a set of your own, which is not shipped: leave out --ship.")
     entries = [] if names else listed_entries()
     chosen = names or tuple(entry.name for entry in entries if isinstance(entry, UsableCheckpoint))
-    rows, status = _evaluate_all(chosen, dataset, ship=ship)
+    slices = None if column is None else slice_set(dataset, column)
+    rows, status = _evaluate_all(chosen, dataset, slices=slices, ship=ship)
     if not names:
         rows.sort(key=lambda row: (row["errors"], row["nll"]))
     _print_problems(entries)
@@ -98,32 +119,42 @@ def evaluate_command(names: tuple[str, ...], dataset: str, ship: bool, as_json: 
     if as_json:
         print(json.dumps(rows))
     else:
-        _print_table(rows)
+        _print_table([_HEADS, *map(_cells, rows)] if rows else [])
+        for row in rows if column else []:
+            print(f"\n{row['checkpoint']} by {column}")
+            _print_table([_SLICE_HEADS, *map(_slice_cells, row["slices"])])
     return status
 
 
-def _evaluate_all(names: Sequence[str], dataset: str, *, ship: bool) -> tuple[list[dict[str, Any]], int]:
+def _evaluate_all(
+    names: Sequence[str], dataset: str, *, slices: Slices | None, ship: bool
+) -> tuple[list[dict[str, Any]], int]:
     """A row for each checkpoint that can be evaluated, and the exit status."""
     rows, status = [], 0
     for name in names:
         try:
-            rows.append(_figures(load_classifier(name), dataset, ship=ship))
+            rows.append(_figures(load_classifier(name), dataset, slices=slices, ship=ship))
         except DigitcoreError as error:
             status = print_error(error)
     return rows, status
 
 
-def _figures(classifier: DigitClassifier, dataset: str, *, ship: bool) -> dict[str, Any]:
+def _figures(classifier: DigitClassifier, dataset: str, *, slices: Slices | None, ship: bool) -> dict[str, Any]:
     evaluation = _evaluate_with_progress(classifier, dataset)
     if ship:
         with naming(shipped_evaluations()):
             save_evaluation(evaluation, shipped_evaluations())
-    return asdict(summarize(evaluation)) | {
-        "parameters": classifier.checkpoint.parameters,
-        "trained_on": list(classifier.checkpoint.metadata.trained_on),
-        "chosen_on": list(classifier.checkpoint.metadata.chosen_on),
-        "caution": classifier.checkpoint.metadata.caution(dataset),
-    }
+    by_slice = {} if slices is None else {"slices": _records(slice_table(evaluation, slices))}
+    return (
+        asdict(summarize(evaluation))
+        | by_slice
+        | {
+            "parameters": classifier.checkpoint.parameters,
+            "trained_on": list(classifier.checkpoint.metadata.trained_on),
+            "chosen_on": list(classifier.checkpoint.metadata.chosen_on),
+            "caution": classifier.checkpoint.metadata.caution(dataset),
+        }
+    )
 
 
 def _evaluate_with_progress(classifier: DigitClassifier, dataset: str) -> Evaluation:
@@ -137,22 +168,17 @@ def _print_problems(entries: Sequence[CheckpointEntry]) -> None:
             print(f"not used: {entry.problem}", file=sys.stderr)
 
 
-def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    heads = (
-        "checkpoint",
-        "dataset",
-        "digits",
-        "errors",
-        "accuracy",
-        "95% interval",
-        "writers",
-        "nll",
-        "ece",
-        "parameters",
-    )
-    lines = [heads, *map(_cells, rows)]
+def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The rows of a table as JSON values, null for NaN."""
+    import pandas as pd  # here: it takes half a second
+
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in table.to_dict(orient="records")
+    ]
+
+
+def _print_table(lines: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -173,26 +199,59 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _slice_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["value"],
+        f"{row['digits']:,}",
+        f"{row['errors']:,}",
+        f"{row['accuracy']:.2%}",
+        f"{row['low']:.2%} - {row['high']:.2%}",
+        "-" if row["rest"] is None else f"{row['rest']:.2%}",
+        f"{row['holm_p']:.2g}",
+        "worse than the rest" if row["worse"] else "",
+    )
+
+
+def _gain_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    words = "B is better" if row["difference"] > 0 else "A is better"
+    return (
+        row["value"],
+        f"{row['digits']:,}",
+        f"{row['errors_a']:,}",
+        f"{row['errors_b']:,}",
+        f"{100 * row['difference']:+.2f}",
+        f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}",
+        f"{row['holm_p']:.2g}",
+        words if row["holm_p"] < SIGNIFICANCE_LEVEL else "",
+    )
+
+
 @click.command("compare", short_help="which checkpoint is better")
 @click.argument("a", help="A name under weights/, or a path.")
 @click.argument("b", help="Another.")
 @click.argument("more", nargs=-1, metavar="[C]...", help="More of them: every pair is compared.")
 @_dataset_option
+@_slices_option
 @click.option("--report", type=FILE, metavar="FILE", help="Also write a report of A against B: one HTML file.")
 @json_option
-def compare_command(a: str, b: str, more: tuple[str, ...], dataset: str, report: Path | None, as_json: bool) -> int:
+def compare_command(
+    a: str, b: str, more: tuple[str, ...], dataset: str, column: str | None, report: Path | None, as_json: bool
+) -> int:
     """Says which checkpoint is better on the same digits, and how sure that is.
 
     By the sign-flip test over writers, or where they are not known by the exact McNemar test (mid-p), and Tango's 95%
-    interval of the difference in accuracy. Of more than two, p is corrected for the number of pairs (Holm).
+    interval of the difference in accuracy. Of more than two, p is corrected for the number of pairs (Holm). With
+    --slices, also where each gains and loses, corrected for the number of values.
     """
     classifiers = [load_classifier(name) for name in (a, b, *more)]
     evaluations = [_evaluate_with_progress(classifier, dataset) for classifier in classifiers]
     if report is not None:
         _write_report(classifiers, evaluations, report, dataset=dataset)
     comparisons, corrected = _compare_all(evaluations)
+    gains = [] if column is None else _gains(evaluations, slice_set(dataset, column))
     if as_json:
         rows = [asdict(comparison) | {"holm_p": p} for comparison, p in zip(comparisons, corrected, strict=True)]
+        rows = [row | {"slices": by_slice} for row, by_slice in zip(rows, gains, strict=True)] if gains else rows
         print(json.dumps(rows))
         return 0
     for classifier in classifiers:
@@ -201,12 +260,19 @@ def compare_command(a: str, b: str, more: tuple[str, ...], dataset: str, report:
             print(
                 f"{classifier.checkpoint.name} was {caution} these digits: figures on them look better than they are."
             )
-    for comparison, p in zip(comparisons, corrected, strict=True):
+    for i, (comparison, p) in enumerate(zip(comparisons, corrected, strict=True)):
         _print_comparison(comparison, corrected_p=p if more else None)
+        if gains:
+            _print_table([_GAIN_HEADS, *map(_gain_cells, gains[i])])
     if more:
         overall = cochran_q(evaluations)
         print(f"All together: Cochran's Q = {overall.statistic:.2f}, p = {overall.p:.2g}")
     return 0
+
+
+def _gains(evaluations: Sequence[Evaluation], slices: Slices) -> list[list[dict[str, Any]]]:
+    """For each pair, its rows by slice."""
+    return [_records(compare_slices(a, b, slices)) for a, b in combinations(evaluations, 2)]
 
 
 def _compare_all(evaluations: Sequence[Evaluation]) -> tuple[list[Comparison], list[float]]:

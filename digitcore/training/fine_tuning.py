@@ -24,7 +24,7 @@ from digitcore.data.datasets import (
     load_digits,
     load_handwriting,
 )
-from digitcore.data.own_datasets import own_dataset, own_datasets, read_columns
+from digitcore.data.own_datasets import own_dataset, own_datasets, read_column
 from digitcore.errors import TrainingError
 from digitcore.evaluation.comparison import LEAST_WRITERS, Comparison, compare
 from digitcore.evaluation.evaluation import evaluate
@@ -227,9 +227,9 @@ def own_digits(dataset: str) -> tuple[DigitSet, NDArray[np.int64]]:
             f"{dataset!r} is not a set that was added here: add it with `digitcore data add`. There are: {known}."
         )
     digits = load_digits(dataset)
-    names = read_columns(about)["session"] if "session" in about.columns else [""] * len(digits)
-    writers = np.zeros(len(digits), dtype=np.int64) if digits.writers is None else digits.writers
-    sittings = np.unique(names, return_inverse=True)[1]
+    all_alike = np.zeros(len(digits), dtype=np.int64)
+    sittings = read_column(about, "session")[1] if "session" in about.columns else all_alike
+    writers = all_alike if digits.writers is None else digits.writers
     return digits, np.unique(np.stack([writers, sittings]), axis=1, return_inverse=True)[1]
 
 

@@ -26,7 +26,7 @@ def keep_picture(source: str, last: Picture) -> None:
 ANY = "any"
 """The choice of a filter that excludes nothing."""
 CHECKPOINT, DATASET, TRUE, PREDICTED, DIGIT = "checkpoint", "dataset", "true", "predicted", "digit"
-FORM, WRITER = "form", "writer"
+FORM, WRITER, COLUMN, VALUE = "form", "writer", "column", "value"
 """Names in the session state and in the address, the same on every page."""
 ADDED_DATASET = "added-dataset"
 """The set of digits that was just added, which the sidebar picks next."""
@@ -58,14 +58,15 @@ def address_digit() -> None:
 
 
 def forget_digit() -> None:
-    """Picks no digit and no answers, which belong to one set; for callbacks."""
-    st.session_state.update({name: ANY for name in (SAYS_A, SAYS_B, EITHER) if name in st.session_state})
+    """Picks no digit, no slice and no answers, which belong to one set; for callbacks."""
+    filters = (SAYS_A, SAYS_B, EITHER, COLUMN, VALUE)
+    st.session_state.update({name: ANY for name in filters if name in st.session_state})
     st.session_state[DIGIT] = None
 
 
 def show_errors(**filters: object) -> None:
     """Goes to the errors page with these filters and no others."""
-    for name in (TRUE, PREDICTED, DIGIT, FORM, WRITER, "show", "labels", "confidence"):
+    for name in (TRUE, PREDICTED, DIGIT, FORM, WRITER, COLUMN, VALUE, "show", "labels", "confidence"):
         st.session_state.pop(name, None)
     st.session_state.update(filters)
     st.switch_page("pages/errors.py", query_params={})
@@ -90,7 +91,7 @@ SAYS_A, SAYS_B, EITHER = "says-a", "says-b", "either"
 
 def compare_two(a: str, b: str) -> None:
     """Shows checkpoint a against checkpoint b; for callbacks."""
-    for name in (OUTCOME, TRUE, SAYS_A, SAYS_B, EITHER, DIGIT):
+    for name in (OUTCOME, TRUE, SAYS_A, SAYS_B, EITHER, COLUMN, VALUE, DIGIT):
         st.session_state.pop(name, None)
     st.session_state.update({VIEW: PAIR, A: a, B: b})
 

@@ -21,7 +21,7 @@ from digitcore.data.own_datasets import (
     own_dataset,
     own_datasets,
     prepare_dataset,
-    read_columns,
+    read_column,
     remove_dataset,
     rename_dataset,
 )
@@ -109,10 +109,12 @@ def test_columns_stay_with_their_digits(tmp_path: Path, digits: DigitSet) -> Non
     dataset = own_dataset("with-writers")
     assert dataset is not None
     assert dataset.columns == ("writer",)
-    columns = read_columns(dataset)
-    numbers = [int(Path(file).stem[1:]) for file in columns["file"]]
+    files, file_of = read_column(dataset, "file")
+    numbers = [int(Path(files[position]).stem[1:]) for position in file_of]
     assert 3 not in numbers
-    assert columns["writer"] == [f"w{number % 7}" for number in numbers]
+    names, writer_of = read_column(dataset, "writer")
+    assert names == [f"w{number}" for number in range(7)]
+    assert writer_of.tolist() == [number % 7 for number in numbers]
     loaded = load_digits("with-writers")
     assert np.array_equal(loaded.labels, digits.labels[numbers])
     assert loaded.writers is not None

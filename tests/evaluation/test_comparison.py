@@ -19,7 +19,6 @@ from statsmodels.stats.multitest import multipletests
 import digitcore
 from digitcore.evaluation.comparison import (
     OUTCOMES,
-    SIGNIFICANCE_LEVEL,
     answer_matrix,
     average_evaluations,
     cochran_q,
@@ -33,6 +32,7 @@ from digitcore.evaluation.comparison import (
     paired_interval,
 )
 from digitcore.evaluation.evaluation import Evaluation
+from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL
 
 COUNTS = st.integers(0, 60)
 

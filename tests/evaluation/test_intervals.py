@@ -12,8 +12,8 @@ from scipy.special import expit
 from scipy.stats import t
 from statsmodels.stats.proportion import proportion_confint
 
-from digitcore.evaluation.comparison import LEAST_WRITERS, SIGNIFICANCE_LEVEL, overall_test
-from digitcore.evaluation.intervals import share_interval, sign_flip_p, spread_of, wilson_interval
+from digitcore.evaluation.comparison import LEAST_WRITERS, overall_test
+from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL, share_interval, sign_flip_p, spread_of, wilson_interval
 
 Effects = NDArray[np.float64]
 

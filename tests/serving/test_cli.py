@@ -666,6 +666,34 @@ def test_a_set_of_ones_own_is_added_evaluated_renamed_exported_and_removed(
     assert [row["name"] for row in json.loads(capsys.readouterr().out.splitlines()[-1])] == ["again"]
 
 
+def test_slices_of_a_set_of_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], validation_digits: DigitSet
+) -> None:
+    some = validation_digits.subset(np.arange(0, 5000, 25))
+    from_phone = np.arange(len(some)) % 4 == 0
+    images = np.where(from_phone[:, None, None], some.images[:, ::-1], some.images)
+    np.savez(tmp_path / "a.npz", images=images, labels=some.labels, device=np.where(from_phone, "phone", "pen"))
+    command = ["data", "add", str(tmp_path / "a.npz"), "--name", "mine", "--pictures", "as-they-are"]
+    assert main(command) == 0
+    assert main(["evaluate", "compact", "--dataset", "mine", "--slices", "device"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-4:-2] == ["compact by device", lines[-3]]
+    assert lines[-2].startswith("phone  50")
+    assert lines[-2].endswith("worse than the rest")
+    assert lines[-1].startswith("pen    150")
+    assert main(["evaluate", "compact", "--dataset", "mine", "--slices", "device", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert [(slice_["value"], slice_["worse"]) for slice_ in row["slices"]] == [("phone", True), ("pen", False)]
+    assert sum(slice_["errors"] for slice_ in row["slices"]) == row["errors"]
+    assert main(["compare", "mlp", "compact", "--dataset", "mine", "--slices", "device"]) == 0
+    assert "errors A" in capsys.readouterr().out
+    assert main(["compare", "mlp", "compact", "--dataset", "mine", "--slices", "device", "--json"]) == 0
+    (pair,) = json.loads(capsys.readouterr().out)
+    assert sum(slice_["only_b"] for slice_ in pair["slices"]) == pair["only_b"]
+    assert main(["evaluate", "compact", "--dataset", "mine", "--slices", "nosuch"]) == 1
+    assert "mine has no column 'nosuch' to slice it by: device." in capsys.readouterr().err
+
+
 def test_what_data_cannot_do_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "add", str(tmp_path / "nowhere"), "--name", "mine"]) == 1
     assert main(["data", "remove", "mine"]) == 1

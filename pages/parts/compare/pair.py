@@ -6,6 +6,7 @@ import streamlit as st
 from digitcore.data.datasets import DigitSet
 from digitcore.evaluation.comparison import LEAST_WRITERS, Comparison
 from digitcore.evaluation.intervals import basis
+from digitcore.evaluation.slices import slice_columns
 from digitcore.models.classifier import DigitClassifier
 from digitcore.reports.charts import ALL
 from digitcore.text import plain
@@ -18,6 +19,7 @@ from pages.parts.compare.comparisons import (
     difference_specification,
     per_digit_specification,
 )
+from pages.parts.compare.slices import slice_by_slice
 from pages.shared.digit_gallery import answers_gallery
 from pages.shared.digit_panel import digit_panel
 from pages.shared.error_box import error_box
@@ -25,6 +27,7 @@ from pages.shared.evaluations import evaluation_of
 from pages.shared.metric_row import metric_row
 from pages.shared.pickers import picked_dataset, picked_pictures, warn_of_training
 from pages.shared.resources import annotations, checkpoint_library, named_classifier
+from pages.shared.slices import slice_filter
 from pages.shared.state import ANY, CHECKPOINT, DIGIT, EITHER, EXPLORE, NEED_TWO, OUTCOME, SAYS_A, SAYS_B, TRUE, A, B
 
 _DIGITS = [str(digit) for digit in range(10)]
@@ -37,7 +40,7 @@ _TILES = {
     "neither": "neither right",
     _ALIKE: "wrong alike",
 }
-_ANSWERS, _ERRORS, _BY_DIGIT = "Answers", "Errors", "Digit by digit"
+_ANSWERS, _ERRORS, _BY_DIGIT, _BY_SLICE = "Answers", "Errors", "Digit by digit", "Slice by slice"
 _HEATMAP = "pair-heatmap"
 
 
@@ -104,7 +107,7 @@ def _explore(
     _tiles(comparison)
     left, right = st.columns([11, 10], gap="medium")
     with right:
-        rows = _filtered(cached_answers(pair))
+        rows = _filtered(cached_answers(pair), pair.a.dataset)
     with left:
         _charts(pair)
     with right:
@@ -163,7 +166,7 @@ def _show(outcome: str) -> None:
     st.session_state.update({OUTCOME: outcome, TRUE: ANY, SAYS_A: ANY, SAYS_B: ANY, EITHER: ANY, DIGIT: None})
 
 
-def _filtered(table: pd.DataFrame) -> pd.DataFrame:
+def _filtered(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         show = st.selectbox("Show", _SHOW, index=_SHOW.index(_DIFFER), key=OUTCOME, bind="query-params", width=125)
         pickers = {TRUE: "True digit", SAYS_A: "Answer of A", SAYS_B: "Answer of B", EITHER: "Of either"}
@@ -171,6 +174,7 @@ def _filtered(table: pd.DataFrame) -> pd.DataFrame:
             key: st.selectbox(label, [ANY, *_DIGITS], key=key, bind="query-params", width=88)
             for key, label in pickers.items()
         }
+        in_slice = slice_filter(dataset)
     if show == _DIFFER:
         inside = table["a"] != table["b"]
     elif show == _ALIKE:
@@ -182,12 +186,15 @@ def _filtered(table: pd.DataFrame) -> pd.DataFrame:
             inside &= table[column] == int(answers[key])
     if answers[EITHER] != ANY:
         inside &= (table["a"] == int(answers[EITHER])) | (table["b"] == int(answers[EITHER]))
+    if in_slice is not None:
+        inside &= in_slice[table.index]
     return table[inside]
 
 
 def _charts(pair: Pair) -> None:
+    charts = [_ANSWERS, _ERRORS, _BY_DIGIT, *([_BY_SLICE] if slice_columns(pair.a.dataset) else [])]
     chart = st.segmented_control(
-        "Chart", [_ANSWERS, _ERRORS, _BY_DIGIT], default=_ANSWERS, required=True, key="chart", bind="query-params",
+        "Chart", charts, default=_ANSWERS, required=True, key="chart", bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
     if chart == _ANSWERS:
@@ -202,6 +209,8 @@ def _charts(pair: Pair) -> None:
             difference_specification(pair), key=f"{_HEATMAP}-errors", on_select=_take_errors
         )  # fmt: skip
         st.caption("Errors that B makes more often (+, orange) or less often (-, blue) than A.")
+    elif chart == _BY_SLICE:
+        slice_by_slice(pair)
     else:
         st.vega_lite_chart(per_digit_specification(pair))
         st.caption("Diamond: a real difference on this digit (p below 0.05, after Holm's correction for ten digits).")

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from digitcore.evaluation.comparison import SIGNIFICANCE_LEVEL, cochran_q, compare, frequency
+from digitcore.evaluation.comparison import cochran_q, compare, frequency
 from digitcore.evaluation.evaluation import Evaluation
-from digitcore.evaluation.intervals import basis
+from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL, basis
 from digitcore.text import plain
 from pages.parts.compare.comparisons import cached_average, cached_pairs, pairs_specification
 from pages.shared.csv_button import csv_button
