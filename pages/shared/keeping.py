@@ -1,6 +1,7 @@
 """Digits that the visitor keeps in their notebook."""
 
 import io
+from dataclasses import replace
 
 import streamlit as st
 from PIL import Image
@@ -48,19 +49,18 @@ def keep_digit(
     Raises:
         HandwritingError: it cannot be stored.
     """
-    digit = HandwrittenDigit(
-        picture=stages.model_input,
-        label=label,
-        source=source,
-        writer=writer(),
-        session=sitting(),
-        answer=answer,
-        checkpoint=checkpoint,
-        strokes=strokes,
-        ink=_png(stages),
+    digit = handwritten_digit(stages, label, source=source, strokes=strokes)
+    (stored,) = handwriting_store().add(
+        opened_notebook(), [replace(digit, writer=writer(), answer=answer, checkpoint=checkpoint)]
     )
-    (stored,) = handwriting_store().add(opened_notebook(), [digit])
     return stored
+
+
+def handwritten_digit(stages: Preprocessed, label: int, *, source: Source, strokes: str | None) -> HandwrittenDigit:
+    """A digit of this visit, without a writer, as a store takes it."""
+    return HandwrittenDigit(
+        picture=stages.model_input, label=label, source=source, session=sitting(), strokes=strokes, ink=_png(stages)
+    )
 
 
 def _png(stages: Preprocessed) -> bytes:

@@ -1,19 +1,16 @@
 """The notebook of the visitor: the key to what they have written, known to their browser alone."""
 
-import uuid
-from pathlib import Path
-
 import streamlit as st
-from streamlit.components.v2.types import ComponentRenderer
 
 from digitcore.data.datasets import HANDWRITING
 from digitcore.errors import HandwritingError
 from digitcore.store.handwriting import is_notebook, new_key
+from pages.shared.memory import remember
 from pages.shared.resources import handwriting_store
 
 NOTEBOOK = "notebook"
 """Its name in the session state, and in the address that opens it elsewhere."""
-_KEY, _VISIT, _BEFORE = "notebook-memory", "notebook-visit", "notebook-before"
+_KEY, _BEFORE = "notebook-memory", "notebook-before"
 
 
 def open_notebook() -> None:
@@ -26,18 +23,8 @@ def open_notebook() -> None:
 
 def remember_notebook(key: str) -> None:
     """Has the browser remember the notebook; in each fragment that may begin one, under a key of its own."""
-    _component()(
-        key=key,
-        data={
-            "notebook": notebook(),
-            "base": st.get_option("server.baseUrlPath").strip("/"),  # where a server has several dashboards
-            "visit": st.session_state.setdefault(_VISIT, str(uuid.uuid4())),
-            "before": st.session_state.get(_BEFORE),
-        },
-        on_found_change=lambda: _open_remembered(key),
-        on_before_change=lambda: _note_before(key),
-        width="content",
-    )
+    before = st.session_state.get(_BEFORE)
+    remember(key, name=NOTEBOOK, value=notebook(), on_found=_open_remembered, before=before, on_before=_note_before)
 
 
 def notebook() -> str | None:
@@ -77,19 +64,11 @@ def change_notebook(key: str) -> None:
     st.session_state.update({NOTEBOOK: key, _BEFORE: notebook()})
 
 
-def _open_remembered(key: str) -> None:
-    found = st.session_state[key]["found"]
+def _open_remembered(found: object) -> None:
     if notebook() is None and is_notebook(found):
         st.session_state[NOTEBOOK] = found
 
 
-def _note_before(key: str) -> None:
-    before = st.session_state[key]["before"]
+def _note_before(before: object) -> None:
     if is_notebook(before):
         st.session_state[_BEFORE] = before
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _component() -> ComponentRenderer:
-    script = (Path(__file__).parent / "notebook.js").read_text(encoding="utf-8")
-    return st.components.v2.component("notebook_memory", js=script)

@@ -15,6 +15,7 @@ from digitcore.models.library import CheckpointLibrary, shared_library
 from digitcore.serving.guard import names_of
 from digitcore.settings import load_settings
 from digitcore.store.annotations import AnnotationStore
+from digitcore.store.classes import ClassStore
 from digitcore.store.handwriting import HandwritingStore
 
 
@@ -53,6 +54,17 @@ def handwriting_store() -> HandwritingStore:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _handwriting_store(url: str, most: int, most_together: int) -> HandwritingStore:
     return HandwritingStore(url, most=most, most_together=most_together)
+
+
+def class_store() -> ClassStore:
+    """All classes."""
+    settings = load_settings()
+    return _class_store(settings.database_url, settings.max_notebook_digits, settings.max_handwritten_digits)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _class_store(url: str, most: int, most_together: int) -> ClassStore:
+    return ClassStore(url, most=most, most_together=most_together)
 
 
 def cached_digits(dataset: str) -> DigitSet:

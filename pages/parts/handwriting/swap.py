@@ -37,7 +37,7 @@ def swap_tools(written: Handwriting | None) -> None:
     """A row of tools; None: there is nothing yet that could be exported."""
     with st.container(horizontal=True, gap="small"):
         if written is not None:
-            _export(written)
+            export_tool(written)
         if may_keep():
             _import()
         if written is not None:
@@ -53,7 +53,8 @@ def swap_tools(written: Handwriting | None) -> None:
         st.success(st.session_state.pop(_NEWS), icon=":material/check:")
 
 
-def _export(written: Handwriting) -> None:
+def export_tool(written: Handwriting) -> None:
+    """A popover that saves these digits as files."""
     with st.popover("Export", icon=":material/download:"):
         words = st.selectbox("As", list(_FORMATS), key="export-as")
         file_format, suffix = _FORMATS[words]

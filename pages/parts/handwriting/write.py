@@ -15,11 +15,15 @@ from digitcore.imaging.strokes import InkStroke, Stroke, relative_length, render
 from digitcore.models.refusal import refuse_ink
 from digitcore.store.guided import PER_DIGIT, remaining_prompts, rounds_written
 from digitcore.store.handwriting import LONGEST_WRITER, Handwriting
+from digitcore.text import plain
+from pages.parts.handwriting.board import MEMBERS_LOOK, follow_board
+from pages.parts.handwriting.desk import current_desk
+from pages.parts.handwriting.membership import member_key
 from pages.parts.handwriting.pad import SIDE, PadState, pad, pad_events
 from pages.shared.error_box import show_error
-from pages.shared.keeping import WRITER, keep_digit, may_keep, writer
-from pages.shared.notebook import notebook, opened_notebook, remember_notebook
-from pages.shared.resources import handwriting_store
+from pages.shared.keeping import WRITER, handwritten_digit, may_keep, writer
+from pages.shared.notebook import notebook, remember_notebook
+from pages.shared.resources import class_store, handwriting_store
 from pages.shared.templates import show_template
 
 _FIELD, _STARTED, _AGAIN = "writer-field", "writing-started", "write-again"
@@ -34,10 +38,16 @@ def write_view() -> None:
     """Asks for a name, then for one digit after the other."""
     if not may_keep():
         st.info("This server keeps no handwriting.", icon=":material/edit_off:")
-    elif not st.session_state.get(_STARTED):
-        _start()
-    else:
+        return
+    member = member_key()
+    if member:
+        st.markdown(f"You write as **{plain(class_store().member(member).name)}** for your class.")
         _collect()
+        follow_board(member, every=MEMBERS_LOOK)
+    elif st.session_state.get(_STARTED):
+        _collect()
+    else:
+        _start()
 
 
 def _start() -> None:
@@ -64,8 +74,8 @@ def _stop() -> None:
 def _collect() -> None:
     """A fragment, so that a digit reruns this and nothing else."""
     _take()
-    key = opened_notebook()
-    counts = handwriting_store().counts(key, writer=writer(), source="guided").tolist()
+    desk = current_desk()
+    counts = desk.counts()
     finished = rounds_written(counts)
     is_complete = finished > 0 and counts == [finished * PER_DIGIT] * 10 and not st.session_state.get(_AGAIN)
     if is_complete:
@@ -76,9 +86,10 @@ def _collect() -> None:
         show_error(st.session_state.pop(_ERROR))
     with st.container(horizontal=True, gap="medium", key="write-area"):
         if not is_complete:
-            pad(_pad_state(remaining_prompts(f"{key} {writer()}", counts, finished=finished)))
-        _sheet(handwriting_store().load(key, writer=writer(), source="guided"), finished)
-    st.button("Stop", icon=":material/pause:", key="stop-writing", on_click=_stop)
+            pad(_pad_state(remaining_prompts(desk.seed, counts, finished=finished)))
+        _sheet(desk.digits(), finished)
+    if desk.may_stop:
+        st.button("Stop", icon=":material/pause:", key="stop-writing", on_click=_stop)
     remember_notebook("write-notebook")
 
 
@@ -114,7 +125,8 @@ def _keep(label: int, strokes: Sequence[Stroke]) -> None:
     ink = _ink(strokes)
     problem = st.session_state[_PROBLEM] = _problem(strokes, ink)
     if not problem:
-        stored = keep_digit(preprocess_ink(ink), label, source="guided", strokes=_code(strokes))
+        digit = handwritten_digit(preprocess_ink(ink), label, source="guided", strokes=_code(strokes))
+        stored = current_desk().keep(digit)
         st.session_state.setdefault(_WRITTEN, []).append(stored)
         st.session_state[_AGAIN] = False
 
@@ -131,10 +143,9 @@ def _take_back() -> None:
     """Deletes the last digit, whether of this visit or of one before."""
     st.session_state[_PROBLEM] = ""
     written: list[int] = st.session_state.setdefault(_WRITTEN, [])
-    store, key = handwriting_store(), opened_notebook()
-    known = store.load(key, writer=writer(), source="guided").ids.tolist()
-    last = [digit for digit in written if digit in known][-1:] or known[-1:]
-    store.delete(key, last)
+    desk = current_desk()
+    known = desk.digits().ids.tolist()
+    desk.take_back([digit for digit in written if digit in known][-1:] or known[-1:])
 
 
 def _ink(strokes: Sequence[Stroke]) -> NDArray[np.uint8]:
