@@ -11,6 +11,8 @@
     ├── StoreError          what visitors leave that cannot be read or stored
     │   ├── AnnotationError     ... stars and notes
     │   │   └── AnnotationConflictError ... because somebody else has changed them
+    │   ├── CorrectionError     ... corrected labels
+    │   │   └── CorrectionConflictError ... because somebody else has corrected them
     │   └── HandwritingError    ... digits of their own hand
     │       ├── HandwritingFullError ... because there are as many as may be
     │       └── ClassError          ... because the class cannot be joined, or is over
@@ -26,6 +28,8 @@ __all__ = [
     "BlankImageError",
     "CheckpointError",
     "ClassError",
+    "CorrectionConflictError",
+    "CorrectionError",
     "DatasetError",
     "DatasetMissingError",
     "DigitcoreError",
@@ -71,6 +75,14 @@ class AnnotationError(StoreError):
 
 class AnnotationConflictError(AnnotationError):
     """A star or a note has been changed by somebody else since it was read."""
+
+
+class CorrectionError(StoreError):
+    """Corrected labels cannot be read or stored."""
+
+
+class CorrectionConflictError(CorrectionError):
+    """A label has been corrected by somebody else since it was read."""
 
 
 class HandwritingError(StoreError):

@@ -7,6 +7,7 @@ from digitcore.data.datasets import disputed_ids
 from digitcore.evaluation.evaluation import Evaluation, summarize
 from digitcore.evaluation.metrics import outcomes_at
 from pages.parts.accuracy.calibration import calibration
+from pages.parts.accuracy.corrected import corrected_labels
 from pages.parts.accuracy.figures import (
     cached_class_table,
     class_columns,
@@ -94,6 +95,7 @@ st.title("Accuracy", anchor=False)
 classifier, evaluation = picked_evaluation()
 headline(classifier, evaluation)
 disputed(evaluation)
+corrected_labels(evaluation)
 per_digit(evaluation)
 by_writer(evaluation)
 form_by_form(classifier.checkpoint)

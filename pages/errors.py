@@ -14,6 +14,7 @@ from digitcore.errors import AnnotationError
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.models.classifier import DigitClassifier
 from digitcore.store.annotations import Annotation
+from pages.shared.corrections import corrections_of
 from pages.shared.csv_button import csv_button
 from pages.shared.digit_gallery import digit_gallery
 from pages.shared.digit_panel import digit_panel
@@ -25,6 +26,7 @@ from pages.shared.slices import slice_filter
 from pages.shared.state import ANY, EXPLORE, FORM, PREDICTED, TRUE, WRITER
 
 _DIGITS = [str(digit) for digit in range(10)]
+_SHOWN = ["errors", "all digits", "starred", "corrected"]
 _SORTS = {
     "most confident first": ("confidence", False),
     "least confident first": ("confidence", True),
@@ -49,7 +51,7 @@ def explore(classifier: DigitClassifier, evaluation: Evaluation, pictures: Digit
 def _filtered(table: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
     dataset, writers = evaluation.dataset, evaluation.writers
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        show = st.selectbox("Show", ["errors", "all digits", "starred"], key="show", bind="query-params", width=130)
+        show = st.selectbox("Show", _SHOWN, key="show", bind="query-params", width=130)
         true = st.selectbox("True digit", [ANY, *_DIGITS], key=TRUE, bind="query-params", width=90)
         predicted = st.selectbox("Answer", [ANY, *_DIGITS], key=PREDICTED, bind="query-params", width=90)
         labels = st.selectbox("Disputed", [ANY, "disputed", "undisputed"], key="labels", bind="query-params", width=130)
@@ -68,6 +70,8 @@ def _filtered(table: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
         inside &= ~table["right"]
     elif show == "starred":
         inside &= table["id"].isin([digit for digit, annotation in _annotations(dataset).items() if annotation.starred])
+    elif show == "corrected":
+        inside &= table["id"].isin(list(corrections_of(dataset)))
     if true != ANY:
         inside &= table["true"] == int(true)
     if predicted != ANY:

@@ -68,6 +68,8 @@ def test_the_error_tree_is_the_one_in_its_docstring() -> None:
         "StoreError": "DigitcoreError",
         "AnnotationError": "StoreError",
         "AnnotationConflictError": "AnnotationError",
+        "CorrectionError": "StoreError",
+        "CorrectionConflictError": "CorrectionError",
         "DigitcoreError": "Exception",
         "ImageError": "DigitcoreError",
         "BlankImageError": "ImageError",

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -74,6 +74,8 @@ class Evaluation:
     labels: NDArray[np.int64]  # (N,)
     logits: NDArray[np.floating]  # (N, 10), calibrated: float32, or float64 of answers that were given as numbers
     writers: NDArray[np.int64] | None = None  # (N,), a number for each person; None where they are not known
+    corrected: int = 0
+    """How many labels are not those of the set's files."""
 
     @classmethod
     def from_predictions(
@@ -125,6 +127,26 @@ class Evaluation:
         mask = ~np.isin(self.ids, list(ids))
         writers = None if self.writers is None else self.writers[mask]
         return replace(self, ids=self.ids[mask], labels=self.labels[mask], logits=self.logits[mask], writers=writers)
+
+    def with_labels(self, labels: Mapping[int, int]) -> "Evaluation":
+        """The evaluation with other labels for some digits, by id, such as corrected ones. Unknown ids are left out.
+
+        Its fingerprint is another one; it is not stored.
+        """
+        places = np.flatnonzero(np.isin(self.ids, list(labels)))
+        if len(places) == 0:
+            return self
+        changed = self.labels.copy()
+        changed[places] = [labels[digit] for digit in self.ids[places].tolist()]
+        fingerprint = _fingerprint(self.fingerprint, hashlib.sha256(changed.tobytes()).hexdigest())
+        return replace(self, labels=changed, fingerprint=fingerprint, corrected=len(places))
+
+    @property
+    def labels_in_words(self) -> str:
+        """What figures must say of the labels: nothing, or "with 3 corrected labels"."""
+        if self.corrected == 0:
+            return ""
+        return f"with {self.corrected:,} corrected label{'s' if self.corrected > 1 else ''}"
 
     @property
     def errors(self) -> int:

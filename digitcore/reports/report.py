@@ -105,7 +105,7 @@ def comparison_report(
         names=names,
         comparison=comparison,
         basis=basis(comparison.writers),
-        warnings=[*_warnings(a, first), *_warnings(b, second)],
+        warnings=[*_labels(first), *_warnings(a, first), *_warnings(b, second)],
         figures=[_figures(a, first), _figures(b, second)],
         per_digit=per_digit.to_dict("records"),
         charts=_charts(first, second, per_digit),
@@ -117,7 +117,7 @@ def comparison_report(
         created=datetime.now(UTC),
         torch=torch.__version__,
         preprocessing=PREPROCESSING,
-        command=_command(a, b, first.dataset),
+        command=_command(a, b, first),
     )
 
 
@@ -127,10 +127,16 @@ def _names(a: Checkpoint, b: Checkpoint) -> tuple[str, str]:
     return (name_a, name_b) if name_a != name_b else (f"{name_a} (A)", f"{name_b} (B)")
 
 
-def _command(a: Checkpoint, b: Checkpoint, dataset: str) -> str:
+def _command(a: Checkpoint, b: Checkpoint, evaluation: Evaluation) -> str:
     """The command that makes the report again."""
     names = (printable(a.name), printable(b.name))
-    return shlex.join(["python", "-m", "digitcore", "compare", *names, "--dataset", dataset, "--report", "report.html"])
+    options = ["--dataset", evaluation.dataset, *(["--corrected"] if evaluation.corrected else [])]
+    return shlex.join(["python", "-m", "digitcore", "compare", *names, *options, "--report", "report.html"])
+
+
+def _labels(evaluation: Evaluation) -> Iterator[str]:
+    if evaluation.corrected:
+        yield f"All figures are {evaluation.labels_in_words}: visitors have corrected what the set's files say."
 
 
 def _warnings(checkpoint: Checkpoint, evaluation: Evaluation) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from itertools import combinations
@@ -18,6 +18,7 @@ from digitcore.data.datasets import (
     dataset_names,
     is_available,
     is_handwriting,
+    known_digest,
     load_digits,
 )
 from digitcore.errors import AnnotationError, DigitcoreError
@@ -76,6 +77,9 @@ _dataset_option = click.option(
 )
 
 
+_corrected_option = click.option(
+    "--corrected", is_flag=True, help="With the labels that visitors of the dashboard, or `data correct`, corrected."
+)
 _slices_option = click.option(
     "--slices",
     "column",
@@ -90,11 +94,14 @@ _slices_option = click.option(
 )
 @_dataset_option
 @_slices_option
+@_corrected_option
 @click.option(
     "--ship", is_flag=True, help="Store the evaluation beside the weights and bring weights/manifest.json up to date."
 )
 @json_option
-def evaluate_command(names: tuple[str, ...], dataset: str, column: str | None, ship: bool, as_json: bool) -> int:
+def evaluate_command(
+    names: tuple[str, ...], dataset: str, column: str | None, corrected: bool, ship: bool, as_json: bool
+) -> int:
     """Prints accuracy with its 95% interval, log loss (nll) and calibration error (ece).
 
     Where the writers of the digits are known, the interval allows for each having written many. With --slices, those
@@ -104,12 +111,15 @@ def evaluate_command(names: tuple[str, ...], dataset: str, column: str | None, s
     Stored results are used where the weights and the digits have not changed. Without names all checkpoints, best
     first; those that cannot be used are listed with the reason.
     """
+    if ship and corrected:
+        raise click.UsageError("Shipped evaluations are with the labels of the set's files: leave out --corrected.")
     if ship and dataset not in builtin_names():
         raise click.UsageError(f"{dataset} is a set of your own, which is not shipped: leave out --ship.")
     entries = [] if names else listed_entries()
     chosen = names or tuple(entry.name for entry in entries if isinstance(entry, UsableCheckpoint))
     slices = None if column is None else slice_set(dataset, column)
-    rows, status = _evaluate_all(chosen, dataset, slices=slices, ship=ship)
+    labels = _corrected_labels(dataset) if corrected else {}
+    rows, status = _evaluate_all(chosen, dataset, slices=slices, labels=labels, ship=ship)
     if not names:
         rows.sort(key=lambda row: (row["errors"], row["nll"]))
     _print_problems(entries)
@@ -127,32 +137,46 @@ def evaluate_command(names: tuple[str, ...], dataset: str, column: str | None, s
 
 
 def _evaluate_all(
-    names: Sequence[str], dataset: str, *, slices: Slices | None, ship: bool
+    names: Sequence[str], dataset: str, *, slices: Slices | None, labels: Mapping[int, int], ship: bool
 ) -> tuple[list[dict[str, Any]], int]:
     """A row for each checkpoint that can be evaluated, and the exit status."""
     rows, status = [], 0
     for name in names:
         try:
-            rows.append(_figures(load_classifier(name), dataset, slices=slices, ship=ship))
+            evaluation = _evaluate(load_classifier(name), dataset, ship=ship).with_labels(labels)
+            rows.append(_figures(load_classifier(name), evaluation, slices))
         except DigitcoreError as error:
             status = print_error(error)
     return rows, status
 
 
-def _figures(classifier: DigitClassifier, dataset: str, *, slices: Slices | None, ship: bool) -> dict[str, Any]:
+def _evaluate(classifier: DigitClassifier, dataset: str, *, ship: bool) -> Evaluation:
     evaluation = _evaluate_with_progress(classifier, dataset)
     if ship:
         with naming(shipped_evaluations()):
             save_evaluation(evaluation, shipped_evaluations())
+    return evaluation
+
+
+def _corrected_labels(dataset: str) -> dict[int, int]:
+    """The labels that were corrected, by id."""
+    from digitcore.store.corrections import CorrectionStore  # here: SQLAlchemy takes a third of a second
+
+    with closing(CorrectionStore(load_settings().database_url)) as store:
+        return {digit: correction.new for digit, correction in store.load(known_digest(dataset)).items()}
+
+
+def _figures(classifier: DigitClassifier, evaluation: Evaluation, slices: Slices | None) -> dict[str, Any]:
     by_slice = {} if slices is None else {"slices": _records(slice_table(evaluation, slices))}
     return (
         asdict(summarize(evaluation))
         | by_slice
         | {
+            "corrected_labels": evaluation.corrected,
             "parameters": classifier.checkpoint.parameters,
             "trained_on": list(classifier.checkpoint.metadata.trained_on),
             "chosen_on": list(classifier.checkpoint.metadata.chosen_on),
-            "caution": classifier.checkpoint.metadata.caution(dataset),
+            "caution": classifier.checkpoint.metadata.caution(evaluation.dataset),
         }
     )
 
@@ -184,10 +208,16 @@ def _print_table(lines: Sequence[Sequence[str]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def _remarks(row: dict[str, Any]) -> list[str]:
+    """What must be known of a row's figures."""
+    count = row["corrected_labels"]
+    return [*([row["caution"]] if row["caution"] else []), *([f"{count:,} labels corrected"] if count else [])]
+
+
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         row["checkpoint"],
-        row["dataset"] + (f" ({row['caution']})" if row["caution"] else ""),
+        row["dataset"] + "".join(f" ({words})" for words in _remarks(row)),
         f"{row['digits']:,}",
         f"{row['errors']:,}",
         f"{row['accuracy']:.2%}",
@@ -232,10 +262,18 @@ def _gain_cells(row: dict[str, Any]) -> tuple[str, ...]:
 @click.argument("more", nargs=-1, metavar="[C]...", help="More of them: every pair is compared.")
 @_dataset_option
 @_slices_option
+@_corrected_option
 @click.option("--report", type=FILE, metavar="FILE", help="Also write a report of A against B: one HTML file.")
 @json_option
 def compare_command(
-    a: str, b: str, more: tuple[str, ...], dataset: str, column: str | None, report: Path | None, as_json: bool
+    a: str,
+    b: str,
+    more: tuple[str, ...],
+    dataset: str,
+    column: str | None,
+    corrected: bool,
+    report: Path | None,
+    as_json: bool,
 ) -> int:
     """Says which checkpoint is better on the same digits, and how sure that is.
 
@@ -244,23 +282,19 @@ def compare_command(
     --slices, also where each gains and loses, corrected for the number of values.
     """
     classifiers = [load_classifier(name) for name in (a, b, *more)]
-    evaluations = [_evaluate_with_progress(classifier, dataset) for classifier in classifiers]
+    labels = _corrected_labels(dataset) if corrected else {}
+    evaluations = [_evaluate_with_progress(classifier, dataset).with_labels(labels) for classifier in classifiers]
     if report is not None:
         _write_report(classifiers, evaluations, report, dataset=dataset)
-    comparisons, corrected = _compare_all(evaluations)
+    comparisons, holm_p = _compare_all(evaluations)
     gains = [] if column is None else _gains(evaluations, slice_set(dataset, column))
     if as_json:
-        rows = [asdict(comparison) | {"holm_p": p} for comparison, p in zip(comparisons, corrected, strict=True)]
+        rows = [asdict(comparison) | {"holm_p": p} for comparison, p in zip(comparisons, holm_p, strict=True)]
         rows = [row | {"slices": by_slice} for row, by_slice in zip(rows, gains, strict=True)] if gains else rows
-        print(json.dumps(rows))
+        print(json.dumps([row | {"corrected_labels": evaluations[0].corrected} for row in rows]))
         return 0
-    for classifier in classifiers:
-        caution = classifier.checkpoint.metadata.caution(dataset)
-        if caution:
-            print(
-                f"{classifier.checkpoint.name} was {caution} these digits: figures on them look better than they are."
-            )
-    for i, (comparison, p) in enumerate(zip(comparisons, corrected, strict=True)):
+    _print_remarks(classifiers, evaluations[0])
+    for i, (comparison, p) in enumerate(zip(comparisons, holm_p, strict=True)):
         _print_comparison(comparison, corrected_p=p if more else None)
         if gains:
             _print_table([_GAIN_HEADS, *map(_gain_cells, gains[i])])
@@ -268,6 +302,18 @@ def compare_command(
         overall = cochran_q(evaluations)
         print(f"All together: Cochran's Q = {overall.statistic:.2f}, p = {overall.p:.2g}")
     return 0
+
+
+def _print_remarks(classifiers: Sequence[DigitClassifier], evaluation: Evaluation) -> None:
+    """What must be known of all figures."""
+    if evaluation.corrected:
+        print(f"All figures are {evaluation.labels_in_words}.")
+    for classifier in classifiers:
+        caution = classifier.checkpoint.metadata.caution(evaluation.dataset)
+        if caution:
+            print(
+                f"{classifier.checkpoint.name} was {caution} these digits: figures on them look better than they are."
+            )
 
 
 def _gains(evaluations: Sequence[Evaluation], slices: Slices) -> list[list[dict[str, Any]]]:

@@ -17,6 +17,7 @@ from digitcore.store.annotations import Annotation
 from digitcore.text import plain
 from pages.shared.answer import evaluated_panel, evaluated_panels
 from pages.shared.background import wait_for
+from pages.shared.corrections import correct_label
 from pages.shared.drawing import put_on_canvas
 from pages.shared.error_box import error_box
 from pages.shared.resources import annotations, checkpoint_library
@@ -102,6 +103,8 @@ def _sheet(readers: Sequence[Reader], pictures: DigitSet | None, row: int) -> No
     classifier, evaluation = readers[0]
     with error_box():
         _annotate(evaluation.dataset, int(evaluation.ids[row]))
+    with error_box():
+        correct_label(evaluation, row)
     _answers(readers, pictures, row)
     if pictures is not None:
         if st.button("Open on the canvas", icon=":material/draw:", key="to-canvas"):

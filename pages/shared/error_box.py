@@ -10,11 +10,24 @@ from pathlib import Path
 
 import streamlit as st
 
-from digitcore.errors import AnnotationError, ClassError, DigitcoreError, HandwritingFullError, StoreError
+from digitcore.errors import (
+    AnnotationError,
+    ClassError,
+    CorrectionConflictError,
+    CorrectionError,
+    DigitcoreError,
+    HandwritingFullError,
+    StoreError,
+)
 from digitcore.files import PACKAGED_FILES
 from digitcore.settings import CHECKOUT, load_settings
 from digitcore.text import plain, printable
 
+_IN_FULL = HandwritingFullError | ClassError | CorrectionConflictError
+_SUBJECTS: dict[type[DigitcoreError], str] = {
+    AnnotationError: "Stars and notes",
+    CorrectionError: "Corrected labels",
+}
 _LOGGER = logging.getLogger(__name__)
 _COMMAND = re.compile(r"(`(?:python -m digitcore [a-z -]+|torch\.save\(model\.state_dict\(\), \.\.\.\))`)")
 
@@ -35,8 +48,8 @@ def show_error(error: DigitcoreError) -> None:
     """
     _LOGGER.warning("%s", printable(str(error)))
     words = visible(str(error))
-    if isinstance(error, StoreError) and not isinstance(error, HandwritingFullError | ClassError):
-        subject = "Stars and notes" if isinstance(error, AnnotationError) else "Handwriting"
+    if isinstance(error, StoreError) and not isinstance(error, _IN_FULL):
+        subject = _SUBJECTS.get(type(error), "Handwriting")
         words = f"{subject} cannot be read or stored at the moment. The log of this server says why."
     st.error(words, icon=":material/error:")
 

@@ -35,13 +35,14 @@ from digitcore.models.library import CheckpointEntry, UsableCheckpoint
 from digitcore.reports.cards import model_card
 from pages.shared.background import with_progress
 from pages.shared.cache_keys import HASH_FUNCS
+from pages.shared.corrections import with_corrections
 from pages.shared.progress import report_on
 from pages.shared.resources import cached_digits, checkpoint_library
 from pages.shared.words import dataset_label
 
 
 def evaluation_of(classifier: DigitClassifier, dataset: str) -> Evaluation:
-    """The known evaluation, or a new one behind a progress bar.
+    """The known evaluation, or a new one behind a progress bar; with the corrected labels where they are switched on.
 
     Raises:
         DatasetError: there is none, and the digits are missing or damaged.
@@ -49,13 +50,13 @@ def evaluation_of(classifier: DigitClassifier, dataset: str) -> Evaluation:
     checkpoint = classifier.checkpoint
     known = known_evaluation(checkpoint, dataset)
     if known is not None:
-        return known
+        return with_corrections(known)
     bar = st.progress(0.0)
     words = f"Evaluating {checkpoint.name} on {dataset_label(dataset)} ..."
     evaluation = evaluated(classifier, dataset, report_on(bar, words))
     bar.empty()
     stored_evaluation.clear(checkpoint, dataset)
-    return evaluation
+    return with_corrections(evaluation)
 
 
 def evaluated(classifier: DigitClassifier, dataset: str, report: Callable[[float], None]) -> Evaluation:
@@ -96,7 +97,7 @@ def stored_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None
 def known_summary(name: str, dataset: str) -> Summary | None:
     """Figures of the checkpoint of this name, where they are known."""
     evaluation = known_evaluation(checkpoint_library().load(name), dataset)
-    return None if evaluation is None else cached_summary(evaluation)
+    return None if evaluation is None else cached_summary(with_corrections(evaluation))
 
 
 def card_of(name: str) -> str:

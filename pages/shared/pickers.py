@@ -15,6 +15,7 @@ from digitcore.formats.endings import stem_of
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint
 from digitcore.text import plain
+from pages.shared.corrections import corrections_toggle, note_labels
 from pages.shared.error_box import visible
 from pages.shared.evaluations import evaluation_of, known_summary, standings, stored_evaluation
 from pages.shared.keeping import may_keep
@@ -118,6 +119,7 @@ def set_picker() -> None:
         del st.session_state[DATASET]
     st.selectbox("Test digits", list(words), key=DATASET, bind="query-params", on_change=forget_digit)
     st.caption(words[st.session_state[DATASET]])
+    corrections_toggle(picked_dataset())
     own_digits_button()
 
 
@@ -168,7 +170,9 @@ def picked_evaluation() -> tuple[DigitClassifier, Evaluation]:
     """
     classifier = picked_classifier()
     warn_of_training([classifier])
-    return classifier, evaluation_of(classifier, picked_dataset())
+    evaluation = evaluation_of(classifier, picked_dataset())
+    note_labels(evaluation)
+    return classifier, evaluation
 
 
 def picked_pictures() -> DigitSet | None:

@@ -28,6 +28,8 @@ ANY = "any"
 CHECKPOINT, DATASET, TRUE, PREDICTED, DIGIT = "checkpoint", "dataset", "true", "predicted", "digit"
 FORM, WRITER, COLUMN, VALUE = "form", "writer", "column", "value"
 """Names in the session state and in the address, the same on every page."""
+CORRECTED = "corrected"
+"""Whether figures are with the labels that visitors have corrected."""
 ADDED_DATASET = "added-dataset"
 """The set of digits that was just added, which the sidebar picks next."""
 

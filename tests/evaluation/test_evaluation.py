@@ -192,3 +192,16 @@ def test_digits_can_be_left_out() -> None:
     assert (rest.checkpoint, rest.dataset) == (whole.checkpoint, whole.dataset)
     assert _same(whole.without(frozenset()), whole)
     assert len(whole.without(whole.ids.tolist())) == 0
+
+
+def test_other_labels_change_the_figures_and_the_fingerprint(validation_digits: DigitSet) -> None:
+    some = validation_digits.subset(np.arange(0, 5000, 100)[::-1])
+    evaluation = Evaluation.from_predictions("mine", some, predictions=some.labels)
+    changed = {int(some.ids[3]): (int(some.labels[3]) + 1) % 10, 999_999: 5}
+    corrected = evaluation.with_labels(changed)
+    assert (evaluation.errors, corrected.errors) == (0, 1)
+    assert np.flatnonzero(corrected.labels != evaluation.labels).tolist() == [3]
+    assert corrected.labels[3] == changed[int(some.ids[3])]
+    assert corrected.fingerprint != evaluation.fingerprint
+    assert (evaluation.labels_in_words, corrected.labels_in_words) == ("", "with 1 corrected label")
+    assert evaluation.with_labels({}) is evaluation

@@ -392,3 +392,12 @@ def test_only_the_same_digits_can_be_compared(pictures: DigitSet, validation_dig
         comparison_report(A, B, EVALUATION_A, EVALUATION_B, pictures=validation_digits)
     with pytest.raises(ValueError, match=r"pictures must be those of mnist-test, got 10 of mnist-test"):
         comparison_report(A, B, EVALUATION_A, EVALUATION_B, pictures=pictures.subset(np.arange(10)))
+
+
+def test_a_report_with_corrected_labels_says_so() -> None:
+    changed = {int(EVALUATION_A.ids[0]): (int(EVALUATION_A.labels[0]) + 1) % 10}
+    corrected = [evaluation.with_labels(changed) for evaluation in (EVALUATION_A, EVALUATION_B)]
+    html = comparison_report(A, B, *corrected, pictures=None)
+    assert "All figures are with 1 corrected label: visitors have corrected" in html
+    assert "--corrected" in html
+    assert "corrected label" not in comparison_report(A, B, EVALUATION_A, EVALUATION_B, pictures=None)

@@ -694,6 +694,54 @@ def test_slices_of_a_set_of_ones_own(
     assert "mine has no column 'nosuch' to slice it by: device." in capsys.readouterr().err
 
 
+def test_labels_are_corrected_and_figures_are_with_and_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIGITCORE_DATABASE_URL", f"sqlite:///{tmp_path / 'a.sqlite'}")
+    digits = load_digits("uci-digits")
+    answers = digitcore.load_classifier("compact").logits(digits.images).argmax(axis=1)
+    first, second = np.flatnonzero(answers != digits.labels)[:2].tolist()
+    errors = int((answers != digits.labels).sum())
+    evaluate = ["evaluate", "compact", "--dataset", "uci-digits", "--json"]
+
+    def figures(*options: str) -> tuple[int, int]:
+        assert main([*evaluate, *options]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        return row["errors"], row["corrected_labels"]
+
+    assert figures("--corrected") == (errors, 0)
+    assert main(["data", "correct", "uci-digits", str(first), str(answers[first]), "--who", "=Ada"]) == 0
+    assert main(["data", "correct", "uci-digits", str(second), str(answers[second])]) == 0
+    printed = capsys.readouterr().out
+    assert f"uci-digits {first}: {digits.labels[first]}, now {answers[first]}" in printed
+    assert figures() == (errors, 0)
+    assert figures("--corrected") == (errors - 2, 2)
+    assert main(["evaluate", "compact", "--dataset", "uci-digits", "--corrected"]) == 0
+    assert "uci-digits (2 labels corrected)" in capsys.readouterr().out
+    assert main(["compare", "mlp", "compact", "--dataset", "uci-digits", "--corrected"]) == 0
+    assert "All figures are with 2 corrected labels." in capsys.readouterr().out
+    assert main(["data", "corrections", "uci-digits"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0] == "id,old,new,who,when"
+    assert table[1].startswith(f"{first},{digits.labels[first]},{answers[first]},'=Ada,20")
+    assert main(["data", "correct", "uci-digits", str(first), "--undo"]) == 0
+    assert main(["data", "corrections", "uci-digits", "--json"]) == 0
+    assert [row["id"] for row in json.loads(capsys.readouterr().out.splitlines()[-1])] == [second]
+    for wrong in (
+        ["correct", "uci-digits", str(first), "--undo"],
+        ["correct", "uci-digits", str(first)],
+        ["correct", "uci-digits", str(first), "3", "--undo"],
+        ["correct", "uci-digits", "99999", "3"],
+        ["correct", "uci-digits", str(first), str(digits.labels[first])],
+        ["correct", "uci-digits", str(first), "10"],
+        ["corrections", "nosuch"],
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(["data", *wrong])
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "compact", "--dataset", "uci-digits", "--corrected", "--ship"])
+
+
 def test_what_data_cannot_do_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "add", str(tmp_path / "nowhere"), "--name", "mine"]) == 1
     assert main(["data", "remove", "mine"]) == 1

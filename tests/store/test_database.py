@@ -60,7 +60,7 @@ def test_it_is_the_same_schema_by_either_road(url: str, tmp_path: Path) -> None:
         Database(address, purpose="Digits").close()
     assert schema(url) == schema(old)
     assert schema(url).keys() == {
-        "annotations", "notebooks", "handwriting", "classes", "members", "alembic_version",
+        "annotations", "notebooks", "handwriting", "classes", "members", "corrections", "alembic_version",
     }  # fmt: skip
 
 

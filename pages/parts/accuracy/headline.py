@@ -17,9 +17,10 @@ def headline(classifier: DigitClassifier, evaluation: Evaluation) -> None:
     """The checkpoint's main figures."""
     summary = cached_summary(evaluation)
     low, high = summary.interval
+    digits = " ".join((evaluation.dataset, evaluation.labels_in_words)).strip()
     st.markdown(
         f"**{plain(classifier.checkpoint.name)}** is right on **{summary.accuracy:.2%}** of {summary.digits:,} digits "
-        f"of {evaluation.dataset} (95% interval {low:.2%} to {high:.2%}, {basis(summary.writers)}): "
+        f"of {digits} (95% interval {low:.2%} to {high:.2%}, {basis(summary.writers)}): "
         f"**{summary.errors} errors**.",
         help=_plain_interval(summary),
     )

@@ -20,6 +20,7 @@ from pages.parts.compare.comparisons import (
     per_digit_specification,
 )
 from pages.parts.compare.slices import slice_by_slice
+from pages.shared.corrections import note_labels
 from pages.shared.digit_gallery import answers_gallery
 from pages.shared.digit_panel import digit_panel
 from pages.shared.error_box import error_box
@@ -57,6 +58,7 @@ def pair_view() -> None:
     classifiers = named_classifier(a), named_classifier(b)
     warn_of_training(classifiers)
     pair = Pair(*(evaluation_of(classifier, picked_dataset()) for classifier in classifiers))
+    note_labels(pair.a)
     _explore(classifiers, pair, picked_pictures())
 
 

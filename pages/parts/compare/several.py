@@ -11,6 +11,7 @@ from digitcore.evaluation.evaluation import Evaluation
 from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL, basis
 from digitcore.text import plain
 from pages.parts.compare.comparisons import cached_average, cached_pairs, pairs_specification
+from pages.shared.corrections import note_labels
 from pages.shared.csv_button import csv_button
 from pages.shared.digit_gallery import answers_gallery
 from pages.shared.digit_panel import digit_panel
@@ -43,6 +44,7 @@ def several_view() -> None:
     classifiers = [named_classifier(name) for name in chosen]
     warn_of_training(classifiers)
     evaluations = [evaluation_of(classifier, picked_dataset()) for classifier in classifiers]
+    note_labels(evaluations[0])
     left, right = st.columns([11, 10], gap="large")
     with left:
         _pairs(evaluations)
