@@ -73,7 +73,7 @@ def correct_label(evaluation: Evaluation, row: int) -> None:
     with st.popover("Correct the true digit", icon=":material/edit:"):
         new = st.pills("It should be", [other for other in range(10) if other != label], key=f"should-be-{digit}")
         who = st.text_input("Your name, if you like", max_chars=LONGEST_NAME, key=_WHO)
-        st.caption("Everybody who uses this server sees it, and can undo it. The file of the digits stays as it is.")
+        st.caption("All visitors see it, and can undo it.")
         if st.button("Correct", type="primary", disabled=new is None) and new is not None:
             _store().correct(digest, digit, old=label, new=new, who=" ".join(who.split()))
             st.rerun()
