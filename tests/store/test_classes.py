@@ -264,6 +264,7 @@ def test_a_database_of_before_has_no_classes_and_keeps_its_digits(url: str) -> N
         url,
         "DROP TABLE classes",
         "DROP TABLE members",
+        "DROP TABLE corrections",
         "DROP INDEX handwriting_of_writer",
         "UPDATE alembic_version SET version_num = '2'",
     )
