@@ -22,20 +22,29 @@ from digitcore.errors import CheckpointError
 from digitcore.formats.answers_file import AnswerTable
 
 __all__ = [
+    "ACTIVATIONS",
     "CLASS_NAMES",
     "Compact",
     "CompactWide",
+    "Conversion",
     "DigitNetwork",
     "Ensemble",
     "KnownAnswers",
     "MultilayerPerceptron",
     "Standard",
+    "adapted",
     "architecture_names",
     "build_network",
+    "count_multiplications",
     "has_batch_norm",
 ]
 
 CLASS_NAMES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU, "leaky-relu": nn.LeakyReLU, "elu": nn.ELU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}  # fmt: skip
+"""What can stand between layers, by name; the networks here have the first."""
 
 
 class DigitNetwork(nn.Module):
@@ -175,6 +184,22 @@ class Tiny(_ThreeConvolutions):
 
     def __init__(self, *, batch_norm: bool = False) -> None:
         super().__init__((5, 8, 9), batch_norm=batch_norm)
+
+
+class Conversion(nn.Module):
+    """A batch times a factor, plus a shift: a normalised one as the pixels that a network was trained on."""
+
+    def __init__(self, factor: float, shift: float) -> None:
+        super().__init__()
+        self.factor, self.shift = factor, shift
+
+    def extra_repr(self) -> str:
+        """What tells one conversion from another."""
+        return f"{self.factor}, {self.shift}"
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """The batch converted."""
+        return batch * self.factor + self.shift
 
 
 class MixedPooling(nn.Module):
@@ -318,3 +343,37 @@ def build_network(name: str, *, batch_norm: bool = False) -> DigitNetwork:
     if name not in _ARCHITECTURES:
         raise ValueError(f"name must be one of {', '.join(_ARCHITECTURES)}, got {name!r}")
     return _ARCHITECTURES[name](batch_norm=batch_norm)
+
+
+def adapted(network: DigitNetwork, conversion: Conversion, *, activation: str | None) -> DigitNetwork:
+    """A copy whose input is converted first, and whose ReLUs are this activation; None: they stay as they are."""
+    copied = copy.deepcopy(network)
+    copied.features = nn.Sequential(OrderedDict(conversion=conversion, **dict(copied.features.named_children())))
+    if activation is not None:
+        _replace_relu(copied, ACTIVATIONS[activation])
+    return copied
+
+
+def _replace_relu(module: nn.Module, activation: Callable[[], nn.Module]) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, nn.ReLU):
+            setattr(module, name, activation())
+        else:
+            _replace_relu(child, activation)
+
+
+def count_multiplications(network: DigitNetwork) -> int:
+    """How many multiplications of its convolutions and linear layers a network needs for one digit."""
+    counts: list[int] = []
+
+    def count(layer: nn.Module, _: object, output: Tensor) -> None:
+        assert isinstance(layer, nn.Conv2d | nn.Linear)
+        counts.append(output.numel() * layer.weight[0].numel())
+
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    with torch.inference_mode():
+        network(torch.zeros(1, 1, 28, 28))
+    for hook in hooks:
+        hook.remove()
+    return sum(counts)

@@ -1,9 +1,10 @@
 """Checkpoint files: weights, and the metadata needed to use and to judge them.
 
 A checkpoint is one safetensors file that describes itself in its metadata. A plain state dict saved with
-`torch.save(model.state_dict(), "NAME.pt")` works too: its architecture is recognised by its keys and shapes. Batch
-normalisation is folded into the weights on loading. An ONNX file works where the packages for it are installed. A table
-of answers (`formats.answers_file`) stands for a model that is not here: it can be judged, but reads no pictures.
+`torch.save(model.state_dict(), "NAME.pt")` works too: its architecture is recognised by its keys and shapes, and how it
+takes its digits is declared or found (`models.conventions`). Batch normalisation is folded into the weights on loading.
+An ONNX file works where the packages for it are installed. A table of answers (`formats.answers_file`) stands for a
+model that is not here: it can be judged, but reads no pictures.
 """
 
 import hashlib
@@ -30,6 +31,7 @@ from digitcore.formats.safetensors_file import SafetensorsError, SafetensorsFile
 from digitcore.formats.state_dict import StateDictError, StateDictFile
 from digitcore.imaging.preprocessing import PREPROCESSING, normalize
 from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, KnownAnswers, architecture_names
+from digitcore.models.conventions import Convention, declared_convention, find_convention, read_sidecar
 from digitcore.models.engine import Engine, engine_for
 from digitcore.models.onnx import OnnxNetwork, load_onnx
 from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore
@@ -86,6 +88,18 @@ class CheckpointMetadata:
     def has_network(self) -> bool:
         """Whether it can read pictures; a table of answers cannot."""
         return self.architecture != _ANSWERS
+
+    @property
+    def convention(self) -> Convention:
+        """How the network takes its digits. An ONNX file converts them itself.
+
+        Raises:
+            CheckpointError: the metadata name a convention that there is not.
+        """
+        record = self.provenance.get("input")
+        if record is None or self.architecture not in architecture_names():
+            return Convention()
+        return declared_convention(record, file="A checkpoint")
 
     @property
     def chosen_on(self) -> tuple[str, ...]:
@@ -154,13 +168,17 @@ def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetad
     Batch normalisation is folded into the weights.
 
     Raises:
-        ValueError: path does not end in .safetensors, or the weights do not fit `metadata.architecture`.
+        ValueError: path does not end in .safetensors, or the weights do not fit `metadata.architecture`, or the network
+            takes its digits in another way than its metadata say.
         CheckpointError: the file cannot be written.
     """
     if path.suffix != ".safetensors":
         raise ValueError(f"path must end in .safetensors, got {str(path)!r}")
-    tensors = {name: value.detach().cpu().contiguous() for name, value in network.folded().state_dict().items()}
+    folded = network.folded()
+    tensors = {name: value.detach().cpu().contiguous() for name, value in folded.state_dict().items()}
     check_tensors(tensors, new_network(metadata.architecture).state_dict(), file=str(path))
+    if str(folded.features) != str(metadata.convention.adapt(new_network(metadata.architecture)).features):
+        raise ValueError(f"network must take its digits as its metadata say: {metadata.convention.words}")
     fields = {name: json.dumps(value) for name, value in asdict(metadata).items()}
     fields |= {"format_version": str(_FORMAT_VERSION), "weights_sha256": digest_tensors(tensors)}
     fields["metadata_sha256"] = _digest_metadata(fields)
@@ -181,13 +199,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
         try:
             reader = READ[ending_of(path.name)]
             if reader == "safetensors":
-                network, metadata = _parse_safetensors(stream, file=file)
+                network, metadata = _parse_safetensors(stream, path)
             elif reader == "onnx":
                 network, metadata = _parse_onnx(stream, path)
             elif reader == "answers":
                 network, metadata = _parse_answers(stream, path)
             else:
-                network, metadata = _parse_state_dict(stream, file=file)
+                network, metadata = _parse_state_dict(stream, path)
             network.eval().requires_grad_(False)
             if reader != "answers":
                 _check_answers(network, file=file)
@@ -203,9 +221,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _answer_fields(metadata: CheckpointMetadata) -> tuple[object, ...]:
-    """The metadata that changes an answer; the score only where it is not the default, so that old digests hold."""
+    """The metadata that changes an answer; the last two only where they are not the default: old digests hold."""
     score = () if metadata.refusal_score == _FIRST_SCORE else (metadata.refusal_score,)
-    return metadata.architecture, metadata.preprocessing, metadata.temperature, metadata.refusal_threshold, *score
+    convention = () if metadata.convention.is_ours else (metadata.convention.words,)
+    always = metadata.architecture, metadata.preprocessing, metadata.temperature, metadata.refusal_threshold
+    return *always, *score, *convention
 
 
 @contextmanager
@@ -229,16 +249,23 @@ def _open(path: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _parse_safetensors(stream: BinaryIO, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+def _parse_safetensors(stream: BinaryIO, path: Path) -> tuple[DigitNetwork, CheckpointMetadata]:
+    file = printable(str(path))
     try:
         source = SafetensorsFile(stream)
         if not _OUR_KEYS & {name.lower() for name in source.metadata}:
-            return _recognised_network(source, file=file)
+            return _recognised_network(source, path, declared=_declared_input(source.metadata, file=file))
         return _described_network(source, file=file)
     except SafetensorsError as error:
         raise CheckpointError(
             f"{file} cannot be read as a safetensors file ({printable(str(error))[:300]}): copy or train it again."
         ) from error
+
+
+def _declared_input(metadata: Mapping[str, str], *, file: str) -> Convention | None:
+    names = ("scale", "ink", "activation")
+    declared = {name: metadata[f"digitcore.{name}"] for name in names if f"digitcore.{name}" in metadata}
+    return declared_convention(declared, file=file) if declared else None
 
 
 def _described_network(source: SafetensorsFile, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
@@ -259,7 +286,7 @@ def _described_network(source: SafetensorsFile, *, file: str) -> tuple[DigitNetw
         raise CheckpointError(f"{file} is damaged (its weights differ from their checksum): copy or train it again.")
     check_tensors(tensors, network.state_dict(), file=file)
     network.load_state_dict(tensors)
-    return network, metadata
+    return metadata.convention.adapt(network), metadata
 
 
 def _parse_onnx(stream: BinaryIO, path: Path) -> tuple[DigitNetwork, CheckpointMetadata]:
@@ -353,20 +380,24 @@ def _is_threshold(value: float, score: RefusalScore) -> bool:
     return 0 <= value <= 1 if score == "confidence" else math.isfinite(value)
 
 
-def _parse_state_dict(stream: BinaryIO, *, file: str) -> tuple[DigitNetwork, CheckpointMetadata]:
+def _parse_state_dict(stream: BinaryIO, path: Path) -> tuple[DigitNetwork, CheckpointMetadata]:
     try:
-        return _recognised_network(StateDictFile(stream), file=file)
+        return _recognised_network(StateDictFile(stream), path, declared=None)
     except StateDictError as error:
         raise CheckpointError(
-            f"{file} cannot be read as a state dict ({printable(str(error))}): "
+            f"{printable(str(path))} cannot be read as a state dict ({printable(str(error))}): "
             "save it with `torch.save(model.state_dict(), ...)`, not the whole model."
         ) from error
 
 
 def _recognised_network(
-    source: SafetensorsFile | StateDictFile, *, file: str
+    source: SafetensorsFile | StateDictFile, path: Path, *, declared: Convention | None
 ) -> tuple[DigitNetwork, CheckpointMetadata]:
-    """The known network that tensors fit; numbers of 16 bits become float32 without loss."""
+    """The known network that tensors fit; numbers of 16 bits become float32 without loss.
+
+    declared: how the file itself says that it takes its digits; what stands beside it counts more.
+    """
+    file = printable(str(path))
     shapes = without_counters(source.shapes)
     for architecture, batch_norm, expected_shapes in candidates():
         names = matching_names(shapes, expected_shapes)
@@ -379,11 +410,22 @@ def _recognised_network(
             network.load_state_dict(renamed, strict=False)  # only the counters of batch normalisation can be missing
             folded = network.folded()
             check_tensors(folded.state_dict(), folded.state_dict(), file=file)
-            return folded, CheckpointMetadata(architecture)
+            convention, record = _input_of(folded, path, declared=declared)
+            return convention.adapt(folded), CheckpointMetadata(architecture, provenance={"input": record})
     raise CheckpointError(
         f"{file} fits none of the known networks ({', '.join(architecture_names())}): "
         f"it has {len(shapes)} tensors, {summary(shapes)}."
     )
+
+
+def _input_of(network: DigitNetwork, path: Path, *, declared: Convention | None) -> tuple[Convention, dict[str, Any]]:
+    """How the network of a file takes its digits, and the record of how that is known."""
+    sidecar = read_sidecar(path)
+    if sidecar is not None:
+        return sidecar, sidecar.record("sidecar")
+    if declared is not None:
+        return declared, declared.record("declared")
+    return find_convention(network, digest_tensors(network.state_dict()), activations=True)
 
 
 def _check_answers(network: DigitNetwork, *, file: str) -> None:

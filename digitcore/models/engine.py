@@ -22,6 +22,7 @@ from torch import nn
 from digitcore.imaging.preprocessing import INPUT_SIDE
 from digitcore.models.architectures import (
     CLASS_NAMES,
+    Conversion,
     DigitNetwork,
     GlobalPooling,
     KnownAnswers,
@@ -166,6 +167,13 @@ class _Graph:
                 return self._add("Gemm", [value, *self._add_weights(layer)], output, transB=1)
             case nn.ReLU():
                 return self._add("Relu", [value])
+            case nn.Tanh():
+                return self._add("Tanh", [value])
+            case nn.Sigmoid():
+                return self._add("Sigmoid", [value])
+            case Conversion():
+                factor, shift = (self._add_tensor(np.array(each, np.float32)) for each in (layer.factor, layer.shift))
+                return self._add("Add", [self._add("Mul", [value, factor]), shift])
             case nn.Flatten():
                 return self._add("Flatten", [value], axis=1)
             case nn.MaxPool2d():

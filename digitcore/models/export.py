@@ -30,7 +30,7 @@ def export_network(checkpoint: Checkpoint, path: Path, *, file_format: str) -> N
     Raises:
         ValueError: the format is not one of `FORMATS`.
         CheckpointError: the file cannot be written, its name is that of another kind of checkpoint, a package is
-            missing, or the checkpoint is an ONNX file itself.
+            missing, the checkpoint is an ONNX file itself, or a state dict could not say how it takes its digits.
     """
     if file_format not in FORMATS:
         raise ValueError(f"file_format must be one of {', '.join(FORMATS)}, got {file_format!r}")
@@ -42,6 +42,11 @@ def export_network(checkpoint: Checkpoint, path: Path, *, file_format: str) -> N
     buffer = io.BytesIO()
     example = (torch.zeros(1, 1, INPUT_SIDE, INPUT_SIDE),)
     if file_format == "state-dict":
+        if not checkpoint.metadata.convention.is_ours:
+            raise CheckpointError(
+                f"A state dict does not say that {checkpoint.name} takes its digits as "
+                f"{checkpoint.metadata.convention.words}: export it as onnx."
+            )
         torch.save(network.state_dict(), buffer)
     elif file_format == "torchscript":
         torch.jit.save(torch.jit.trace(network, example), buffer)  # type: ignore[no-untyped-call]

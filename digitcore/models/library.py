@@ -16,7 +16,7 @@ from digitcore.errors import CheckpointError
 from digitcore.files import temporary_folder
 from digitcore.formats.endings import READ, REFUSED, ending_of, stem_of
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, read_checkpoint
-from digitcore.models.onnx import sidecar_path, sidecar_stamp
+from digitcore.models.conventions import sidecar_path, sidecar_stamp
 from digitcore.models.own_files import (
     add_file,
     check_room,
@@ -162,7 +162,7 @@ class CheckpointLibrary:
     def add(self, file_name: str, data: bytes, *, convention: Mapping[str, str] | None = None) -> UsableCheckpoint:
         """Puts a checkpoint file of this name into the folder, if it can be used. No file is overwritten.
 
-        `convention` is the input convention of an ONNX file, as in `models.onnx`, where it does not declare one.
+        `convention` declares how the network takes its digits, as in `models.conventions`.
 
         Raises:
             CheckpointError: the name or the contents cannot be used, a checkpoint of this name is there already, too
@@ -355,7 +355,7 @@ def _rank(path: Path) -> int:
 def _stamp(path: Path) -> _Stamp:
     """Time of change and size of a file, of its sidecar and of the manifest; differs when one has changed."""
     status = path.stat()
-    return (status.st_mtime_ns, status.st_size, *sidecar_stamp(path), *_manifest_stamp(path.parent))
+    return (status.st_mtime_ns, status.st_size, *sidecar_stamp(sidecar_path(path)), *_manifest_stamp(path.parent))
 
 
 def _manifest_stamp(directory: Path) -> tuple[int, ...]:

@@ -1,18 +1,8 @@
 """ONNX files as networks: models of any framework, where the packages onnx and onnxruntime are installed.
 
-A file takes digits in one of six input conventions (scale and ink):
-
-| scale | a pixel is | ink | a digit is |
-|---|---|---|---|
-| `normalised` | as `preprocessing.normalize` makes it | `bright` | light on black |
-| `unit` | 0 to 1 | `dark` | dark on white |
-| `bytes` | 0 to 255 | | |
-
-`NAME.onnx.json` beside the file says which, as `{"scale": "unit", "ink": "bright"}`; else the file's own metadata
-`digitcore.scale` and `digitcore.ink`; else the one that makes the fewest errors on validation digits is chosen.
+How a file takes its digits is declared or found, as `models.conventions` says.
 """
 
-import functools
 import hashlib
 import importlib.util
 import json
@@ -22,41 +12,40 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 from torch import Tensor
 
-from digitcore.data.datasets import DigitSet, load_digits
 from digitcore.errors import CheckpointError, DatasetError
 from digitcore.files import temporary_folder
-from digitcore.imaging.preprocessing import INPUT_MEAN, INPUT_STD, normalize
+from digitcore.imaging.preprocessing import normalize
 from digitcore.models.architectures import DigitNetwork
+from digitcore.models.conventions import (
+    Convention,
+    Findings,
+    best_convention,
+    declared_convention,
+    input_conventions,
+    probe_digits,
+    read_sidecar,
+)
 from digitcore.models.onnx_probe import CPU_SECONDS, UnfitModelError, open_session, run_session
 from digitcore.text import printable
 
-__all__ = ["DECLARED", "INKS", "SCALES", "InputConvention", "OnnxNetwork", "load_onnx", "sidecar_path", "sidecar_stamp"]
+__all__ = ["DECLARED", "OnnxNetwork", "load_onnx"]
 
 DECLARED = ("temperature", "refusal_score", "refusal_threshold", "trained_on")
 """Fields of `CheckpointMetadata` that a file may have as JSON in its own metadata, under `digitcore.` and the name."""
 
-SCALES = ("normalised", "unit", "bytes")
-INKS = ("bright", "dark")
-"""Input conventions: the table above."""
-
-_DIGITS_PER_CLASS = 50  # in a trial, at most
 _SECONDS = 60  # for a trial on a busy machine, the start of a process included
 _AT_ONCE = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))  # trials
-_TRIALS_KEPT = 200
 _MOST_PROBLEM = 600  # characters
-_MOST_SIDECAR_BYTES = 10_000
 _COPIED_AT_ONCE = 1 << 20  # bytes
 _PROBE = Path(__file__).with_name("onnx_probe.py")
 _LEAST_PROBABILITY = 1e-30
@@ -64,31 +53,11 @@ _SUM_TOLERANCE = 1e-3  # of probabilities
 
 
 @dataclass(frozen=True)
-class InputConvention:
-    """How a file takes its digits; see the table at the top of the module."""
-
-    scale: str
-    ink: str
-
-    def convert(self, batch: Tensor) -> NDArray[np.float32]:
-        """The file's input (N, 1, 28, 28) of a normalised batch (N, 1, 28, 28), its pixels rounded to whole bytes."""
-        pixels = ((batch.detach() * INPUT_STD + INPUT_MEAN) * 255).round().clamp(0, 255).byte().squeeze(1).numpy()
-        images = pixels if self.ink == "bright" else 255 - pixels
-        if self.scale == "normalised":
-            return normalize(images).numpy()
-        return images[:, np.newaxis].astype(np.float32) / np.float32(255 if self.scale == "unit" else 1)
-
-
-_CONVENTIONS = {f"{scale} {ink}": InputConvention(scale, ink) for scale in SCALES for ink in INKS}
-
-
-@dataclass(frozen=True)
 class _Trial:
     """What a trial of a file has found."""
 
-    convention: InputConvention
-    source: str
-    """How the convention is known."""
+    input: Mapping[str, Any]
+    """How the file takes its digits: a record of `models.conventions`."""
     probabilities: bool
     """Whether the output is probabilities, not logits."""
     output: str
@@ -99,9 +68,13 @@ class _Trial:
     metadata: Mapping[str, str]
     """What the file has in its own metadata under `digitcore.`, by names without that."""
 
+    @property
+    def convention(self) -> Convention:
+        """How the file takes its digits."""
+        return Convention(self.input["scale"], self.input["ink"])
 
-_trials: OrderedDict[str, _Trial] = OrderedDict()  # by contents and sidecar, so that each file is tried once
-_trials_lock = threading.Lock()
+
+_TRIALS = Findings()  # by contents, sidecar and the program that would run it
 
 
 class OnnxNetwork(DigitNetwork):
@@ -168,28 +141,23 @@ def load_onnx(stream: BinaryIO, path: Path) -> tuple[OnnxNetwork, dict[str, Any]
     file = str(path)
     if not all(importlib.util.find_spec(package) for package in ("onnx", "onnxruntime")):
         raise CheckpointError(f"{file} needs onnxruntime and onnx: pip install -r requirements-onnx.txt")
-    sidecar = _read_sidecar(path)
+    import onnxruntime
+
+    sidecar = read_sidecar(path)
     try:
         with temporary_folder() as folder:
             copy = folder / "model.onnx"
             checksum = _copy(stream, copy)
-            key = f"{checksum} {sidecar}"
-            with _trials_lock:
-                known = _trials.get(key)
-            trial = known or _try_out(copy, sidecar, file=file)
+            key = f"{checksum} {sidecar} {onnxruntime.__version__}"
+            found = _TRIALS.get(key)
+            trial = _Trial(**found) if found else _try_out(copy, sidecar, file=file)
             network = OnnxNetwork(copy, trial, checksum=checksum, file=file)
     except UnfitModelError as error:
         raise CheckpointError(f"{file} {error}") from error
     except OSError as error:
         raise CheckpointError(f"{file} cannot be tried out ({error.strerror or error}): try again later.") from error
-    with _trials_lock:
-        _trials[key] = trial
-        while len(_trials) > _TRIALS_KEPT:
-            _trials.popitem(last=False)
-    provenance = {
-        "input": {"scale": trial.convention.scale, "ink": trial.convention.ink, "source": trial.source},
-        "output": "probabilities" if trial.probabilities else "logits",
-    }
+    _TRIALS.put(key, asdict(trial))
+    provenance = {"input": dict(trial.input), "output": "probabilities" if trial.probabilities else "logits"}
     return network, provenance, {name: trial.metadata[name] for name in DECLARED if name in trial.metadata}
 
 
@@ -203,27 +171,26 @@ def _copy(stream: BinaryIO, path: Path) -> str:
     return digest.hexdigest()
 
 
-def _try_out(model: Path, sidecar: InputConvention | None, *, file: str) -> _Trial:
+def _try_out(model: Path, sidecar: Convention | None, *, file: str) -> _Trial:
     try:
-        digits = _probe_digits()
+        digits = probe_digits()
     except DatasetError as error:
         raise CheckpointError(f"{file} cannot be tried out. {error}") from error
     batch = normalize(digits.images)
-    batches = {
-        name: convention.convert(batch) for name, convention in _CONVENTIONS.items() if sidecar in (None, convention)
-    }
-    findings = _probe(model, batches, file=file)
+    tried = [sidecar] if sidecar else input_conventions()
+    findings = _probe(model, {_name(convention): convention.convert(batch) for convention in tried}, file=file)
     metadata = {key.removeprefix("digitcore."): value for key, value in findings["metadata"].items()}
-    declared = {name: metadata[name] for name in ("scale", "ink") if name in metadata}
-    if declared and sidecar is None:
-        _parse_convention(declared, file=file)
     outputs = {name: np.array(values, dtype=np.float32) for name, values in findings["outputs"].items()}
-    count = len(next(iter(outputs.values())))
-    name = _pick(outputs, digits.labels[:count], file=file)
+    declared = {name: metadata[name] for name in ("scale", "ink") if name in metadata}
+    if sidecar is not None:
+        record = sidecar.record("sidecar")
+    elif declared:
+        record = declared_convention(declared, file=file).record("declared")
+    else:
+        record = _found(outputs, digits.labels, file=file)
     return _Trial(
-        convention=_CONVENTIONS[name],
-        source="sidecar" if sidecar else "declared" if declared else f"picked on {count} validation digits",
-        probabilities=_are_probabilities(outputs[name]),
+        input=record,
+        probabilities=_are_probabilities(outputs[f"{record['scale']} {record['ink']}"]),
         output=findings["output"],
         one_by_one=findings["one_by_one"],
         parameters=findings["parameters"],
@@ -231,50 +198,23 @@ def _try_out(model: Path, sidecar: InputConvention | None, *, file: str) -> _Tri
     )
 
 
-def sidecar_stamp(path: Path) -> tuple[int, int]:
-    """Modification time (ns) and size (bytes) of the sidecar of the ONNX file at path; zeros where it has none."""
+def _name(convention: Convention) -> str:
+    """What the program that tries a file out calls a convention."""
+    return f"{convention.scale} {convention.ink}"
+
+
+def _found(outputs: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64], *, file: str) -> dict[str, Any]:
+    """The record of the convention that suits a file best, by its outputs (N, 10) for the first of these digits."""
+    logits = {
+        convention: _logits(outputs[_name(convention)], probabilities=_are_probabilities(outputs[_name(convention)]))
+        for convention in input_conventions()
+    }
     try:
-        status = sidecar_path(path).stat()
-    except OSError:
-        return (0, 0)
-    return (status.st_mtime_ns, status.st_size)
-
-
-def sidecar_path(path: Path) -> Path:
-    """The sidecar of the ONNX file at path."""
-    return path.with_name(f"{path.name}.json")
-
-
-def _read_sidecar(path: Path) -> InputConvention | None:
-    sidecar = sidecar_path(path)
-    try:
-        with sidecar.open("rb") as stream:
-            text = stream.read(_MOST_SIDECAR_BYTES + 1)
-        if len(text) > _MOST_SIDECAR_BYTES:
-            raise ValueError(f"it is longer than {_MOST_SIDECAR_BYTES:,} bytes")
-        convention = json.loads(text)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{sidecar} cannot be read as JSON ({error}): write it again, or delete it.") from error
-    return _parse_convention(convention, file=str(sidecar))
-
-
-def _parse_convention(words: object, *, file: str) -> InputConvention:
-    if isinstance(words, dict) and words.get("scale") in SCALES and words.get("ink") in INKS:
-        return InputConvention(words["scale"], words["ink"])
-    raise CheckpointError(
-        f"{file} declares its input as {str(words)[:100]}: "
-        f"scale must be one of {', '.join(SCALES)}, and ink one of {', '.join(INKS)}."
-    )
-
-
-@functools.cache
-def _probe_digits() -> DigitSet:
-    """The first digits of each class of the validation set, the classes taking turns."""
-    digits = load_digits("mnist-validation")
-    rows = [np.flatnonzero(digits.labels == label)[:_DIGITS_PER_CLASS] for label in range(10)]
-    return digits.subset(np.stack(rows, axis=1).ravel())
+        return best_convention(logits, labels[: len(next(iter(logits.values())))]).record()
+    except ValueError as error:
+        raise CheckpointError(
+            f"{file} gives NaN or infinity for validation digits: train or export it again."
+        ) from error
 
 
 def _probe(model: Path, batches: Mapping[str, NDArray[np.float32]], *, file: str) -> dict[str, Any]:
@@ -317,20 +257,6 @@ def _last_words(process: subprocess.CompletedProcess[bytes]) -> str:
         return signal.Signals(-process.returncode).name
     lines = process.stderr.decode(errors="replace").split("\n")
     return next((line.strip()[:300] for line in reversed(lines) if line.strip()), f"exit status {process.returncode}")
-
-
-def _pick(outputs: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64], *, file: str) -> str:
-    """The convention whose outputs (N, 10) have the fewest errors, in a tie the least log loss."""
-    finite = {name: values for name, values in outputs.items() if np.isfinite(values).all()}
-    if not finite:
-        raise CheckpointError(f"{file} gives NaN or infinity for validation digits: train or export it again.")
-
-    def score(name: str) -> tuple[int, float]:
-        logits = _logits(finite[name], probabilities=_are_probabilities(finite[name])).astype(np.float64)
-        losses = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
-        return int(np.count_nonzero(logits.argmax(axis=1) != labels)), float(losses.mean())
-
-    return min(finite, key=score)
 
 
 def _are_probabilities(outputs: NDArray[np.float32]) -> bool:

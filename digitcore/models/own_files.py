@@ -16,7 +16,7 @@ from pathlib import Path
 from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
 from digitcore.formats.endings import READ, ending_of, stem_of
-from digitcore.models.onnx import sidecar_path
+from digitcore.models.conventions import sidecar_path
 from digitcore.settings import load_settings
 
 __all__ = [
@@ -82,7 +82,7 @@ def check_room(directory: Path, file_name: str, *, size: int) -> None:
 
 
 def add_file(directory: Path, file_name: str, data: bytes, *, sidecar: Mapping[str, str] | None) -> None:
-    """Writes a new checkpoint file, and the sidecar of an ONNX file first where it has one.
+    """Writes a new checkpoint file, and its sidecar first where it has one.
 
     Raises:
         CheckpointError: as `check_room`, or the folder cannot be written to.

@@ -22,6 +22,7 @@ from digitcore.evaluation.manifest import SHIPPED_ON
 from digitcore.evaluation.metrics import calibration_error_by_chance, class_table, confused_pairs
 from digitcore.files import write_atomically
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata
+from digitcore.models.conventions import describe_input
 from digitcore.models.library import CheckpointLibrary, shared_library
 from digitcore.text import plain, printable
 from digitcore.training.recipes import Recipe, load_recipe, recipe_names
@@ -260,7 +261,7 @@ def _origin(checkpoint: Checkpoint) -> Iterator[str]:
     yield _recipe(metadata)
     yield from _source_checkpoints(metadata)
     yield from _machine(metadata)
-    yield from _onnx_input(metadata.provenance)
+    yield from _input(metadata.provenance)
     yield f"Temperature {float(metadata.temperature):.3f}; SHA-256 of weights and answers {checkpoint.digest[:16]}…"
 
 
@@ -317,13 +318,9 @@ def _machine(metadata: CheckpointMetadata) -> Iterator[str]:
         )
 
 
-def _onnx_input(provenance: Mapping[str, Any]) -> Iterator[str]:
-    convention = provenance.get("input")
-    if isinstance(convention, Mapping):
-        yield (
-            f"Its input is taken as {_value(convention.get('scale'))}, {_value(convention.get('ink'))} ink "
-            f"({_value(convention.get('source'))}), its output as {_value(provenance.get('output'))}."
-        )
+def _input(provenance: Mapping[str, Any]) -> Iterator[str]:
+    if words := describe_input(provenance):
+        yield f"Its input is {plain(words)}{_optional(', its output {}', provenance.get('output'))}."
 
 
 def _reproduction(checkpoint: Checkpoint) -> str:

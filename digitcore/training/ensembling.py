@@ -55,6 +55,12 @@ def _ensemble_architecture(members: Sequence[Checkpoint]) -> str:
         raise TrainingError(
             f"Of {', '.join(member.name for member in members)} two are the same: name each member once."
         )
+    foreign = [member for member in members if not member.metadata.convention.is_ours]
+    if foreign:
+        words = foreign[0].metadata.convention.words
+        raise TrainingError(
+            f"{foreign[0].name} takes its digits as {words}: an ensemble needs members that agree in this."
+        )
     kinds = " and ".join(sorted({member.metadata.architecture for member in members}))
     architecture = f"{kinds.replace(' and ', '+')}-x{len(members)}"
     if architecture not in architecture_names():

@@ -371,6 +371,7 @@ def _metadata(
         refusal_threshold=choose_refusal_threshold(new, temperature=temperature, score=score),
         trained_on=tuple(sorted({*(start.metadata.trained_on or [_UNRECORDED]), known.name, learned.name})),
         provenance={
+            **{name: value for name, value in start.metadata.provenance.items() if name == "input"},
             "start": start.digest,
             "own_digits": {
                 "digits": len(learned),

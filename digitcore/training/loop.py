@@ -358,6 +358,10 @@ def _first_network(recipe: Recipe, *, seed: int, held_out: str) -> tuple[DigitNe
             torch.manual_seed(seed)
             return build_network(recipe.architecture, batch_norm=recipe.batch_norm), None
     start = load_source_checkpoint(recipe.starts_from, role="start", held_out=held_out)
+    if not start.metadata.convention.is_ours:
+        raise TrainingError(
+            f"{recipe.starts_from} takes its digits as {start.metadata.convention.words}: start from another."
+        )
     if start.metadata.architecture != recipe.architecture or recipe.batch_norm:
         raise TrainingError(
             f"{recipe.starts_from} is a {start.metadata.architecture} network without batch normalisation: "

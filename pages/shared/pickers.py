@@ -13,6 +13,7 @@ from digitcore.evaluation.intervals import basis
 from digitcore.evaluation.leaderboard import strength
 from digitcore.formats.endings import stem_of
 from digitcore.models.classifier import DigitClassifier
+from digitcore.models.conventions import describe_input
 from digitcore.models.library import UnusableCheckpoint, UsableCheckpoint
 from digitcore.text import plain
 from pages.shared.corrections import corrections_toggle, note_labels
@@ -24,7 +25,7 @@ from pages.shared.own_digits import own_digits_button
 from pages.shared.progress import report_on
 from pages.shared.resources import checkpoint_library, digits_if_available, handwriting_store, named_classifier
 from pages.shared.state import ADDED_DATASET, CHECKPOINT, DATASET, forget_digit
-from pages.shared.words import DATASETS, input_convention
+from pages.shared.words import DATASETS
 
 _REPLACED = "replaced-model"
 _MOST_NAMED = 3
@@ -103,8 +104,8 @@ def _describe(entry: UsableCheckpoint) -> None:
     size = f"{entry.parameters:,} parameters" if entry.metadata.has_network else "Answers of a model, no network"
     size += "" if entry.is_verified else " · unverified"
     lines = [f"{words[0].upper()}{words[1:]}  \n{size}" if words else size]
-    if input_convention(entry.metadata):
-        lines.append(f"input: {plain(input_convention(entry.metadata))}")
+    if taken := describe_input(entry.metadata.provenance):
+        lines.append(f"input: {plain(taken)}")
     st.caption("  \n".join(lines))
 
 

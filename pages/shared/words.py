@@ -1,7 +1,6 @@
 """Figures in words."""
 
 from digitcore.evaluation.metrics import SURE
-from digitcore.models.checkpoints import CheckpointMetadata
 
 
 def percent(share: float) -> str:
@@ -33,11 +32,3 @@ def dataset_label(dataset: str) -> str:
     'handwriting'
     """
     return dataset.partition(":")[0]
-
-
-def input_convention(metadata: CheckpointMetadata) -> str:
-    """Which pixels an ONNX file expects, and how that is known; empty for checkpoints of our own networks."""
-    convention = metadata.provenance.get("input")
-    if metadata.architecture != "onnx" or not convention:
-        return ""
-    return f"{convention['scale']}, {convention['ink']} ink, {convention['source']}"

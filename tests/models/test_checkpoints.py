@@ -21,6 +21,7 @@ from digitcore.formats.endings import REFUSED
 from digitcore.imaging.preprocessing import normalize
 from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, architecture_names, build_network
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, save_checkpoint, write_atomically
+from digitcore.models.conventions import sidecar_path
 from digitcore.models.library import CheckpointLibrary, UnusableCheckpoint, UsableCheckpoint, load_checkpoint
 
 Save = Callable[..., Path]
@@ -173,7 +174,8 @@ def test_a_plain_state_dict_is_a_checkpoint(tmp_path: Path, form: str, batch_nor
     state = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
     torch.save(STATE_DICTS[form](state), tmp_path / f"one{suffix}")
     checkpoint = load_checkpoint(tmp_path / f"one{suffix}")
-    assert checkpoint.metadata == CheckpointMetadata("compact")
+    assert checkpoint.metadata == CheckpointMetadata("compact", provenance=checkpoint.metadata.provenance)
+    assert list(checkpoint.metadata.provenance) == ["input"]
     assert checkpoint.parameters == 8_778
     assert torch.allclose(_logits(checkpoint.network), _logits(network), atol=1e-4)
     assert not any(parameter.requires_grad for parameter in checkpoint.network.parameters())
@@ -402,7 +404,7 @@ def test_a_safetensors_file_without_metadata_is_a_checkpoint(tmp_path: Path) -> 
     network = _network("mlp")
     safetensors.torch.save_file(network.state_dict(), tmp_path / "one.safetensors")
     checkpoint = load_checkpoint(tmp_path / "one.safetensors")
-    assert checkpoint.metadata == CheckpointMetadata("mlp")
+    assert checkpoint.metadata == CheckpointMetadata("mlp", provenance=checkpoint.metadata.provenance)
     assert torch.equal(_logits(checkpoint.network), _logits(network))
 
 
@@ -436,6 +438,7 @@ def test_a_cut_or_overwritten_file_is_a_checkpoint_error(tmp_path: Path, save_ra
         save_random(path)
     else:
         torch.save(_network().state_dict(), path, _use_new_zipfile_serialization=suffix == ".pt")
+    sidecar_path(path).write_text('{"scale": "normalised", "ink": "bright"}', encoding="utf-8")  # nothing is tried out
     data = path.read_bytes()
     rng = np.random.default_rng(0)
     for length in np.linspace(0, len(data) - 1, 60).astype(int):

@@ -22,7 +22,7 @@ class Odd(DigitNetwork):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.Sequential(nn.Flatten(), nn.Tanh())
+        self.features = nn.Sequential(nn.Flatten(), nn.Hardtanh())
         self.head = nn.Linear(28 * 28, 10)
 
 
@@ -89,7 +89,7 @@ def test_torch_computes_where_onnxruntime_is_missing(monkeypatch: pytest.MonkeyP
 
 def test_torch_computes_layers_that_are_not_known() -> None:
     network = Odd().eval().requires_grad_(False)
-    with pytest.raises(NotImplementedError, match="Tanh is not among the layers"):
+    with pytest.raises(NotImplementedError, match="Hardtanh is not among the layers"):
         onnx_bytes(network)
     engine = engine_for(network)
     assert engine.name == "torch"

@@ -13,9 +13,9 @@ from digitcore.files import write_atomically
 from digitcore.imaging.preprocessing import normalize
 from digitcore.models.architectures import build_network
 from digitcore.models.checkpoints import Checkpoint, read_checkpoint
+from digitcore.models.conventions import sidecar_path
 from digitcore.models.export import export_network
 from digitcore.models.library import CheckpointLibrary, UnusableCheckpoint, UsableCheckpoint, load_checkpoint
-from digitcore.models.onnx import sidecar_path
 from tests.paths import WEIGHTS
 
 Save = Callable[..., Path]

@@ -2,7 +2,6 @@ import re
 import sys
 import tempfile
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ from digitcore.models import onnx as onnx_models
 from digitcore.models import onnx_probe
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, save_checkpoint
 from digitcore.models.classifier import DigitClassifier
+from digitcore.models.conventions import Convention, Findings, sidecar_path, sidecar_stamp
 from digitcore.models.export import FORMATS, export_network
 from digitcore.models.library import CheckpointLibrary, UnusableCheckpoint, UsableCheckpoint, load_checkpoint
 from tests.paths import WEIGHTS
@@ -49,7 +49,7 @@ def exported(compact: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(autouse=True)
 def no_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing has been tried out before."""
-    monkeypatch.setattr(onnx_models, "_trials", OrderedDict())
+    monkeypatch.setattr(onnx_models, "_TRIALS", Findings())
 
 
 @pytest.fixture
@@ -121,6 +121,8 @@ CONVENTIONS = {  # what a file does to its input to have it normalised: times th
     ("normalised", "dark"): (-1, (1 - 2 * MEAN) / STD),
     ("unit", "bright"): (1 / STD, -MEAN / STD),
     ("unit", "dark"): (-1 / STD, (1 - MEAN) / STD),
+    ("centred", "bright"): (0.5 / STD, (0.5 - MEAN) / STD),
+    ("centred", "dark"): (-0.5 / STD, (0.5 - MEAN) / STD),
     ("bytes", "bright"): (1 / STD / 255, -MEAN / STD),
     ("bytes", "dark"): (-1 / STD / 255, (1 - MEAN) / STD),
 }
@@ -148,10 +150,11 @@ def test_the_input_convention_is_picked(
     path = tmp_path / "one.onnx"
     onnx.save(_foreign(exported, scale, ink), path)
     loaded = load_checkpoint(path)
-    source = loaded.metadata.provenance["input"]["source"]
-    picked = {"scale": scale, "ink": ink, "source": source}
-    assert re.fullmatch(r"picked on \d{2,3} validation digits", source)  # as many as its time allows, 500 at most
-    assert loaded.metadata == CheckpointMetadata("onnx", provenance={"input": picked, "output": "logits"})
+    record = loaded.metadata.provenance["input"]
+    assert re.fullmatch(r"picked on \d{2,3} validation digits", record["source"])  # as many as its time allows
+    assert 0.95 * record["digits"] <= record["right"] <= record["digits"] <= 500
+    assert (record["scale"], record["ink"]) == (scale, ink)
+    assert loaded.metadata == CheckpointMetadata("onnx", provenance={"input": record, "output": "logits"})
     assert np.abs(_logits(loaded, digits) - _logits(compact, digits)).max() < 1e-3
 
 
@@ -159,12 +162,12 @@ def test_whole_bytes_are_whole_again() -> None:
     images = np.arange(28 * 28, dtype=np.uint8).reshape(1, 28, 28)
     batch = normalize(images)
     for (scale, ink), (factor, shift) in CONVENTIONS.items():
-        converted = onnx_models.InputConvention(scale, ink).convert(batch)
+        converted = Convention(scale, ink).convert(batch)
         assert converted.dtype == np.float32
         assert np.allclose(converted * factor + shift, batch, atol=1e-5)
-    assert np.array_equal(onnx_models.InputConvention("bytes", "bright").convert(batch)[:, 0], images)
-    assert np.array_equal(onnx_models.InputConvention("bytes", "dark").convert(batch)[:, 0], 255 - images)
-    assert np.array_equal(onnx_models.InputConvention("normalised", "bright").convert(batch), batch)
+    assert np.array_equal(Convention("bytes", "bright").convert(batch)[:, 0], images)
+    assert np.array_equal(Convention("bytes", "dark").convert(batch)[:, 0], 255 - images)
+    assert np.array_equal(Convention("normalised", "bright").convert(batch), batch)
 
 
 def test_what_is_declared_counts_more_than_what_would_be_picked(exported: Path, tmp_path: Path) -> None:
@@ -182,16 +185,16 @@ def test_the_sidecar_counts_most(exported: Path, digits: DigitSet, tmp_path: Pat
     path, sidecar = tmp_path / "one.onnx", tmp_path / "one.onnx.json"
     path.write_bytes(exported.read_bytes())
     before = load_checkpoint(path)
-    stamps = {onnx_models.sidecar_stamp(path)}
+    stamps = {sidecar_stamp(sidecar_path(path))}
     sidecar.write_text('{"scale": "unit", "ink": "bright"}', encoding="utf-8")
-    stamps.add(onnx_models.sidecar_stamp(path))
+    stamps.add(sidecar_stamp(sidecar_path(path)))
     after = load_checkpoint(path)
     assert after.metadata.provenance["input"] == {"scale": "unit", "ink": "bright", "source": "sidecar"}
     assert after.metadata.temperature == before.metadata.temperature
     assert after.digest != before.digest
     assert not np.allclose(_logits(after, digits), _logits(before, digits), atol=0.1)
     sidecar.write_text('{"scale": "normalised", "ink": "bright"}', encoding="utf-8")
-    stamps.add(onnx_models.sidecar_stamp(path))
+    stamps.add(sidecar_stamp(sidecar_path(path)))
     assert load_checkpoint(path).digest == before.digest  # found otherwise, the same answers
     assert len(stamps) == 3
     assert [entry.path for entry in CheckpointLibrary(tmp_path).entries()] == [path]
@@ -392,8 +395,11 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         r"cannot be run by onnxruntime \(.*Cast2",
     ),
     "training mode": (_batch_mean_taken_off, "gives a digit alone other answers.*export it in evaluation mode"),
-    "unknown scale": (lambda: _declaring(scale="percent", ink="dark"), "scale must be one of normalised, unit, bytes"),
-    "no ink": (lambda: _declaring(scale="unit"), "and ink one of bright, dark"),
+    "unknown scale": (
+        lambda: _declaring(scale="percent", ink="dark"),
+        "scale must be one of normalised, unit",
+    ),
+    "no ink": (lambda: _declaring(scale="unit"), "ink one of bright, dark"),
     "temperature": (lambda: _declaring(temperature="0"), "temperature 0"),
     "warm": (lambda: _declaring(temperature="warm"), "metadata that cannot be read"),
     "threshold": (lambda: _declaring(refusal_threshold="2"), "threshold 2"),

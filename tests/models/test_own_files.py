@@ -14,8 +14,8 @@ import torch
 
 from digitcore.errors import CheckpointError
 from digitcore.models.architectures import build_network
+from digitcore.models.conventions import sidecar_path
 from digitcore.models.library import CheckpointLibrary, UnusableCheckpoint, UsableCheckpoint
-from digitcore.models.onnx import sidecar_path
 from tests.paths import ROOT
 
 Save = Callable[..., Path]

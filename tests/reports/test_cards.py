@@ -152,7 +152,7 @@ def test_an_onnx_file(tmp_path: Path, shipped: Checkpoint) -> None:
     export_network(shipped, tmp_path / "mine.onnx", file_format="onnx")
     card = model_card(load_checkpoint(tmp_path / "mine.onnx"), [])
     assert "architecture onnx" in card
-    assert "Its input is taken as normalised, bright ink (declared)" in card
+    assert "Its input is normalised, bright ink (declared), its output logits." in card
     assert "It has not been evaluated yet" in card
 
 

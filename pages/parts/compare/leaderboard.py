@@ -14,8 +14,8 @@ from digitcore.evaluation.evaluation import Summary
 from digitcore.evaluation.leaderboard import ELSEWHERE, Standing, efficient_frontier, ordinal
 from digitcore.evaluation.timing import known_milliseconds, milliseconds_per_digit
 from digitcore.formats.endings import READ, ending_of
+from digitcore.models.conventions import INKS, SCALES, describe_input
 from digitcore.models.library import UnusableCheckpoint
-from digitcore.models.onnx import INKS, SCALES
 from digitcore.settings import load_settings
 from digitcore.text import plain
 from pages.parts.compare.comparisons import cost_specification
@@ -29,15 +29,15 @@ from pages.shared.progress import report_on
 from pages.shared.resources import checkpoint_library, may_add, named_classifier
 from pages.shared.state import CHECKPOINT, compare_several, compare_two, show_errors
 from pages.shared.templates import render
-from pages.shared.words import dataset_label, input_convention
+from pages.shared.words import dataset_label
 
 _COSTS = {"parameters": "parameters", "milliseconds": "milliseconds per digit on one core"}
 _TICKED, _FAILURES, _UPLOADS, _ADDED = "ticked-checkpoints", "failed-evaluations", "uploads", "added-checkpoint"
 _BAR_WIDTH, _BAR_HEIGHT = 120, 30
 _FIND_OUT = "find out"
 _INPUT_HELP = (
-    "Which pixels the network expects. normalised: (pixel - 0.1307) / 0.3081; unit: 0 to 1; bytes: 0 to 255; "
-    "find out: as the file declares, else whatever makes the fewest errors on validation digits. "
+    "Which pixels the network expects. normalised: (pixel - 0.1307) / 0.3081; unit: 0 to 1; centred: -1 to 1; "
+    "bytes: 0 to 255; find out: as the file declares, else what suits it best on validation digits. "
     "Ink is bright on black, or dark on white."
 )
 
@@ -234,7 +234,7 @@ def _figures(standings: list[Standing]) -> pd.DataFrame:
             "kB": entry.size / 1000,
             "recipe": metadata.recipe.get("name", ""),
             "architecture": metadata.architecture,
-            "input": input_convention(metadata),
+            "input": describe_input(metadata.provenance),
             "checksum": "" if entry.is_verified else "unverified",
             "trained on": ", ".join(metadata.trained_on),
             "chosen on": ", ".join(metadata.chosen_on),
@@ -388,12 +388,12 @@ def _add(dataset: str) -> None:
             max_upload_size=max(1, load_settings().max_checkpoint_bytes // 1_000_000),
         )  # fmt: skip
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-            scale = st.selectbox("Input of an ONNX file", [_FIND_OUT, *SCALES], help=_INPUT_HELP, width=180)
+            scale = st.selectbox("Input", [_FIND_OUT, *SCALES], help=_INPUT_HELP, width=180)
             ink = st.selectbox("Ink", INKS, width=120)
             added = st.button("Add", icon=":material/add:", disabled=uploaded is None)
         if not added or uploaded is None:
             return
-        is_declared = ending_of(uploaded.name) == ".onnx" and scale != _FIND_OUT
+        is_declared = READ.get(ending_of(uploaded.name)) != "answers" and scale != _FIND_OUT
         with error_box():
             entry = checkpoint_library().add(
                 uploaded.name, uploaded.getvalue(), convention={"scale": scale, "ink": ink} if is_declared else None

@@ -45,7 +45,8 @@ def _weights() -> bytes | None:
     metadata, path = checkpoint.metadata, checkpoint.path
     if path is None or ending_of(path.name) != ".safetensors":
         return None
-    fits = metadata.architecture == _ARCHITECTURE and metadata.preprocessing == PREPROCESSING
+    is_known = metadata.architecture == _ARCHITECTURE and metadata.preprocessing == PREPROCESSING
+    fits = is_known and metadata.convention.is_ours
     return _file_bytes(path, checkpoint.digest) if fits else None
 
 
