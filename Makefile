@@ -22,7 +22,7 @@ test-types: .venv/test-ready
 	nice $(BIN)/mypy
 
 test-package: .venv/test-ready
-	nice $(BIN)/pytest -m "not slow and not faults" --ignore tests/browser --cov --cov-report term --numprocesses auto --maxprocesses 4 --dist loadfile --durations 15
+	nice $(BIN)/pytest -m "not slow and not faults" --ignore tests/browser --cov --cov-report term --numprocesses 3 --dist loadfile --durations 15
 
 test-browser: .venv/test-ready
 	$(BIN)/pytest -m "not slow and not faults" tests/browser --durations 30
