@@ -193,7 +193,7 @@ def preprocess_ink(ink: NDArray[np.uint8]) -> Preprocessed:
     if not ink.any():
         raise BlankImageError("The picture is blank: draw or choose a digit that stands out from its ground.")
     left_out = _specks(ink)
-    digit = np.where(left_out, 0, ink)
+    digit = np.where(left_out, 0, ink) if left_out.any() else ink
     box = box_of(digit)
     fitted = _fit(digit[box[1] : box[3], box[0] : box[2]])
     return Preprocessed(ink=ink, box=box, left_out=left_out, fitted=fitted, model_input=centre_mass(fitted))

@@ -32,7 +32,7 @@ from digitcore.formats.state_dict import StateDictError, StateDictFile
 from digitcore.imaging.preprocessing import PREPROCESSING, normalize
 from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, KnownAnswers, architecture_names
 from digitcore.models.conventions import Convention, declared_convention, find_convention, read_sidecar
-from digitcore.models.engine import Engine, engine_for
+from digitcore.models.engine import Engine, engine_for, using_threads
 from digitcore.models.onnx import OnnxNetwork, load_onnx
 from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore
 from digitcore.models.weights import (
@@ -431,7 +431,7 @@ def _input_of(network: DigitNetwork, path: Path, *, declared: Convention | None)
 def _check_answers(network: DigitNetwork, *, file: str) -> None:
     """Raises a CheckpointError if weights that are finite are so large that answers are not."""
     extremes = np.stack([np.zeros((28, 28), np.uint8), np.full((28, 28), 255, np.uint8)])
-    with torch.inference_mode():
+    with using_threads(1), torch.inference_mode():
         if not torch.isfinite(network(normalize(extremes))).all():
             raise CheckpointError(f"{file} gives infinite answers, so large are its weights: train it again.")
 

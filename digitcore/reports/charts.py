@@ -1,5 +1,6 @@
 """Altair charts of tables, for light and dark backgrounds; colour is never the only sign."""
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import altair as alt
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from digitcore.evaluation.growth import GrowthCurve
 from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL
 from digitcore.reports.labels import PLACES, label_places
 
@@ -19,6 +21,7 @@ __all__ = [
     "cost_chart",
     "coverage_chart",
     "fine_tuning_chart",
+    "growth_chart",
     "pair_matrix",
     "per_digit_chart",
     "reliability_diagram",
@@ -189,6 +192,21 @@ def fine_tuning_chart(table: pd.DataFrame, *, steps: int) -> Chart:
     return alt.layer(lines, points).properties(
         height=240, description=f"Lines: errors by step of the fine-tuning; now {words}."
     )
+
+
+def growth_chart(curves: Sequence[GrowthCurve]) -> alt.ConcatChart:
+    """Seconds by size, in logarithms, one small chart a curve, with its slope in the title."""
+    logarithmic = alt.Scale(type="log", nice=True)
+    charts = []
+    for curve in curves:
+        table = pd.DataFrame({"size": curve.sizes, "seconds": curve.seconds})
+        line = alt.Chart(table).mark_line(color=_BLUE, point=alt.OverlayMarkDef(color=_BLUE, size=40))
+        line = line.encode(
+            x=alt.X("size:Q", title=curve.unit, scale=logarithmic, axis=alt.Axis(format="~s", tickCount=4)),
+            y=alt.Y("seconds:Q", title="seconds", scale=logarithmic, axis=alt.Axis(format="~g", tickCount=4)),
+        )
+        charts.append(line.properties(width=220, height=150, title=[curve.work, f"slope {curve.slope:.2f}"]))
+    return alt.concat(*charts, columns=3)
 
 
 def coverage_chart(table: pd.DataFrame, *, coverage: float) -> Chart:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from digitcore.data.nondigits import FASHION_FOLDER
 from digitcore.data.pen_digits import REPORTING_WRITERS
 from digitcore.errors import DigitcoreError
 from digitcore.evaluation.bench import PARTS, Measurement, measure_all
+from digitcore.evaluation.growth import GrowthCurve, measure_growth
 from digitcore.models.checkpoints import Checkpoint
 from digitcore.serving.cli_common import (
     FILE,
@@ -45,7 +47,7 @@ __all__ = ["bench_command"]
 @click.option("--drawings", type=WholeNumber(1), default=1248, metavar="N", help="Pen digits per brush (default: all).")
 @click.option(
     "--only",
-    type=click.Choice((*PARTS, "speed", "fine-tuning", "fine-tuning-methods")),
+    type=click.Choice((*PARTS, "speed", "growth", "fine-tuning", "fine-tuning-methods")),
     help="One part of it (default: all up to refusals).",
 )
 @click.option("--quick", is_flag=True, help="Every figure roughly, from few digits and pictures, in about a minute.")
@@ -62,6 +64,7 @@ __all__ = ["bench_command"]
 @click.option(
     "--runs", type=WholeNumber(1), default=5, metavar="N", help="Seeds of a training, from 0 on (default: 5)."
 )
+@click.option("--chart", type=FILE, metavar="FILE", help="With --only growth: also write its chart there, as SVG.")
 @json_option
 def bench_command(
     checkpoint_name: str | None,
@@ -71,11 +74,13 @@ def bench_command(
     fashion: Path,
     recipe_name: str | None,
     runs: int,
+    chart: Path | None,
     as_json: bool,
 ) -> int:
     """Prints times, accuracy on drawn digits and picture files, and the share that is refused.
 
     With --only speed: a table of times and requests a second, each beside that of a plain road through onnxruntime.
+    With --only growth: how time and memory rise with digits, checkpoints, callers, digits of a number and pixels.
     With --only fine-tuning: how many errors it removes when it learns from 20 or 50 digits of each pen writer, and what
     it forgets; with --only fine-tuning-methods: the same of other ways to learn, on the writers that choose.
 
@@ -87,6 +92,8 @@ def bench_command(
         return _bench_training(recipe_name, runs=runs, as_json=as_json)
     if only == "speed":
         return _bench_speed(quick=quick, as_json=as_json)
+    if only == "growth":
+        return _bench_growth(quick=quick, chart=chart, as_json=as_json)
     classifier = named_classifier(checkpoint_name)
     if only in ("fine-tuning", "fine-tuning-methods"):
         methods = list(METHODS) if only == "fine-tuning-methods" else ["chosen"]
@@ -120,6 +127,32 @@ def _bench_speed(*, quick: bool, as_json: bool) -> int:
     if as_json:
         print(json.dumps(rows))
     return 0
+
+
+def _bench_growth(*, quick: bool, chart: Path | None, as_json: bool) -> int:
+    from digitcore.serving.speed import measure_callers
+
+    curves: list[GrowthCurve] = []
+    if not as_json:
+        print("| work | by | slope | seconds | megabytes |\n|---|---|---|---|---|", flush=True)
+    for curve in chain(measure_growth(quick=quick), measure_callers(quick=quick)):
+        curves.append(curve)
+        if not as_json:
+            print(_as_growth_row(curve), flush=True)
+    if as_json:
+        print(json.dumps([{**asdict(curve), "slope": curve.slope} for curve in curves]))
+    if chart is not None:
+        from digitcore.reports.charts import growth_chart  # Altair takes longer to import than a prediction takes
+
+        growth_chart(curves).save(chart, format="svg")
+    return 0
+
+
+def _as_growth_row(curve: GrowthCurve) -> str:
+    """A row of the table in Markdown: what each size took."""
+    seconds = ", ".join(f"{size:,}: {time:.3g}" for size, time in zip(curve.sizes, curve.seconds, strict=True))
+    held = ", ".join(f"{size:.0f}" for size in curve.megabytes or ())
+    return f"| {curve.work} | {curve.unit} | {curve.slope:.2f} | {seconds} | {held} |"
 
 
 def _bench_fine_tuning(checkpoint: Checkpoint, methods: list[str], *, runs: int, quick: bool, as_json: bool) -> int:

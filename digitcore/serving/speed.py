@@ -25,19 +25,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digitcore.errors import DigitcoreError
+from digitcore.evaluation.growth import GrowthCurve
 from digitcore.imaging.preprocessing import normalize, read_image
 from digitcore.imaging.strokes import place_strokes, render_strokes
 from digitcore.models.classifier import DigitClassifier, all_cores, load_classifier
 from digitcore.models.engine import onnx_bytes
 from digitcore.serving.answers import answer_for
 
-__all__ = ["SpeedFigure", "measure_speed", "plain_api"]
+__all__ = ["SpeedFigure", "measure_callers", "measure_speed", "plain_api"]
 
 _CHECKPOINTS = ("world", "compact")
 _SIDE, _BRUSH = 336, 22.0  # pixels of the drawing
 _SEVEN = ([(0, 0), (8, 0), (3, 12)], [(2, 6), (7, 6)])
 _PLAIN_BATCH = 500  # digits
 _CALLERS = (1, 16)
+_GROWING_CALLERS = (1, 4, 16, 64)
 _START_SECONDS = 120.0
 _APPS = {"here": ["digitcore.serving.api:api"], "plain": ["digitcore.serving.speed:plain_api", "--factory"]}
 _BOUNDARY = "digitcore"
@@ -78,8 +80,24 @@ def measure_speed(*, quick: bool = False) -> Iterator[SpeedFigure]:
     for name, classifier in classifiers.items():
         yield _measure_digits(name, classifier, images, has_reference, repeats=1 if quick else 5)
     yield _measure_drawing(classifiers["world"], has_reference, repeats=51 if quick else 201)
+    length = {"rounds": 2 if quick else 5, "seconds": 1 if quick else 4}
     for callers in _CALLERS:
-        yield _measure_requests(callers, has_reference, rounds=2 if quick else 5, seconds=2 if quick else 4)
+        yield _measure_requests(callers, has_reference, **length)
+    if all_cores() > 1:
+        yield _measure_requests(max(_CALLERS), has_reference, processes=all_cores(), **length)
+
+
+def measure_callers(*, quick: bool = False) -> Iterator[GrowthCurve]:
+    """Seconds from one answer to the next, with so many callers who each send the next request once they have one.
+
+    Raises:
+        DigitcoreError: the server does not start.
+    """
+    data = _drawing()
+    with _server(_APPS["here"]) as port:
+        _requests(port, data, callers=max(_GROWING_CALLERS), seconds=1)
+        rates = [_requests(port, data, callers=callers, seconds=1 if quick else 5) for callers in _GROWING_CALLERS]
+    yield GrowthCurve("POST /predict, an answer", "callers", _GROWING_CALLERS, tuple(1 / rate for rate in rates))
 
 
 def plain_api() -> FastAPI:
@@ -166,15 +184,18 @@ def _measure_drawing(classifier: DigitClassifier, has_reference: bool, *, repeat
     return _figure(name, "ms", [1e3 * time for time in here], [1e3 * time for time in plain])
 
 
-def _measure_requests(callers: int, has_reference: bool, *, rounds: int, seconds: float) -> SpeedFigure:
+def _measure_requests(
+    callers: int, has_reference: bool, *, rounds: int, seconds: float, processes: int = 1
+) -> SpeedFigure:
     """Requests a second of so many callers, each of which sends the next once it has an answer."""
     data, rates = _drawing(), {}
     for name, app in _APPS.items():
         if name == "here" or has_reference:
-            with _server(app) as port:
+            with _server(app, processes=processes) as port:
                 _requests(port, data, callers=callers, seconds=seconds)
                 rates[name] = [_requests(port, data, callers=callers, seconds=seconds) for _ in range(rounds)]
     words = "1 caller" if callers == 1 else f"{callers} callers"
+    words += f", {processes} processes" if processes > 1 else ""
     return _figure(f"POST /predict, {words}", "requests/s", rates["here"], rates.get("plain", []))
 
 
@@ -204,13 +225,15 @@ def _median_and_quartiles(values: Sequence[float]) -> tuple[float, tuple[float, 
 
 
 @contextmanager
-def _server(app: Sequence[str]) -> Iterator[int]:
-    """The port of an application that runs in a process of its own, ready to answer."""
+def _server(app: Sequence[str], *, processes: int = 1) -> Iterator[int]:
+    """The port of an application that runs in so many processes of its own, ready to answer."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", *app, "--port", str(port), "--log-level", "error"]
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    command += ["--workers", str(processes)] if processes > 1 else []
+    own = {"PYTHONPATH": os.pathsep.join(sys.path), "DIGITCORE_MAX_WAITING": str(max(_GROWING_CALLERS))}
+    process = subprocess.Popen(command, env=os.environ | own)
     try:
         _wait_until_ready(port, process)
         yield port

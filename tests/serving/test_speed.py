@@ -17,6 +17,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """40 digits, and a tenth of a second of requests."""
     digits, requests = speed._digits, speed._requests
     monkeypatch.setattr(speed, "_digits", lambda count: digits(40))
+    monkeypatch.setattr(speed, "all_cores", lambda: 1)
     monkeypatch.setattr(
         speed, "_requests", lambda port, data, **options: requests(port, data, **options | {"seconds": 0.1})
     )
@@ -33,6 +34,22 @@ def test_every_figure_stands_beside_its_reference(capsys: pytest.CaptureFixture[
         assert low <= figure["value"] <= high
         assert figure["ratio"] == pytest.approx(figure["value"] / figure["reference"])
         assert figure["ratio"] > 0
+
+
+@pytest.mark.usefixtures("short")
+def test_requests_are_answered_by_several_processes() -> None:
+    figure = speed._measure_requests(4, has_reference=False, rounds=1, seconds=0.1, processes=2)
+    assert figure.name == "POST /predict, 4 callers, 2 processes"
+    assert figure.value > 0
+    assert figure.ratio is None
+
+
+@pytest.mark.slow
+def test_many_callers_are_all_answered() -> None:
+    """More than wait at once by default."""
+    (curve,) = speed.measure_callers(quick=True)
+    assert curve.sizes[-1] == 64
+    assert min(curve.seconds) > 0
 
 
 def test_the_plain_road_reads_the_drawing() -> None:
