@@ -8,22 +8,30 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 from digitcore.errors import DigitcoreError
-from digitcore.serving.cli_bench import bench_command
 from digitcore.serving.cli_common import print_error
-from digitcore.serving.cli_dashboard import dashboard_command
-from digitcore.serving.cli_data import data_command
-from digitcore.serving.cli_evaluate import compare_command, evaluate_command
-from digitcore.serving.cli_files import cards_command, download_command, export_command
-from digitcore.serving.cli_predict import predict_command
-from digitcore.serving.cli_train import calibrate_command, join_command, train_command
 from digitcore.settings import project_version
 
 __all__ = ["commands", "main"]
+
+_MODULES = {
+    name: f"digitcore.serving.cli_{module}"
+    for module, names in {
+        "bench": ["bench"],
+        "dashboard": ["dashboard"],
+        "data": ["data"],
+        "evaluate": ["evaluate", "compare"],
+        "files": ["cards", "download", "export"],
+        "predict": ["predict"],
+        "train": ["train", "join", "calibrate"],
+    }.items()
+    for name in names
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,26 +91,24 @@ def _print_version(context: click.Context, parameter: click.Parameter, value: bo
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Commands that are imported when they are asked for: most of them need torch, which takes seconds."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the alphabet."""
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name; None where there is none."""
+        if cmd_name not in _MODULES:
+            return None
+        command: click.Command = getattr(import_module(_MODULES[cmd_name]), f"{cmd_name}_command")
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Show the version."
 )
 def commands() -> None:
     """Handwritten-digit recognition."""
-
-
-for _command in (
-    predict_command,
-    evaluate_command,
-    compare_command,
-    bench_command,
-    train_command,
-    join_command,
-    calibrate_command,
-    cards_command,
-    download_command,
-    data_command,
-    export_command,
-    dashboard_command,
-):
-    commands.add_command(_command)

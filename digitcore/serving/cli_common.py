@@ -1,18 +1,24 @@
-"""What several commands share: kinds of options, the checkpoint that is asked, progress, and errors."""
+"""What several commands share: kinds of options, the checkpoint that is asked, progress, and errors.
+
+`digitcore dashboard` needs no network, so those are imported where they are used: torch takes seconds.
+"""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
 from digitcore.errors import CheckpointError, DigitcoreError
-from digitcore.models.classifier import DigitClassifier, load_classifier
-from digitcore.models.library import CheckpointEntry, CheckpointLibrary
 from digitcore.settings import load_settings
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from digitcore.models.classifier import DigitClassifier
+    from digitcore.models.library import CheckpointEntry
 
 __all__ = [
     "FILE",
@@ -56,24 +62,29 @@ class WholeNumber(click.ParamType[int]):
         return number
 
 
-def named_classifier(name: str | None) -> DigitClassifier:
+def named_classifier(name: str | None) -> "DigitClassifier":
     """The classifier with the checkpoint of this name or path, or with the one that the weights folder starts with.
 
     Raises:
         CheckpointError: it is missing, or cannot be used.
     """
+    from digitcore.models.classifier import DigitClassifier, load_classifier
+    from digitcore.models.library import CheckpointLibrary
+
     if name:
         return load_classifier(name)
     library = CheckpointLibrary(load_settings().weights_directory)
     return DigitClassifier(library.load(library.default_name()))
 
 
-def listed_entries() -> list[CheckpointEntry]:
+def listed_entries() -> "list[CheckpointEntry]":
     """All checkpoints of the weights folder, of which there must be one.
 
     Raises:
         CheckpointError: there is none.
     """
+    from digitcore.models.library import CheckpointLibrary
+
     directory = load_settings().weights_directory
     entries = CheckpointLibrary(directory).entries()
     if not entries:

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import PurePosixPath
 from threading import Thread
 
+import click
 import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
@@ -106,7 +107,9 @@ def test_the_program_runs_as_a_user_without_rights() -> None:
 def test_the_command_exists_and_serves_the_port() -> None:
     program, name, *options = json.loads(_value("CMD"))
     assert program in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
-    assert commands.commands[name].make_context(name, options).params["port"] == int(_PORT)
+    command = commands.get_command(click.Context(commands), name)
+    assert command is not None
+    assert command.make_context(name, options).params["port"] == int(_PORT)
     assert _value("EXPOSE") == _PORT
     assert DASHBOARD["ports"] == [f"{_PORT}:{_PORT}"]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -114,7 +115,10 @@ def test_help_and_version_go_to_standard_output(arguments: list[str], capsys: py
 
 
 def test_every_command_and_option_is_explained() -> None:
-    for name, command in commands.commands.items():
+    context = click.Context(commands)
+    for name in commands.list_commands(context):
+        command = commands.get_command(context, name)
+        assert command is not None
         assert command.help, name
         assert command.short_help, name
         for parameter in command.params:
