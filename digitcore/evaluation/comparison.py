@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import logsumexp
-from scipy.stats import binom, chi2, norm
+from scipy.special import bdtr, chdtrc, logsumexp, ndtri
 
 from digitcore.evaluation.evaluation import Evaluation
 from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL, holm_corrected, sign_flip_p, spread_of
@@ -166,7 +165,8 @@ def mcnemar_mid_p(only_a: int, only_b: int) -> float:
     asymptotic are better than exact conditional", BMC Medical Research Methodology 13:91 (2013).
     """
     fewer, differing = min(only_a, only_b), only_a + only_b
-    return float(2 * binom.cdf(fewer, differing, 0.5) - binom.pmf(fewer, differing, 0.5))
+    below = bdtr(fewer - 1, differing, 0.5) if fewer else 0.0
+    return float(bdtr(fewer, differing, 0.5) + below)
 
 
 def paired_interval(only_a: int, only_b: int, digits: int, *, level: float = 0.95) -> tuple[float, float]:
@@ -181,7 +181,7 @@ def paired_interval(only_a: int, only_b: int, digits: int, *, level: float = 0.9
     Source: T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
     design", Statistics in Medicine 17 (1998) 891-908.
     """
-    return _tango_bounds(only_a, only_b, digits, critical=float(norm.ppf((1 + level) / 2)))
+    return _tango_bounds(only_a, only_b, digits, critical=float(ndtri((1 + level) / 2)))
 
 
 def _tango_bounds(only_a: float, only_b: float, digits: float, *, critical: float) -> tuple[float, float]:
@@ -250,7 +250,7 @@ def overall_test(right: NDArray[np.int64]) -> OverallTest:
     sums = right.sum(axis=1)
     within = float(right.var(axis=0, ddof=1).sum())
     statistic = float(((sums - sums.mean()) ** 2).sum() / within) if within > 0 else 0.0
-    return OverallTest(statistic, checkpoints - 1, float(chi2.sf(statistic, checkpoints - 1)))
+    return OverallTest(statistic, checkpoints - 1, float(chdtrc(checkpoints - 1, statistic)))
 
 
 def _by_writer(values: NDArray[np.bool_] | NDArray[np.int64], writers: NDArray[np.int64]) -> NDArray[np.int64]:
