@@ -37,7 +37,18 @@ from digitcore.training.fine_tuning import FineTuned, TuningProgress, fine_tune
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["MOST_JOBS", "Job", "JobState", "free_name", "job_of", "keep_result", "remove_job", "start_job", "stop_job"]
+__all__ = [
+    "MOST_JOBS",
+    "Job",
+    "JobState",
+    "free_name",
+    "job_digits",
+    "job_of",
+    "keep_result",
+    "remove_job",
+    "start_job",
+    "stop_job",
+]
 
 JobState: TypeAlias = Literal["waiting", "running", "finished", "stopped", "failed"]
 
@@ -102,6 +113,19 @@ def job_of(owner: str) -> Job | None:
     with suppress(OSError, ValueError, KeyError, TypeError):  # of a job that is being removed
         return None if folder is None else _read(folder)
     return None
+
+
+def job_digits(owner: str) -> tuple[DigitSet, NDArray[np.int64]]:
+    """The own digits that the owner's last job was given, and the session of each (N,).
+
+    Raises:
+        TrainingError: the owner has no job.
+    """
+    folder = _folder_of(owner)
+    with suppress(OSError, ValueError, KeyError):  # of a job that is being removed
+        if folder is not None:
+            return _read_digits(folder)
+    raise TrainingError("There is no fine-tuning: start one first.")
 
 
 def stop_job(owner: str) -> None:
@@ -220,6 +244,12 @@ def _start(folder: Path, start: Path, own: DigitSet, sessions: NDArray[np.int64]
     threading.Thread(target=process.wait, daemon=True).start()  # so that it does not stay as a zombie
 
 
+def _read_digits(folder: Path) -> tuple[DigitSet, NDArray[np.int64]]:
+    arrays = load_arrays(folder / _DIGITS)
+    columns = (arrays[name] for name in ("ids", "images", "labels", "writers"))
+    return DigitSet(str(arrays["dataset"]), *columns), arrays["sessions"]
+
+
 def _read(folder: Path) -> Job:
     request = json.loads((folder / _REQUEST).read_bytes())
     is_alive = _is_alive(folder)  # before its last lines are read
@@ -314,12 +344,10 @@ def _main() -> None:
 
 
 def _run(folder: Path) -> None:
-    request, arrays = json.loads((folder / _REQUEST).read_bytes()), load_arrays(folder / _DIGITS)
-    columns = (arrays[name] for name in ("ids", "images", "labels", "writers"))
+    request = json.loads((folder / _REQUEST).read_bytes())
     results = fine_tune(
         read_checkpoint(folder / request["start"]),
-        DigitSet(str(arrays["dataset"]), *columns),
-        arrays["sessions"],
+        *_read_digits(folder),
         output=folder / f"{request['name']}.safetensors",
         validation=load_digits("mnist-validation"),
     )

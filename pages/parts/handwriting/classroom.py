@@ -8,9 +8,12 @@ import streamlit as st
 from digitcore.errors import HandwritingError
 from digitcore.store.classes import GROUPS, LONGEST_NAME, Board
 from digitcore.text import plain
+from digitcore.training.fine_tuning_jobs import remove_job
 from pages.parts.handwriting.address import page_address
 from pages.parts.handwriting.board import MEMBERS_LOOK, TEACHERS_LOOK, follow_board
+from pages.parts.handwriting.lesson import forget_lesson, lesson_view
 from pages.parts.handwriting.membership import CODE, decline, invitation, join, leave, member_key
+from pages.parts.handwriting.readers import readers_view
 from pages.parts.handwriting.swap import export_tool
 from pages.shared.error_box import show_error
 from pages.shared.keeping import may_keep
@@ -19,6 +22,7 @@ from pages.shared.resources import class_store, handwriting_store
 from pages.shared.templates import show_template
 
 _CODE, _NAME, _PROBLEM = "class-code-field", "class-name-field", "class-problem"
+_BOARD, _READERS, _LESSON = "Board", "Who is read best", "Train and test"
 _OPEN, _GROUP_A = "class-open", "class-group-a"
 
 
@@ -81,6 +85,20 @@ def _watch(key: str) -> None:
 
 
 def _teach(key: str) -> None:
+    view = st.segmented_control(
+        "Show", [_BOARD, _READERS, _LESSON], default=_BOARD, required=True, key="class-show",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if view == _READERS:
+        readers_view()
+    elif view == _LESSON:
+        lesson_view(key)
+    else:
+        _lead(key)
+
+
+def _lead(key: str) -> None:
+    """The invitation, the board, and what only the teacher can do."""
     board = class_store().board(key)
     _invite(board)
     follow_board(key, every=TEACHERS_LOOK, known=board)
@@ -142,6 +160,8 @@ def _end_tool(key: str) -> None:
 
 def _end(key: str) -> None:
     class_store().end(key)
+    remove_job(key)
+    forget_lesson(key)
     before = notebook_before()
     if before is not None:
         change_notebook(before)

@@ -61,11 +61,7 @@ def _pick(name: str) -> None:
 
 def _begin(key: str, written: Handwriting) -> None:
     st.markdown("A copy of a model learns to read your hand: a small one in seconds, a large one in minutes.")
-    models = [
-        entry.name
-        for entry in checkpoint_library().entries()
-        if isinstance(entry, UsableCheckpoint) and _can_learn(entry)
-    ]
+    models = learning_models()
     picked = st.session_state.get(CHECKPOINT)
     names = sorted(set(written.writers))
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
@@ -85,8 +81,10 @@ def _begin(key: str, written: Handwriting) -> None:
         _start(key, model, written, rows)
 
 
-def _can_learn(entry: UsableCheckpoint) -> bool:
-    return entry.metadata.has_network and ending_of(entry.path.name) != ".onnx"
+def learning_models() -> list[str]:
+    """The models that can learn."""
+    entries = [entry for entry in checkpoint_library().entries() if isinstance(entry, UsableCheckpoint)]
+    return [entry.name for entry in entries if entry.metadata.has_network and ending_of(entry.path.name) != ".onnx"]
 
 
 def _named(writer: str) -> str:

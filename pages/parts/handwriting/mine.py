@@ -66,16 +66,21 @@ def _headline(evaluation: Evaluation) -> None:
 
 
 def _all_models(dataset: str, digits: int) -> None:
-    """The accuracy of every model, asked at once where that takes no time."""
+    """The accuracy of every model."""
+    with st.expander(f"All {len(_networks(dataset))} models", icon=":material/leaderboard:"):
+        rows = [_row(name, summary) for name, summary in asked_models(dataset, digits).items()]
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
+
+
+def asked_models(dataset: str, digits: int) -> dict[str, Summary]:
+    """The networks by name, best first, that have answered; all are asked at once where that takes no time."""
     everybody = _networks(dataset)
     missing = [standing.entry.name for standing in everybody if standing.summary is None]
-    with st.expander(f"All {len(everybody)} models", icon=":material/leaderboard:"):
-        is_wanted = len(missing) * digits <= _AT_ONCE or st.button("Ask them all", icon=":material/play_arrow:")
-        if missing and is_wanted:
-            _ask(missing, dataset)
-            everybody = _networks(dataset)
-        rows = [_row(standing.entry.name, standing.summary) for standing in everybody if standing.summary is not None]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
+    is_wanted = len(missing) * digits <= _AT_ONCE or st.button("Ask them all", icon=":material/play_arrow:")
+    if missing and is_wanted:
+        _ask(missing, dataset)
+        everybody = _networks(dataset)
+    return {standing.entry.name: standing.summary for standing in everybody if standing.summary is not None}
 
 
 def _networks(dataset: str) -> list[Standing]:

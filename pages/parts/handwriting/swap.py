@@ -17,6 +17,7 @@ from digitcore.settings import load_settings
 from digitcore.store.handwriting import Handwriting
 from digitcore.training.fine_tuning_jobs import remove_job
 from pages.parts.handwriting.change import delete_digits
+from pages.parts.handwriting.lesson import forget_lesson
 from pages.shared.error_box import error_box
 from pages.shared.keeping import may_keep
 from pages.shared.notebook import NOTEBOOK, change_notebook, notebook, notebook_before, opened_notebook
@@ -121,4 +122,5 @@ def _delete_all(written: Handwriting) -> None:
         if st.button("Delete them", icon=":material/delete_forever:", key="delete-all"):
             delete_digits(written.ids.tolist())
             remove_job(notebook() or "")  # a fine-tuning has a copy of them
+            forget_lesson(notebook() or "")
             st.rerun()
