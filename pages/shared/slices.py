@@ -4,17 +4,21 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from digitcore.data.datasets import HANDWRITING
 from digitcore.data.own_datasets import own_dataset
 from digitcore.evaluation.slices import Slices, slice_columns, slice_set
+from pages.shared.notebook import handwriting_dataset
 from pages.shared.state import ANY, COLUMN, VALUE
 
 
 def slices_of(dataset: str, column: str) -> Slices:
-    """`slice_set`; nothing may write to what comes back.
+    """`slice_set`, of `handwriting` that of the visitor's notebook; nothing may write to what comes back.
 
     Raises:
         DatasetError: the set has no such column, or it cannot be read.
     """
+    if dataset == HANDWRITING:
+        dataset = handwriting_dataset()
     own = own_dataset(dataset)
     return _cached_slices(dataset, column, own.added if own else "")
 
