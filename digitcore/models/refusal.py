@@ -21,7 +21,16 @@ from scipy import ndimage
 from digitcore.imaging.segmentation import DigitInk, PictureInk
 from digitcore.models.probabilities import answers_from, probabilities_from
 
-__all__ = ["REFUSAL_SCORES", "Refusal", "RefusalKind", "RefusalScore", "refusal_scores", "refuse_answer", "refuse_ink"]
+__all__ = [
+    "REFUSAL_SCORES",
+    "Refusal",
+    "RefusalKind",
+    "RefusalScore",
+    "ink_oddity",
+    "refusal_scores",
+    "refuse_answer",
+    "refuse_ink",
+]
 
 RefusalKind: TypeAlias = Literal[
     "blank", "dot", "filled", "inverted", "cut off at the edge", "several digits", "scribble", "unsure", "no digit"
@@ -97,6 +106,12 @@ def refuse_ink(picture: PictureInk) -> Refusal | None:
     if shape.pieces > 1 and _are_several(picture.digits):
         return _SEVERAL
     return _SCRIBBLE if shape.is_tangled else None
+
+
+def ink_oddity(ink: NDArray[np.uint8]) -> str | None:
+    """What ink (H, W), 255 = ink, looks like that is not one whole digit, as `RefusalKind`; None: it may be one."""
+    refusal = refuse_ink(PictureInk(ink))
+    return None if refusal is None else refusal.kind
 
 
 def refusal_scores(logits: NDArray[np.floating], score: RefusalScore) -> NDArray[np.float64]:

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
-from digitcore.data.datasets import dataset_names, known_digest, load_digits, reserved_names
+from digitcore.data.datasets import dataset_names, is_available, known_digest, load_digits, reserved_names
 from digitcore.data.exported_digits import EXPORT_FORMATS, ExportFormat, export_digits
+from digitcore.data.first_look import COMPARED, FirstLook, look_at
 from digitcore.data.own_datasets import (
     PictureUse,
     PreparedDataset,
     check_name,
     keep_dataset,
+    map_images,
     own_datasets,
     prepare_dataset,
     remove_dataset,
     rename_dataset,
 )
+from digitcore.models.refusal import ink_oddity
 from digitcore.serving.cli_common import FILE, json_option
 from digitcore.settings import load_settings
 from digitcore.text import csv_cell
@@ -62,6 +65,7 @@ def add_command(path: Path, name: str, labels: str | None, pictures: str, as_jso
     try:
         check_name(name, reserved_names())  # before minutes of reading
         prepared = _prepare(path, labels, _USES[pictures])
+        remarks = list(_first_look(prepared).remarks())
         dataset = keep_dataset(prepared, name, reserved=reserved_names())
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -70,10 +74,18 @@ def add_command(path: Path, name: str, labels: str | None, pictures: str, as_jso
     if prepared.left_out > _MOST_PROBLEMS:
         print(f"left out: {prepared.left_out - _MOST_PROBLEMS:,} more", file=sys.stderr)
     if as_json:
-        print(json.dumps([asdict(dataset) | {"left_out": prepared.left_out}]))
+        print(json.dumps([asdict(dataset) | {"left_out": prepared.left_out, "remarks": remarks}]))
     else:
+        for remark in remarks:
+            print(f"note: {remark}", file=sys.stderr)
         print(f"{name}: {dataset.digits:,} digits, {dataset.use}; {prepared.left_out:,} left out")
     return 0
+
+
+def _first_look(prepared: PreparedDataset) -> FirstLook:
+    images, labels = map_images(prepared.dataset, prepared.folder)
+    others = [(name, load_digits(name).images) for name in COMPARED if is_available(name)]
+    return look_at(images, labels, others=others, oddity=ink_oddity)
 
 
 def _prepare(path: Path, labels: str | None, use: PictureUse | None) -> PreparedDataset:

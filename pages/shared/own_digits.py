@@ -11,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from digitcore.data.datasets import is_available, reserved_names
 from digitcore.data.exported_digits import ExportFormat, export_digits
-from digitcore.data.first_look import FirstLook, look_at
+from digitcore.data.first_look import COMPARED, FirstLook, look_at
 from digitcore.data.own_datasets import (
     OwnDataset,
     PictureUse,
@@ -25,14 +25,14 @@ from digitcore.data.own_datasets import (
     rename_dataset,
 )
 from digitcore.files import temporary_folder
+from digitcore.models.refusal import ink_oddity
 from digitcore.text import plain
 from pages.shared.error_box import error_box
 from pages.shared.resources import cached_digits, may_add
 from pages.shared.state import ADDED_DATASET
 
-_PREPARED, _UPLOADS = "own-digits-prepared", "own-digits-uploads"
+_PREPARED, _LOOK, _UPLOADS = "own-digits-prepared", "own-digits-look", "own-digits-uploads"
 _KINDS = ["zip", "gz", "npz", "csv", "parquet", "mat"]
-_COMPARED = ("mnist-train", "mnist-test", "mnist-validation")
 _MOST_PROBLEMS = 5
 _MOST_MEGABYTES = 200  # of an upload, which is held in memory; the command line takes any size
 _FORMATS: dict[str, tuple[ExportFormat, str]] = {
@@ -114,14 +114,18 @@ def _prepared(files: list[UploadedFile], *, labels: str | None, use: PictureUse 
 def _look(prepared: PreparedDataset) -> None:
     """What stands out, before it is kept."""
     dataset = prepared.dataset
-    images, labels = map_images(dataset, prepared.folder)
-    others = [(name, cached_digits(name).images) for name in _COMPARED if is_available(name)]
-    look = look_at(images, labels, others=others)
+    images, _ = map_images(dataset, prepared.folder)
+    look = _first_look(prepared)
     use = "as they are" if dataset.use == "as they are" else "preprocessed as drawings are"
     st.markdown(f"**{dataset.digits:,} digits** of {plain(dataset.source)}, {use}.")
     for warning in _warnings(prepared, look):
         st.warning(warning, icon=":material/warning:")
     st.image(_examples(images, look), caption="Up to 20 of each digit, as the models see them.")
+    if len(look.near_rows):
+        pairs = [np.concatenate(list(images[rows]), axis=1) for rows in look.near_rows.T]
+        st.image(np.concatenate(pairs), caption="Some that are nearly the same, one below the other.")
+    if len(look.odd_rows):
+        st.image(np.concatenate(list(images[look.odd_rows]), axis=1), caption="Some that may not show one digit.")
     st.caption("How many: " + ", ".join(f"**{digit}** {count:,}" for digit, count in enumerate(look.counts)))
     name = st.text_input("Name of the set", value="", placeholder="my-digits", max_chars=60)
     with st.container(horizontal=True, gap="small"):
@@ -131,6 +135,18 @@ def _look(prepared: PreparedDataset) -> None:
             discard_dataset(prepared)
             _start_again()
             st.rerun(scope="fragment")
+
+
+def _first_look(prepared: PreparedDataset) -> FirstLook:
+    """`look_at`, once for each set."""
+    known: tuple[Path, FirstLook] | None = st.session_state.get(_LOOK)
+    if known is None or known[0] != prepared.folder:
+        with st.spinner("Looking at the digits ..."):
+            images, labels = map_images(prepared.dataset, prepared.folder)
+            others = [(name, cached_digits(name).images) for name in COMPARED if is_available(name)]
+            known = prepared.folder, look_at(images, labels, others=others, oddity=ink_oddity)
+        st.session_state[_LOOK] = known
+    return known[1]
 
 
 def _keep(prepared: PreparedDataset, name: str) -> None:
@@ -146,6 +162,7 @@ def _keep(prepared: PreparedDataset, name: str) -> None:
 
 def _start_again() -> None:
     st.session_state.pop(_PREPARED, None)
+    st.session_state.pop(_LOOK, None)
     st.session_state[_UPLOADS] += 1
 
 
@@ -154,15 +171,7 @@ def _warnings(prepared: PreparedDataset, look: FirstLook) -> list[str]:
     if prepared.left_out:
         some = [f"{plain(name)}: {plain(problem)}" for name, problem in prepared.problems[:_MOST_PROBLEMS]]
         lines.append(f"{prepared.left_out:,} left out, such as " + "; ".join(some))
-    if look.repeated:
-        lines.append(
-            f"{look.repeated:,} are the same as an earlier one, {look.contradicted:,} of them as another digit."
-        )
-    lines += [f"{count:,} are digits of {name} too." for name, count in look.known.items()]
-    missing = [str(digit) for digit in range(10) if not look.counts[digit]]
-    if missing:
-        lines.append(f"None is a {', '.join(missing)}.")
-    return lines
+    return [*lines, *look.remarks()]
 
 
 def _examples(images: NDArray[np.uint8], look: FirstLook) -> NDArray[np.uint8]:
