@@ -31,7 +31,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from torch import Tensor
 
 from digitcore.data.datasets import DigitSet, load_digits
 from digitcore.errors import CheckpointError, DatasetError
@@ -90,6 +89,8 @@ class Convention:
     ink: str = "bright"
     activation: str | None = None
     """What stands between its layers, one of `ACTIVATIONS`; None: what the file says."""
+    fit: str = ""
+    """How digits are brought to another size than 28 × 28: `padded` or `resized`."""
 
     @property
     def is_ours(self) -> bool:
@@ -103,11 +104,8 @@ class Convention:
 
     @property
     def _parts(self) -> tuple[str, ...]:
-        return (
-            _SCALES_IN_WORDS.get(self.scale, self.scale),
-            f"{self.ink} ink",
-            *([self.activation] if self.activation else []),
-        )
+        parts = (_SCALES_IN_WORDS.get(self.scale, self.scale), f"{self.ink} ink", self.activation, self.fit)
+        return tuple(part for part in parts if part)
 
     def unlike(self, other: "Convention") -> str:
         """In words, what it has that another has not, such as "tanh"."""
@@ -115,25 +113,20 @@ class Convention:
 
     def record(self, source: str) -> dict[str, Any]:
         """What a checkpoint's provenance says about it; `source` is how it is known."""
-        activation = {"activation": self.activation} if self.activation else {}
-        return {"scale": self.scale, "ink": self.ink, **activation, "source": source}
+        further = {name: value for name in ("activation", "fit") if (value := getattr(self, name))}
+        return {"scale": self.scale, "ink": self.ink, **further, "source": source}
 
-    def convert(self, batch: Tensor) -> NDArray[np.float32]:
-        """The input (N, 1, 28, 28) of a normalised batch (N, 1, 28, 28), its pixels rounded to whole bytes."""
-        pixels = ((batch.detach() * INPUT_STD + INPUT_MEAN) * 255).round().clamp(0, 255).byte().squeeze(1).numpy()
-        images = pixels if self.ink == "bright" else 255 - pixels
-        if self.scale == "normalised":
-            return normalize(images).numpy()
+    @property
+    def affine(self) -> tuple[float, float]:
+        """A pixel between 0 and 1, 1 being ink, times the first, plus the second, is what the network takes."""
         factor, shift = _SCALES[self.scale]
-        return images[:, np.newaxis].astype(np.float32) / np.float32(255 / factor) + np.float32(shift)
+        return (factor, shift) if self.ink == "bright" else (-factor, shift + factor)
 
     def adapt(self, network: DigitNetwork) -> DigitNetwork:
         """The network for normalised batches; the same one where there is nothing to convert."""
         if self.is_ours:
             return network
-        factor, shift = _SCALES[self.scale]
-        if self.ink == "dark":
-            factor, shift = -factor, shift + factor
+        factor, shift = self.affine
         conversion = Conversion(factor * INPUT_STD, shift + factor * INPUT_MEAN)
         return adapted(network, conversion, activation=self.activation)
 
@@ -155,7 +148,7 @@ class Finding:
 
     def record(self) -> dict[str, Any]:
         """What a checkpoint's provenance says about it."""
-        convention = self.convention if self.right >= _FITTING * self.digits else Convention()
+        convention = self.convention if self.right >= _FITTING * self.digits else Convention(fit=self.convention.fit)
         record = convention.record(f"picked on {self.digits} validation digits")
         rival = {"rival": self.rival.unlike(convention)} if self.rival is not None else {}
         return record | {"right": self.right, "digits": self.digits} | rival
@@ -263,7 +256,8 @@ def describe_input(provenance: Mapping[str, Any]) -> str:
             return f"nothing fits: at most {right} of {digits} validation digits right, taken as our own"
         source = f"{source}, {right} right"
     rival = f"; not clearly better than {record['rival']}" if "rival" in record else ""
-    words = Convention(str(record.get("scale")), str(record.get("ink")), record.get("activation")).words
+    further = (str(record.get(name, "")) for name in ("activation", "fit"))
+    words = Convention(str(record.get("scale")), str(record.get("ink")), *further).words
     return f"{words} ({source}{rival})"
 
 

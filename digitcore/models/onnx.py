@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,10 +24,11 @@ from torch import Tensor
 
 from digitcore.errors import CheckpointError, DatasetError
 from digitcore.files import temporary_folder
-from digitcore.imaging.preprocessing import normalize
+from digitcore.imaging.preprocessing import INPUT_MEAN, INPUT_STD
 from digitcore.models.architectures import DigitNetwork
 from digitcore.models.conventions import (
     Convention,
+    Finding,
     Findings,
     best_convention,
     declared_convention,
@@ -35,7 +36,15 @@ from digitcore.models.conventions import (
     probe_digits,
     read_sidecar,
 )
-from digitcore.models.onnx_probe import CPU_SECONDS, UnfitModelError, open_session, run_session
+from digitcore.models.onnx_probe import (
+    CPU_SECONDS,
+    Layout,
+    UnfitModelError,
+    model_input,
+    open_session,
+    run_session,
+    ten_numbers,
+)
 from digitcore.text import printable
 
 __all__ = ["DECLARED", "OnnxNetwork", "load_onnx"]
@@ -49,7 +58,7 @@ _MOST_PROBLEM = 600  # characters
 _COPIED_AT_ONCE = 1 << 20  # bytes
 _PROBE = Path(__file__).with_name("onnx_probe.py")
 _LEAST_PROBABILITY = 1e-30
-_SUM_TOLERANCE = 1e-3  # of probabilities
+_SUM_TOLERANCE = 5e-3  # of probabilities, which may have 16 bits each
 
 
 @dataclass(frozen=True)
@@ -62,8 +71,8 @@ class _Trial:
     """Whether the output is probabilities, not logits."""
     output: str
     """Name of the output that is taken."""
-    one_by_one: bool
-    """Whether the file takes one digit at a time."""
+    layout: Mapping[str, Any]
+    """The fields of a `Layout`."""
     parameters: int
     metadata: Mapping[str, str]
     """What the file has in its own metadata under `digitcore.`, by names without that."""
@@ -71,7 +80,7 @@ class _Trial:
     @property
     def convention(self) -> Convention:
         """How the file takes its digits."""
-        return Convention(self.input["scale"], self.input["ink"])
+        return Convention(self.input["scale"], self.input["ink"], fit=self.input.get("fit", ""))
 
 
 _TRIALS = Findings()  # by contents, sidecar and the program that would run it
@@ -93,7 +102,7 @@ class OnnxNetwork(DigitNetwork):
         """
         super().__init__()
         self._session = open_session(path, threads=torch.get_num_threads())
-        self._trial = trial
+        self._trial, self._layout = trial, Layout(**trial.layout)
         self._file = file
         self.digest = hashlib.sha256(f"{checksum} {trial.convention} {trial.probabilities}".encode()).hexdigest()
         """SHA-256 over everything that determines the logits."""
@@ -104,12 +113,17 @@ class OnnxNetwork(DigitNetwork):
         Raises:
             CheckpointError: onnxruntime cannot run the file on this batch, or takes too long.
         """
-        inputs = self._trial.convention.convert(batch)
+        pixels = ((batch.detach() * INPUT_STD + INPUT_MEAN) * 255).round().clamp(0, 255).byte().squeeze(1).numpy()
+        (factor, shift), fit = self._trial.convention.affine, self._trial.convention.fit
+        inputs = model_input(pixels, self._layout, factor=factor, shift=shift, fit=fit)
         try:
-            (outputs,) = run_session(self._session, inputs, [self._trial.output], one_by_one=self._trial.one_by_one)
+            (output,) = run_session(self._session, inputs, [self._trial.output], batch=self._layout.batch)
         except UnfitModelError as error:
             raise CheckpointError(f"{self._file} {error}") from error
-        return torch.from_numpy(_logits(outputs, probabilities=self._trial.probabilities))
+        numbers = ten_numbers(output, digits=len(batch))
+        if numbers is None:
+            raise CheckpointError(f"{self._file} gives no longer ten numbers for a digit: export it again.")
+        return torch.from_numpy(_logits(numbers, probabilities=self._trial.probabilities))
 
     def forward_head(self, features: Tensor) -> Tensor:
         """The features themselves: they are the logits."""
@@ -176,23 +190,20 @@ def _try_out(model: Path, sidecar: Convention | None, *, file: str) -> _Trial:
         digits = probe_digits()
     except DatasetError as error:
         raise CheckpointError(f"{file} cannot be tried out. {error}") from error
-    batch = normalize(digits.images)
-    tried = [sidecar] if sidecar else input_conventions()
-    findings = _probe(model, {_name(convention): convention.convert(batch) for convention in tried}, file=file)
+    tried = [Convention(sidecar.scale, sidecar.ink)] if sidecar else input_conventions()
+    findings = _probe(model, digits.images, tried, file=file)
     metadata = {key.removeprefix("digitcore."): value for key, value in findings["metadata"].items()}
     outputs = {name: np.array(values, dtype=np.float32) for name, values in findings["outputs"].items()}
     declared = {name: metadata[name] for name in ("scale", "ink") if name in metadata}
-    if sidecar is not None:
-        record = sidecar.record("sidecar")
-    elif declared:
-        record = declared_convention(declared, file=file).record("declared")
-    else:
-        record = _found(outputs, digits.labels, file=file)
+    if declared and sidecar is None:
+        declared_convention(declared, file=file)
+    finding = _found(outputs, digits.labels, file=file)
+    source = "sidecar" if sidecar else "declared" if declared else ""
     return _Trial(
-        input=record,
-        probabilities=_are_probabilities(outputs[f"{record['scale']} {record['ink']}"]),
+        input=finding.convention.record(source) if source else finding.record(),
+        probabilities=_are_probabilities(outputs[_name(finding.convention)]),
         output=findings["output"],
-        one_by_one=findings["one_by_one"],
+        layout=findings["layout"],
         parameters=findings["parameters"],
         metadata=metadata,
     )
@@ -200,31 +211,32 @@ def _try_out(model: Path, sidecar: Convention | None, *, file: str) -> _Trial:
 
 def _name(convention: Convention) -> str:
     """What the program that tries a file out calls a convention."""
-    return f"{convention.scale} {convention.ink}"
+    return f"{convention.scale} {convention.ink} {convention.fit}".rstrip()
 
 
-def _found(outputs: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64], *, file: str) -> dict[str, Any]:
-    """The record of the convention that suits a file best, by its outputs (N, 10) for the first of these digits."""
-    logits = {
-        convention: _logits(outputs[_name(convention)], probabilities=_are_probabilities(outputs[_name(convention)]))
-        for convention in input_conventions()
-    }
+def _found(outputs: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64], *, file: str) -> Finding:
+    """The convention that suits a file best, by its outputs (N, 10) for the first of these digits."""
+    logits = {}
+    for name, values in outputs.items():
+        scale, ink, *fit = name.split()
+        logits[Convention(scale, ink, fit="".join(fit))] = _logits(values, probabilities=_are_probabilities(values))
     try:
-        return best_convention(logits, labels[: len(next(iter(logits.values())))]).record()
+        return best_convention(logits, labels[: len(next(iter(logits.values())))])
     except ValueError as error:
         raise CheckpointError(
             f"{file} gives NaN or infinity for validation digits: train or export it again."
         ) from error
 
 
-def _probe(model: Path, batches: Mapping[str, NDArray[np.float32]], *, file: str) -> dict[str, Any]:
+def _probe(model: Path, pixels: NDArray[np.uint8], conventions: Sequence[Convention], *, file: str) -> dict[str, Any]:
     """The findings of `onnx_probe` about a model; errors name it `file`."""
     try:
         with _AT_ONCE, tempfile.TemporaryFile() as arrays:
-            np.savez(arrays, allow_pickle=False, **batches)
+            np.savez(arrays, allow_pickle=False, pixels=pixels)
             arrays.seek(0)
+            table = json.dumps({_name(convention): convention.affine for convention in conventions})
             process = subprocess.run(
-                [sys.executable, "-P", str(_PROBE), str(model)],
+                [sys.executable, "-P", str(_PROBE), str(model), table],
                 stdin=arrays,
                 capture_output=True,
                 timeout=_SECONDS,

@@ -82,7 +82,7 @@ import json, os, sys
 from pathlib import Path
 import numpy as np, onnx, onnxruntime
 from digitcore.models.onnx_probe import UnfitModelError, _probe
-images = {"unit bright": np.zeros((10, 1, 28, 28), np.float32)}
+pixels = np.zeros((10, 28, 28), np.uint8)
 for size in json.loads(sys.stdin.buffer.readline()):
     Path("model.onnx").write_bytes(sys.stdin.buffer.read(size))
     child = os.fork()
@@ -90,7 +90,7 @@ for size in json.loads(sys.stdin.buffer.readline()):
         print("status", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
         continue
     try:
-        _probe(Path("model.onnx"), images)
+        _probe(Path("model.onnx"), pixels, {"unit bright": (1, 0)})
         os._exit(0)
     except UnfitModelError:
         os._exit(1)

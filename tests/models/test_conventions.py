@@ -21,6 +21,7 @@ from digitcore.models.classifier import DigitClassifier
 from digitcore.models.conventions import Convention, best_convention, describe_input, sidecar_path
 from digitcore.models.export import export_network
 from digitcore.models.library import CheckpointLibrary, UsableCheckpoint, load_checkpoint
+from digitcore.models.onnx_probe import Layout, model_input
 from digitcore.models.weights import new_network
 
 PIXELS: dict[str, Callable[[Tensor], Tensor]] = {  # of pixels between 0 and 1, light on black
@@ -222,7 +223,9 @@ def test_both_ways_of_converting_agree(halves: tuple[DigitSet, DigitSet], conven
     network = convention.adapt(new_network("tiny"))
     layer = network.features[0]
     converted = layer(batch) if isinstance(layer, Conversion) else batch
-    assert np.allclose(converted.numpy(), convention.convert(batch), atol=1e-3)
+    factor, shift = convention.affine
+    expected = model_input(halves[0].images[:20], Layout("NCHW", 28, 28, "float32", 0), factor=factor, shift=shift)
+    assert np.allclose(converted.numpy(), expected, atol=1e-3)
     assert convention.is_ours != isinstance(layer, Conversion)
 
 
