@@ -1,9 +1,13 @@
 """A photographed sheet on the page Handwriting, without a browser."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from digitcore.data.datasets import load_digits
 from digitcore.imaging.sheet import COLUMNS, box_label
 from digitcore.store.handwriting import Handwriting
 from pages.shared.notebook import NOTEBOOK
@@ -54,6 +58,18 @@ def test_a_sheet_is_looked_through_and_kept(visit: Visit, filled_sheet: FilledSh
     (one,) = handwriting_store().read(app.session_state[NOTEBOOK], [int(stored.ids[0])])
     assert one.digit.ink is not None
     assert one.digit.ink.startswith(b"\x89PNG")
+
+
+def test_a_table_of_answers_is_no_hindrance(
+    visit: Visit, weights_folder: Path, filled_sheet: FilledSheet, sheet_photograph: bytes
+) -> None:
+    pd.DataFrame({"prediction": load_digits("uci-digits").labels}).to_csv(weights_folder / "alone.csv", index=False)
+    app = upload(visit("handwriting", view="On paper", checkpoint="alone"), "sheet.jpg", sheet_photograph)
+    assert is_fine(app)
+    assert "alone is a table of answers and reads none of them." in texts(app)
+    app.button(key="keep-sheet").click().run()
+    assert is_fine(app)
+    assert len(kept(app).labels) == len(filled_sheet.inks)
 
 
 def test_what_is_no_sheet_gets_a_reason_and_nothing_to_keep(visit: Visit, sheet_photograph: bytes) -> None:

@@ -86,15 +86,10 @@ def _look_through() -> None:
     digits: list[SheetDigit] = st.session_state[_READ][1]
     changes: dict[int, int | str] = st.session_state[_CHANGES]
     with error_box():
-        classifier = picked_classifier()
         images = np.array([digit.model_input for digit in digits])
-        answers = classifier.logits(images).argmax(axis=1).tolist()
+        answers = _answers(images)
         labels = [changes.get(_place(digit), digit.label) for digit in digits]
-        kept_labels = [label for label in labels if isinstance(label, int)]
-        right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
-        st.markdown(
-            f"**{len(digits)}** digits. {plain(classifier.checkpoint.name)} reads {right} of {len(kept_labels)} right."
-        )
+        st.markdown(f"**{len(digits)}** digits. {_score(answers, labels)}")
         st.caption("Dashed: another answer. Click a digit that is not what stands below it.")
         tiles = [_tile(*row) for row in zip(digits, labels, answers, strict=True)]
         picked: int | None = st.session_state.get(_PICKED)
@@ -104,14 +99,33 @@ def _look_through() -> None:
         _offer(digits, labels, answers)
 
 
+def _answers(images: NDArray[np.uint8]) -> list[int | None]:
+    """What the picked model reads in each of the digits; None where it is a table of answers, which reads nothing."""
+    classifier = picked_classifier()
+    if not classifier.checkpoint.metadata.has_network:
+        return [None] * len(images)
+    return [int(answer) for answer in classifier.logits(images).argmax(axis=1)]
+
+
+def _score(answers: list[int | None], labels: list[int | str]) -> str:
+    """How many the picked model reads right, in words."""
+    name = plain(picked_classifier().checkpoint.name)
+    if None in answers:
+        return f"{name} is a table of answers and reads none of them."
+    right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
+    return f"{name} reads {right} of {sum(isinstance(label, int) for label in labels)} right."
+
+
 def _place(digit: SheetDigit) -> int:
     return digit.row * COLUMNS + digit.column
 
 
-def _tile(digit: SheetDigit, label: int | str, answer: int) -> Tile:
+def _tile(digit: SheetDigit, label: int | str, answer: int | None) -> Tile:
     where = f"row {digit.row + 1}, box {digit.column + 1}"
     if label == _LEFT_OUT:
         return Tile(_place(digit), "✕", f"{where}: left out")
+    if answer is None:
+        return Tile(_place(digit), str(label), f"{where}: true digit {label}")
     caption = str(label) if label == answer else f"{label}→{answer}"
     return Tile(_place(digit), caption, f"{where}: true digit {label}, answer {answer}", marked=label != answer)
 
@@ -128,7 +142,7 @@ def _change(picked: int) -> None:
     st.session_state[_CHANGES][picked] = st.session_state[f"{_LABEL}-{picked}"]
 
 
-def _offer(digits: list[SheetDigit], labels: list[int | str], answers: list[int]) -> None:
+def _offer(digits: list[SheetDigit], labels: list[int | str], answers: list[int | None]) -> None:
     """The writer's name, and the button that keeps what was not left out."""
     count = sum(isinstance(label, int) for label in labels)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
@@ -147,11 +161,12 @@ def _offer(digits: list[SheetDigit], labels: list[int | str], answers: list[int]
 
 
 def _handwritten(
-    digits: list[SheetDigit], labels: list[int | str], answers: list[int], name: str
+    digits: list[SheetDigit], labels: list[int | str], answers: list[int | None], name: str
 ) -> list[HandwrittenDigit]:
     """The digits that are kept, all of one session."""
     printable = "".join(character for character in name if character.isprintable()).strip()
-    session, checkpoint = new_key(), picked_classifier().checkpoint.digest
+    session = new_key()
+    checkpoint = None if None in answers else picked_classifier().checkpoint.digest
     return [
         HandwrittenDigit(
             picture=digit.model_input,
