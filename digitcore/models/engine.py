@@ -55,6 +55,8 @@ class Engine:
 
     def logits(self, batch: _Floats, *, threads: int) -> _Floats:
         """Logits (N, 10) of a normalised batch (N, 1, 28, 28), computed by so many threads."""
+        if len(batch) <= self.at_once:
+            return self.run(batch)
         parts = [batch[start : start + self.at_once] for start in range(0, len(batch), self.at_once)]
         helping = min(threads, len(parts)) - 1
         if helping <= 0:
