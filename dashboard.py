@@ -41,6 +41,7 @@ if __name__ == "__main__":
 else:
     import logging
     import threading
+    import time
     from pathlib import Path
 
     from starlette.middleware import Middleware
@@ -57,14 +58,15 @@ else:
     from digitcore.settings import load_settings
 
     def prepare() -> None:
-        """Does what the first visitor would have to wait for."""
-        import digitcore.reports.charts  # noqa: F401
-
+        """Does what visitors would have to wait for: what the first page needs, and what others do once that stands."""
         for folder in (settings.weights_directory, *evaluation_folders(), timing_folder()):
             remove_leftovers(folder)
         remove_temporary_folders()
         shared_library(load_settings().weights_directory).entries()
+        time.sleep(first_page)
         import captum.attr  # noqa: F401
+
+        import digitcore.reports.charts  # noqa: F401
 
         avoid_pauses()
 
@@ -73,6 +75,7 @@ else:
     PagesManager.uses_pages_directory = False
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = load_settings()
+    first_page = 5  # seconds in which it has the processor to itself
     threading.Thread(target=prepare, daemon=True).start()
     base = st.get_option("server.baseUrlPath").strip("/")
     root_path = f"/{base}" if base else ""

@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 from scipy.special import log_softmax, softmax
 
 from digitcore.evaluation.intervals import critical_value, share_interval, wilson_interval
@@ -286,6 +284,9 @@ def confusion_order(matrix: NDArray[np.int64]) -> list[int]:
     >>> confusion_order(np.array([[9, 0, 1], [0, 9, 0], [2, 0, 8]]))  # 0 and 2 are confused
     [1, 2, 0]
     """
+    from scipy.cluster.hierarchy import leaves_list, linkage  # takes half a second to import
+    from scipy.spatial.distance import squareform
+
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     mutual = (shares + shares.T) / 2
     np.fill_diagonal(mutual, 0)
