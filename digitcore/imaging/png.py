@@ -16,7 +16,7 @@ _DIMMED = 0.6  # of the ink's brightness, so that colours stand out on it
 def png_address(pixels: NDArray[np.uint8]) -> str:
     """The data URL of a PNG of grey pixels (H, W) or colours (H, W, 3 or 4)."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
+    Image.fromarray(pixels).save(buffer, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

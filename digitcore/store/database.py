@@ -4,9 +4,10 @@ SQLite keeps what is confirmed through a kill at any moment: with a write-ahead 
 """
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -35,6 +36,7 @@ class Database:
         """
         self._purpose, self._error = purpose, error
         self._url = self._parsed(url)
+        self._turn = threading.Lock()  # of the threads that write: SQLite looks only now and then whether it may
         with self._explained():
             self._engine = _sqlite_engine(self._url) if self._is_sqlite else create_engine(self._url)
             try:
@@ -66,7 +68,7 @@ class Database:
             StoreError: the database cannot be written. Nothing has changed.
         """
         engine = self._engine.execution_options(begin="BEGIN IMMEDIATE")
-        with self._explained(), engine.begin() as connection:
+        with self._turn if self._is_sqlite else nullcontext(), self._explained(), engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
             yield connection
