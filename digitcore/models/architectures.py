@@ -8,6 +8,7 @@ Training may use batch normalisation; `folded()` returns the same function witho
 
 import copy
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -20,6 +21,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from digitcore.errors import CheckpointError
 from digitcore.formats.answers_file import AnswerTable
+from digitcore.formats.layers_file import Layer, Layers, LayersError
+from digitcore.imaging.preprocessing import INPUT_MEAN, INPUT_STD
 
 __all__ = [
     "ACTIVATIONS",
@@ -30,6 +33,7 @@ __all__ = [
     "DigitNetwork",
     "Ensemble",
     "KnownAnswers",
+    "Layered",
     "MultilayerPerceptron",
     "Standard",
     "adapted",
@@ -52,6 +56,8 @@ class DigitNetwork(nn.Module):
 
     features: nn.Sequential
     head: nn.Linear
+    picture_size: tuple[int, int] = (28, 28)
+    """Height and width of what `features` takes."""
 
     def forward_features(self, batch: Tensor) -> Tensor:
         """Features (N, F) of a normalised batch (N, 1, 28, 28)."""
@@ -202,6 +208,119 @@ class Conversion(nn.Module):
         return batch * self.factor + self.shift
 
 
+class PictureSize(nn.Module):
+    """Brings a batch (N, 1, 28, 28) to another size."""
+
+    def __init__(self, size: tuple[int, int], fit: str, *, background: float) -> None:
+        """fit: `padded` with the background, or `resized`."""
+        super().__init__()
+        self.size, self.fit, self.background = size, fit, background
+
+    def extra_repr(self) -> str:
+        """What tells one from another."""
+        return f"{self.size}, {self.fit}, {self.background}"
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """The batch (N, 1, H, W)."""
+        if self.fit == "resized":
+            return functional.interpolate(batch, self.size, mode="bilinear", antialias=True)
+        above, left = ((side - 28) // 2 for side in self.size)
+        sides = left, self.size[1] - 28 - left, above, self.size[0] - 28 - above
+        return functional.pad(batch, sides, value=self.background)
+
+
+class Layered(DigitNetwork):
+    """A network as a layers file describes it, whose weights are another file's."""
+
+    def __init__(self, description: Layers) -> None:
+        """A network with random weights.
+
+        Raises:
+            LayersError: there is no such network, or it is too large.
+        """
+        super().__init__()
+        *layers, last = _without_softmax(description.layers)
+        if last.kind != "Linear" or last.arguments["out_features"] != len(CLASS_NAMES):
+            raise LayersError(f"must end in Linear(..., 10), and not in {last.words} in line {last.line}.")
+        self.multiplications = _checked_cost(description, (*layers, last))
+        """For a digit."""
+        self.picture_size = description.height, description.width
+        self.features = nn.Sequential(*map(_module, layers))
+        head = _module(last)
+        assert isinstance(head, nn.Linear)
+        self.head = head
+        places = [*(f"features.{place}" for place in range(len(layers))), "head"]
+        self.names = {f"{place}.": f"{layer.name}." for place, layer in zip(places, (*layers, last), strict=True)}
+        """What the file calls a layer, by what it is called here, each with a dot."""
+
+    def folded(self) -> DigitNetwork:
+        """A copy in evaluation mode, with all its layers."""
+        return copy.deepcopy(self).eval()
+
+
+_MOST_WEIGHTS = 4_000_000
+_MOST_VALUES = 100_000  # between two layers, for a digit
+_MOST_MULTIPLICATIONS = 50_000_000  # for a digit
+_COST_OF_A_VALUE = 4  # multiplications, of layers that compute each value on its own
+
+
+def _without_softmax(layers: Sequence[Layer]) -> list[Layer]:
+    """Layers that compute something; a softmax at the end adds the same number to all logits."""
+    needed = [layer for layer in layers if not layer.kind.startswith("Dropout")]
+    if needed and needed[-1].kind in ("Softmax", "LogSoftmax"):
+        needed.pop()
+    for layer in needed:
+        if layer.kind in ("Softmax", "LogSoftmax"):
+            raise LayersError(f"has a {layer.kind} in line {layer.line}, which can only stand at the end.")
+    if not needed:
+        raise LayersError("names no layer with weights.")
+    return needed
+
+
+def _module(layer: Layer) -> nn.Module:
+    arguments = {name: value for name, value in layer.arguments.items() if name != "inplace"}
+    module: nn.Module = getattr(nn, layer.kind)(**arguments)
+    return module
+
+
+def _checked_cost(description: Layers, layers: Sequence[Layer]) -> int:
+    """Multiplications for a digit, without computing anything.
+
+    Raises:
+        LayersError: layers do not fit together, or cost too much.
+    """
+    weights = multiplications = 0
+    with torch.device("meta"):
+        batch = torch.empty(1, 1, description.height, description.width)
+        for layer in layers:
+            try:
+                module = _module(layer).eval()
+                batch = module(batch)
+            except (RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise LayersError(f"has a {layer.words} in line {layer.line} that does not fit: {reason}.") from error
+            weights += sum(parameter.numel() for parameter in module.parameters())
+            multiplications += batch.numel() * _multiplications_for_a_value(module)
+            if weights > _MOST_WEIGHTS or batch.numel() > _MOST_VALUES or multiplications > _MOST_MULTIPLICATIONS:
+                raise LayersError(
+                    f"is too large a network, in line {layer.line}: {_MOST_WEIGHTS:,} weights, {_MOST_VALUES:,} values "
+                    f"between two layers and {_MOST_MULTIPLICATIONS:,} multiplications for a digit are the most."
+                )
+    if batch.shape != (1, len(CLASS_NAMES)):
+        raise LayersError(f"gives {tuple(batch.shape[1:])} instead of ten numbers for a digit: is a Flatten missing?")
+    return multiplications
+
+
+def _multiplications_for_a_value(module: nn.Module) -> int:
+    match module:
+        case nn.Conv2d() | nn.Linear():
+            return module.weight[0].numel()
+        case nn.MaxPool2d() | nn.AvgPool2d():
+            side = module.kernel_size
+            return side * side if isinstance(side, int) else math.prod(side)
+    return _COST_OF_A_VALUE
+
+
 class MixedPooling(nn.Module):
     """The mean of 2x2 average and 2x2 maximum pooling: (N, C, H, W) -> (N, C, H // 2, W // 2)."""
 
@@ -345,10 +464,19 @@ def build_network(name: str, *, batch_norm: bool = False) -> DigitNetwork:
     return _ARCHITECTURES[name](batch_norm=batch_norm)
 
 
-def adapted(network: DigitNetwork, conversion: Conversion, *, activation: str | None) -> DigitNetwork:
-    """A copy whose input is converted first, and whose ReLUs are this activation; None: they stay as they are."""
+def adapted(
+    network: DigitNetwork, conversion: Conversion, *, activation: str | None = None, fit: str = ""
+) -> DigitNetwork:
+    """A copy whose input is converted first, and whose ReLUs are this activation; None: they stay as they are.
+
+    fit: how digits are brought to the network's size where that is another one, as `PictureSize` does it.
+    """
     copied = copy.deepcopy(network)
-    copied.features = nn.Sequential(OrderedDict(conversion=conversion, **dict(copied.features.named_children())))
+    first: OrderedDict[str, nn.Module] = OrderedDict(conversion=conversion)
+    if fit:
+        black = conversion(torch.tensor(-INPUT_MEAN / INPUT_STD)).item()
+        first["size"] = PictureSize(network.picture_size, fit, background=black)
+    copied.features = nn.Sequential(first | OrderedDict(copied.features.named_children()))
     if activation is not None:
         _replace_relu(copied, ACTIVATIONS[activation])
     return copied
@@ -364,6 +492,8 @@ def _replace_relu(module: nn.Module, activation: Callable[[], nn.Module]) -> Non
 
 def count_multiplications(network: DigitNetwork) -> int:
     """How many multiplications of its convolutions and linear layers a network needs for one digit."""
+    if isinstance(network, Layered):
+        return network.multiplications
     counts: list[int] = []
 
     def count(layer: nn.Module, _: object, output: Tensor) -> None:

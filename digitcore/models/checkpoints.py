@@ -1,10 +1,11 @@
 """Checkpoint files: weights, and the metadata needed to use and to judge them.
 
 A checkpoint is one safetensors file that describes itself in its metadata. A plain state dict saved with
-`torch.save(model.state_dict(), "NAME.pt")` works too: its architecture is recognised by its keys and shapes, and how it
-takes its digits is declared or found (`models.conventions`). Batch normalisation is folded into the weights on loading.
-An ONNX file works where the packages for it are installed. A table of answers (`formats.answers_file`) stands for a
-model that is not here: it can be judged, but reads no pictures.
+`torch.save(model.state_dict(), "NAME.pt")` works too: its architecture is recognised by its keys and shapes, or
+described by a text file beside it (`formats.layers_file`), and how it takes its digits is declared or found
+(`models.conventions`). Batch normalisation is folded into the weights on loading. An ONNX file works where the packages
+for it are installed. A table of answers (`formats.answers_file`) stands for a model that is not here: it can be judged,
+but reads no pictures.
 """
 
 import hashlib
@@ -27,22 +28,27 @@ from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
 from digitcore.formats.answers_file import AnswersError, AnswerTable, read_answers
 from digitcore.formats.endings import READ, REFUSED, ending_of, stem_of
+from digitcore.formats.layers_file import LayersError, layers_path, read_layers
 from digitcore.formats.safetensors_file import SafetensorsError, SafetensorsFile
 from digitcore.formats.state_dict import StateDictError, StateDictFile
 from digitcore.imaging.preprocessing import PREPROCESSING, normalize
-from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, KnownAnswers, architecture_names
+from digitcore.models.architectures import CLASS_NAMES, DigitNetwork, KnownAnswers, Layered, architecture_names
 from digitcore.models.conventions import Convention, declared_convention, find_convention, read_sidecar
 from digitcore.models.engine import Engine, engine_for, using_threads
 from digitcore.models.onnx import OnnxNetwork, load_onnx
 from digitcore.models.refusal import REFUSAL_SCORES, RefusalScore
 from digitcore.models.weights import (
+    Shapes,
     candidates,
     check_shapes,
     check_tensors,
     digest_tensors,
+    draft_layers,
     expected_tensors,
+    layered_names,
     matching_names,
     new_network,
+    shapes_in_file,
     shapes_of,
     summary,
     widened,
@@ -60,7 +66,7 @@ __all__ = [
 
 _LOGGER = logging.getLogger(__name__)
 _FORMAT_VERSION = 1
-_ANSWERS = "answers"  # in the place of an architecture
+_ANSWERS, _LAYERED = "answers", "layers"  # in the place of an architecture
 _FIRST_SCORE: RefusalScore = "confidence"  # of files that name none
 
 
@@ -175,6 +181,8 @@ def save_checkpoint(path: Path, network: DigitNetwork, metadata: CheckpointMetad
     if path.suffix != ".safetensors":
         raise ValueError(f"path must end in .safetensors, got {str(path)!r}")
     folded = network.folded()
+    if isinstance(folded, Layered):
+        raise CheckpointError(f"{path} would need its layers file: export the network as ONNX, or copy both files.")
     tensors = {name: value.detach().cpu().contiguous() for name, value in folded.state_dict().items()}
     check_tensors(tensors, new_network(metadata.architecture).state_dict(), file=str(path))
     if str(folded.features) != str(metadata.convention.adapt(new_network(metadata.architecture)).features):
@@ -214,9 +222,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         except Exception as error:  # of the parsers of these formats, whose errors no document lists
             _LOGGER.exception("%s cannot be read", file)
             raise CheckpointError(f"{file} cannot be read ({type(error).__name__}): copy or train it again.") from error
-    is_file = isinstance(network, OnnxNetwork | KnownAnswers)
-    weights = network.digest if is_file else digest_tensors(network.state_dict())
-    digest = hashlib.sha256(f"{weights} {_answer_fields(metadata)}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{_digest_weights(network)} {_answer_fields(metadata)}".encode()).hexdigest()
     return Checkpoint(stem_of(path.name), path, metadata, network, digest)
 
 
@@ -398,24 +404,56 @@ def _recognised_network(
     declared: how the file itself says that it takes its digits; what stands beside it counts more.
     """
     file = printable(str(path))
-    shapes = without_counters(source.shapes)
+    architecture, network, names = _fitting_network(without_counters(source.shapes), path)
+    tensors = source.read()
+    renamed = {name: widened(tensors[name_in_file]) for name, name_in_file in names.items()}
+    check_tensors(renamed, expected_tensors(network), file=file)
+    network.load_state_dict(renamed, strict=False)  # only the counters of batch normalisation can be missing
+    folded = network.folded()
+    check_tensors(expected_tensors(folded), expected_tensors(folded), file=file)
+    convention, record = _input_of(folded, path, declared=declared)
+    return convention.adapt(folded), CheckpointMetadata(architecture, provenance={"input": record})
+
+
+def _fitting_network(shapes: Shapes, path: Path) -> tuple[str, DigitNetwork, dict[str, str]]:
+    """The network that tensors of these shapes fit, its name, and the file's name for each of its tensors.
+
+    That is what a layers file beside the file describes, else one of the known networks.
+    """
+    file = printable(str(path))
+    layered = _layers_beside(path)
+    if layered is not None:
+        names = layered_names(shapes, layered)
+        if names is None:
+            expected = ", ".join(f"{name} {shape}" for name, shape in shapes_in_file(layered).items())
+            raise CheckpointError(
+                f"{file} has other weights than {layers_path(path).name} describes: {expected[:300]}; "
+                f"it has {len(shapes)} tensors, {summary(shapes)}."
+            )
+        return _LAYERED, layered, names
     for architecture, batch_norm, expected_shapes in candidates():
         names = matching_names(shapes, expected_shapes)
         if names is not None:
-            network = new_network(architecture, batch_norm=batch_norm)
-            expected = expected_tensors(network)
-            tensors = source.read()
-            renamed = {name: widened(tensors[name_in_file]) for name, name_in_file in names.items()}
-            check_tensors(renamed, expected, file=file)
-            network.load_state_dict(renamed, strict=False)  # only the counters of batch normalisation can be missing
-            folded = network.folded()
-            check_tensors(folded.state_dict(), folded.state_dict(), file=file)
-            convention, record = _input_of(folded, path, declared=declared)
-            return convention.adapt(folded), CheckpointMetadata(architecture, provenance={"input": record})
+            return architecture, new_network(architecture, batch_norm=batch_norm), names
     raise CheckpointError(
         f"{file} fits none of the known networks ({', '.join(architecture_names())}): "
-        f"it has {len(shapes)} tensors, {summary(shapes)}."
+        f"it has {len(shapes)} tensors, {summary(shapes)}. Describe it in {layers_path(path).name} beside it, such as: "
+        f"{draft_layers(shapes)}"
     )
+
+
+def _layers_beside(path: Path) -> Layered | None:
+    """The network, without its weights, that the layers file of a state dict describes; None where there is no file."""
+    described = layers_path(path)
+    try:
+        with described.open("rb") as stream, torch.random.fork_rng(devices=[]):
+            return Layered(read_layers(stream))
+    except FileNotFoundError:
+        return None
+    except LayersError as error:
+        raise CheckpointError(f"{printable(str(described))} {printable(str(error))}") from error
+    except OSError as error:
+        raise CheckpointError(f"{printable(str(described))} cannot be opened: {error.strerror or error}.") from error
 
 
 def _input_of(network: DigitNetwork, path: Path, *, declared: Convention | None) -> tuple[Convention, dict[str, Any]]:
@@ -425,7 +463,18 @@ def _input_of(network: DigitNetwork, path: Path, *, declared: Convention | None)
         return sidecar, sidecar.record("sidecar")
     if declared is not None:
         return declared, declared.record("declared")
-    return find_convention(network, digest_tensors(network.state_dict()), activations=True)
+    is_known = not isinstance(network, Layered)  # else its activations are told
+    return find_convention(network, _digest_weights(network), activations=is_known)
+
+
+def _digest_weights(network: DigitNetwork) -> str:
+    """SHA-256 over what determines the logits, but for the metadata."""
+    if isinstance(network, OnnxNetwork | KnownAnswers):
+        return network.digest
+    weights = digest_tensors(expected_tensors(network))
+    if isinstance(network, Layered):
+        return hashlib.sha256(f"{weights} {network.features}".encode()).hexdigest()
+    return weights
 
 
 def _check_answers(network: DigitNetwork, *, file: str) -> None:

@@ -37,6 +37,7 @@ from digitcore.errors import CheckpointError, DatasetError
 from digitcore.files import write_atomically
 from digitcore.imaging.preprocessing import INPUT_MEAN, INPUT_STD, normalize
 from digitcore.models.architectures import ACTIVATIONS, Conversion, DigitNetwork, adapted, count_multiplications
+from digitcore.models.onnx_probe import fits_of
 from digitcore.settings import load_settings
 
 __all__ = [
@@ -73,6 +74,7 @@ _INPUTS_KEPT, _ACTIVATIONS_KEPT = 3, 2  # for the last round at most: inputs, an
 _HOPELESS = 0.3  # share of right answers under which the first round is the last
 _FITTING = 0.5  # share of right answers under which nothing fits
 _LEAST_DIGITS = 10
+_AT_ONCE = 20  # digits, so that what lies between two layers takes little memory
 _MOST_MULTIPLICATIONS = 4_000_000_000  # of a round: about 0.2 s
 _CLEARLY = 3  # standard errors between two log losses: many are compared
 _INVERSE_TEMPERATURES = np.geomspace(1e-3, 10, 17)
@@ -123,12 +125,13 @@ class Convention:
         return (factor, shift) if self.ink == "bright" else (-factor, shift + factor)
 
     def adapt(self, network: DigitNetwork) -> DigitNetwork:
-        """The network for normalised batches; the same one where there is nothing to convert."""
-        if self.is_ours:
+        """The network for normalised batches (N, 1, 28, 28); the same one where there is nothing to convert."""
+        fits = fits_of(*network.picture_size)
+        if self.is_ours and fits == ("",):
             return network
         factor, shift = self.affine
         conversion = Conversion(factor * INPUT_STD, shift + factor * INPUT_MEAN)
-        return adapted(network, conversion, activation=self.activation)
+        return adapted(network, conversion, activation=self.activation, fit=self.fit or fits[0])
 
 
 def input_conventions() -> list[Convention]:
@@ -201,9 +204,10 @@ def find_convention(network: DigitNetwork, digest: str, *, activations: bool) ->
         try:
             record = _tried(network, probe_digits(), activations=activations).record()
         except DatasetError:
-            return Convention(), Convention().record("assumed: the validation digits are missing")
+            fit = fits_of(*network.picture_size)[0]
+            return Convention(fit=fit), Convention(fit=fit).record("assumed: the validation digits are missing")
         _FINDINGS.put(digest, record)
-    return Convention(record["scale"], record["ink"], record.get("activation")), record
+    return Convention(record["scale"], record["ink"], record.get("activation"), record.get("fit", "")), record
 
 
 def _tried(network: DigitNetwork, digits: DigitSet, *, activations: bool) -> Finding:
@@ -214,23 +218,25 @@ def _tried(network: DigitNetwork, digits: DigitSet, *, activations: bool) -> Fin
         distinct = list(dict.fromkeys(conventions))
         fitting = _MOST_MULTIPLICATIONS // (cost * len(distinct) + 1)
         count = max(_LEAST_DIGITS, min(most, fitting))
-        batch = normalize(digits.images[:count])
+        parts = torch.split(normalize(digits.images[:count]), _AT_ONCE)
         with torch.inference_mode():
-            outputs = {each: each.adapt(network)(batch).nan_to_num().numpy() for each in distinct}
-        return outputs, digits.labels[:count]
+            networks = {each: each.adapt(network) for each in distinct}
+            outputs = {each: torch.cat([adapted(part) for part in parts]) for each, adapted in networks.items()}
+        return {each: values.nan_to_num().numpy() for each, values in outputs.items()}, digits.labels[:count]
 
-    first = [replace(each, activation=name) for each in input_conventions() for name in _FIRST_ACTIVATIONS]
-    outputs, labels = answers(first if activations else input_conventions(), _FIRST_DIGITS)
+    inputs = [replace(each, fit=fit) for each in input_conventions() for fit in fits_of(*network.picture_size)]
+    first = [replace(each, activation=name) for each in inputs for name in _FIRST_ACTIVATIONS]
+    outputs, labels = answers(first if activations else inputs, _FIRST_DIGITS)
     right = max(int(np.count_nonzero(values.argmax(axis=1) == labels)) for values in outputs.values())
     if right < _HOPELESS * len(labels):
-        return Finding(Convention(), right, len(labels), None)
-    inputs = list(dict.fromkeys(replace(each, activation=None) for each in _close_ones(outputs, labels)))[:_INPUTS_KEPT]
+        return Finding(inputs[0], right, len(labels), None)
+    close = list(dict.fromkeys(replace(each, activation=None) for each in _close_ones(outputs, labels)))[:_INPUTS_KEPT]
     if not activations:
-        return best_convention(*answers(inputs, len(digits)))
+        return best_convention(*answers(close, len(digits)))
     last = []
-    for taken in inputs:
-        close = _close_ones(*answers([replace(taken, activation=name) for name in ACTIVATIONS], _FIRST_DIGITS))
-        last += [*close[:_ACTIVATIONS_KEPT], replace(taken, activation="relu")]
+    for taken in close:
+        order = _close_ones(*answers([replace(taken, activation=name) for name in ACTIVATIONS], _FIRST_DIGITS))
+        last += [*order[:_ACTIVATIONS_KEPT], replace(taken, activation="relu")]
     return best_convention(*answers(last, len(digits)))
 
 
@@ -348,10 +354,11 @@ def declared_convention(words: object, *, file: str) -> Convention:
         CheckpointError: there is no such convention.
     """
     if isinstance(words, Mapping) and words.get("scale") in SCALES and words.get("ink") in INKS:
-        activation = words.get("activation")
-        if activation is None or (isinstance(activation, str) and activation in ACTIVATIONS):
-            return Convention(words["scale"], words["ink"], activation)
+        activation, fit = words.get("activation"), words.get("fit", "")
+        if (activation is None or activation in list(ACTIVATIONS)) and fit in ("", "padded", "resized"):
+            return Convention(words["scale"], words["ink"], activation, fit)
     raise CheckpointError(
         f"{file} declares its input as {str(words)[:100]}: scale must be one of {', '.join(SCALES)}, "
-        f"ink one of {', '.join(INKS)}, and activation, where it is given, one of {', '.join(ACTIVATIONS)}."
+        f"ink one of {', '.join(INKS)}, and where they are given, activation one of {', '.join(ACTIVATIONS)}, and fit "
+        "padded or resized."
     )

@@ -26,6 +26,7 @@ from digitcore.models.architectures import (
     DigitNetwork,
     GlobalPooling,
     KnownAnswers,
+    Layered,
     MixedPooling,
     SideBySide,
 )
@@ -81,7 +82,7 @@ def engine_for(network: DigitNetwork) -> Engine:
 
     It is that of torch where onnxruntime is missing, or for a network with layers that `onnx_bytes` does not know.
     """
-    if isinstance(network, OnnxNetwork | KnownAnswers) or importlib.util.find_spec("onnxruntime") is None:
+    if isinstance(network, OnnxNetwork | KnownAnswers | Layered) or importlib.util.find_spec("onnxruntime") is None:
         return torch_engine(network)
     try:
         model = onnx_bytes(network)

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from digitcore.errors import CheckpointError
 from digitcore.files import temporary_folder
 from digitcore.formats.endings import READ, REFUSED, ending_of, stem_of
+from digitcore.formats.layers_file import layers_path
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, read_checkpoint
 from digitcore.models.conventions import sidecar_path, sidecar_stamp
 from digitcore.models.own_files import (
@@ -159,18 +160,26 @@ class CheckpointLibrary:
         known_names = ", ".join(self.usable_names()) or "none"
         raise CheckpointError(f"There is no checkpoint {name!r} in {self.directory}. There are: {known_names}.")
 
-    def add(self, file_name: str, data: bytes, *, convention: Mapping[str, str] | None = None) -> UsableCheckpoint:
+    def add(
+        self, file_name: str, data: bytes, *, convention: Mapping[str, str] | None = None, layers: str = ""
+    ) -> UsableCheckpoint:
         """Puts a checkpoint file of this name into the folder, if it can be used. No file is overwritten.
 
-        `convention` declares how the network takes its digits, as in `models.conventions`.
+        `convention` declares how the network takes its digits, as in `models.conventions`; `layers` are the lines of a
+        layers file, where the network is none of the known ones.
 
         Raises:
             CheckpointError: the name or the contents cannot be used, a checkpoint of this name is there already, too
                 much has been added, or the folder cannot be written to.
         """
         check_room(self.directory, file_name, size=len(data))
-        self._check(file_name, data, convention=convention)
-        add_file(self.directory, file_name, data, sidecar=convention)
+        beside = {}
+        if convention is not None:
+            beside[sidecar_path(self.directory / file_name).name] = json.dumps(convention).encode()
+        if layers.strip():
+            beside[layers_path(self.directory / file_name).name] = layers.encode(errors="replace")
+        self._check(file_name, data, beside=beside)
+        add_file(self.directory, file_name, data, beside=beside)
         entry = self._entry_once_read(self.directory / file_name)
         if isinstance(entry, UnusableCheckpoint):  # somebody has changed it meanwhile
             raise CheckpointError(entry.problem)
@@ -196,14 +205,14 @@ class CheckpointLibrary:
         """
         remove_file(self.directory, file_name)
 
-    def _check(self, file_name: str, data: bytes, *, convention: Mapping[str, str] | None) -> None:
+    def _check(self, file_name: str, data: bytes, *, beside: Mapping[str, bytes]) -> None:
         """Raises a CheckpointError that names only the file if data cannot be used."""
         with temporary_folder() as folder:
             candidate = folder / file_name
             try:
                 candidate.write_bytes(data)
-                if convention is not None:
-                    sidecar_path(candidate).write_text(json.dumps(convention))
+                for name, contents in beside.items():
+                    (folder / name).write_bytes(contents)
                 self._read(candidate)
             except CheckpointError as error:
                 raise CheckpointError(str(error).replace(f"{folder}{os.sep}", "")) from error
@@ -353,9 +362,15 @@ def _rank(path: Path) -> int:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """Time of change and size of a file, of its sidecar and of the manifest; differs when one has changed."""
+    """Time of change and size of a file, of what stands beside it and of the manifest; differs when one has changed."""
     status = path.stat()
-    return (status.st_mtime_ns, status.st_size, *sidecar_stamp(sidecar_path(path)), *_manifest_stamp(path.parent))
+    return (
+        status.st_mtime_ns,
+        status.st_size,
+        *sidecar_stamp(sidecar_path(path)),
+        *sidecar_stamp(layers_path(path)),
+        *_manifest_stamp(path.parent),
+    )
 
 
 def _manifest_stamp(directory: Path) -> tuple[int, ...]:

@@ -20,7 +20,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CPU_SECONDS", "Layout", "UnfitModelError", "model_input", "open_session", "run_session", "ten_numbers"]
+__all__ = [
+    "CPU_SECONDS",
+    "Layout",
+    "UnfitModelError",
+    "fits_of",
+    "model_input",
+    "open_session",
+    "run_session",
+    "ten_numbers",
+]
 
 CPU_SECONDS = 3
 """Processor time that a trial may take. Networks of 600,000 parameters take half of it, small ones a tenth."""
@@ -70,9 +79,18 @@ class Layout:
     @property
     def fits(self) -> tuple[str, ...]:
         """How digits may have been brought to its size."""
-        if (self.height, self.width) == (_SIDE, _SIDE):
-            return ("",)
-        return ("padded", "resized") if min(self.height, self.width) >= _SIDE else ("resized",)
+        return fits_of(self.height, self.width)
+
+
+def fits_of(height: int, width: int) -> tuple[str, ...]:
+    """How digits may have been brought to this size; one empty word where they have it.
+
+    >>> fits_of(28, 28), fits_of(32, 32), fits_of(14, 14)
+    (('',), ('padded', 'resized'), ('resized',))
+    """
+    if (height, width) == (_SIDE, _SIDE):
+        return ("",)
+    return ("padded", "resized") if min(height, width) >= _SIDE else ("resized",)
 
 
 def model_input(

@@ -16,6 +16,7 @@ from pathlib import Path
 from digitcore.errors import CheckpointError
 from digitcore.files import write_atomically
 from digitcore.formats.endings import READ, ending_of, stem_of
+from digitcore.formats.layers_file import layers_path
 from digitcore.models.conventions import sidecar_path
 from digitcore.settings import load_settings
 
@@ -81,8 +82,8 @@ def check_room(directory: Path, file_name: str, *, size: int) -> None:
         )
 
 
-def add_file(directory: Path, file_name: str, data: bytes, *, sidecar: Mapping[str, str] | None) -> None:
-    """Writes a new checkpoint file, and its sidecar first where it has one.
+def add_file(directory: Path, file_name: str, data: bytes, *, beside: Mapping[str, bytes]) -> None:
+    """Writes a new checkpoint file, and first what is to stand beside it: contents by file name.
 
     Raises:
         CheckpointError: as `check_room`, or the folder cannot be written to.
@@ -92,8 +93,8 @@ def add_file(directory: Path, file_name: str, data: bytes, *, sidecar: Mapping[s
         directory.mkdir(parents=True, exist_ok=True)
         with _alone(directory):
             check_room(directory, file_name, size=len(data))
-            if sidecar is not None:
-                write_atomically(sidecar_path(path), json.dumps(sidecar).encode())
+            for name, contents in beside.items():
+                write_atomically(directory / name, contents)
             hidden = path.with_name(f".{secrets.token_hex(8)}")
             write_atomically(hidden, data)
             try:
@@ -103,7 +104,7 @@ def add_file(directory: Path, file_name: str, data: bytes, *, sidecar: Mapping[s
 
 
 def rename_file(directory: Path, file_name: str, name: str) -> None:
-    """Gives an own file another name, the suffix staying; its sidecar goes with it.
+    """Gives an own file another name, the suffix staying; what stands beside it goes with it.
 
     Raises:
         CheckpointError: it is not an own file, or the name cannot be used or is taken, or nothing can be written.
@@ -113,13 +114,14 @@ def rename_file(directory: Path, file_name: str, name: str) -> None:
         _check_own(directory, file_name)
         _check_name(directory, new_file_name)
         renamed = directory / new_file_name
-        with suppress(FileNotFoundError):
-            sidecar_path(path).rename(sidecar_path(renamed))
+        for beside in (sidecar_path, layers_path):
+            with suppress(FileNotFoundError):
+                beside(path).rename(beside(renamed))
         _place(path, renamed)
 
 
 def remove_file(directory: Path, file_name: str) -> None:
-    """Deletes an own file and its sidecar.
+    """Deletes an own file and what stands beside it.
 
     Raises:
         CheckpointError: it is not an own file, or cannot be deleted.
@@ -128,7 +130,8 @@ def remove_file(directory: Path, file_name: str) -> None:
     with _naming_errors(path), _alone(directory):
         _check_own(directory, file_name)
         path.unlink()
-        sidecar_path(path).unlink(missing_ok=True)
+        for beside in (sidecar_path, layers_path):
+            beside(path).unlink(missing_ok=True)
 
 
 def _check_own(directory: Path, file_name: str) -> None:

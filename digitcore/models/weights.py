@@ -2,16 +2,17 @@
 
 import functools
 import hashlib
+import itertools
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from digitcore.errors import CheckpointError
-from digitcore.models.architectures import DigitNetwork, architecture_names, build_network, has_batch_norm
+from digitcore.models.architectures import DigitNetwork, Layered, architecture_names, build_network, has_batch_norm
 from digitcore.text import printable
 
 __all__ = [
@@ -20,9 +21,12 @@ __all__ = [
     "check_shapes",
     "check_tensors",
     "digest_tensors",
+    "draft_layers",
     "expected_tensors",
+    "layered_names",
     "matching_names",
     "new_network",
+    "shapes_in_file",
     "shapes_of",
     "summary",
     "widened",
@@ -35,6 +39,7 @@ Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 _COUNTER = "num_batches_tracked"  # of batch normalisation, which no answer depends on
 _WRAPPERS = ("module", "_orig_mod")  # parts of names that DistributedDataParallel and torch.compile put in
 _NETWORKS = ("model", "net", "network", "backbone", "classifier")  # first parts of names beside those of losses
+_MOST_GUESSED, _MOST_LINES, _MOST_NAME = 4, 20, 60  # convolutions, layers and characters of a draft
 _PARTS = ("weight", "bias", "running_mean", "running_var")  # of a layer, in the order of a state dict
 
 
@@ -156,6 +161,60 @@ def _layers(shapes: Shapes) -> dict[frozenset[tuple[str, tuple[int, ...]]], list
     for layer, content in contents.items():
         layers.setdefault(frozenset(content), []).append(layer)
     return layers
+
+
+def shapes_in_file(network: Layered) -> Shapes:
+    """Shapes of a network's tensors, by the names that its layers file gives them."""
+    shapes = {}
+    for name, value in expected_tensors(network).items():
+        layer, _, part = name.rpartition(".")
+        shapes[f"{network.names[f'{layer}.']}{part}"] = tuple(value.shape)
+    return shapes
+
+
+def layered_names(shapes: Shapes, network: Layered) -> dict[str, str] | None:
+    """As `matching_names`, for a network that a layers file describes."""
+    expected = shapes_in_file(network)
+    names = matching_names(shapes, expected)
+    if names is None:
+        return None
+    return {name: names[name_in_file] for name, name_in_file in zip(expected_tensors(network), expected, strict=True)}
+
+
+def draft_layers(shapes: Shapes) -> str:
+    """A layers file to begin with, from names and shapes: activations, padding and pooling are a guess that fits them.
+
+    >>> draft_layers({"fc.weight": (10, 784), "fc.bias": (10,)})
+    'Flatten; fc: Linear(784, 10)'
+    """
+    layers = [(name.removesuffix(".weight"), shape) for name, shape in shapes.items() if name.endswith(".weight")]
+    convolutions = [shape for _, shape in layers if len(shape) == 4][:_MOST_GUESSED]
+    features = next((shape[1] for _, shape in layers if len(shape) == 2), 0)
+    options = itertools.product((False, True), repeat=2 * len(convolutions))
+    guess = next((option for option in options if _features_after(convolutions, option) == features), ())
+    padded, pooled = itertools.cycle(guess[::2] or [False]), itertools.cycle(guess[1::2] or [False])
+    lines: list[str] = []
+    for layer, shape in layers:
+        name = printable(layer)[:_MOST_NAME]
+        if len(shape) == 4:
+            padding = f", padding={shape[2] // 2}" if next(padded) else ""
+            lines += [f"{name}: Conv2d({shape[1]}, {shape[0]}, {shape[2]}{padding})", "ReLU"]
+            lines += ["MaxPool2d(2)"] if next(pooled) else []
+        elif len(shape) == 2:
+            lines += ["Flatten"] if "Flatten" not in lines else []
+            lines += [f"{name}: Linear({shape[1]}, {shape[0]})", "ReLU"]
+        elif f"{layer}.running_mean" in shapes:
+            lines.append(f"{name}: BatchNorm2d({shape[0]})")
+    return "; ".join(lines[:_MOST_LINES]).removesuffix("; ReLU") or "Flatten; 1: Linear(784, 10)"
+
+
+def _features_after(convolutions: Sequence[tuple[int, ...]], option: Sequence[bool]) -> int:
+    """How many numbers 28 × 28 pixels become; for each convolution, whether it is padded, and whether it is pooled."""
+    side = 28
+    for shape, padded, pooled in zip(convolutions, option[::2], option[1::2], strict=True):
+        side += (shape[2] // 2 * 2 if padded else 0) - shape[2] + 1
+        side = side // 2 if pooled else side
+    return (convolutions[-1][0] if convolutions else 1) * side**2
 
 
 def widened(tensor: Tensor) -> Tensor:

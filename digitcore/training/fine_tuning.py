@@ -29,7 +29,7 @@ from digitcore.errors import TrainingError
 from digitcore.evaluation.comparison import LEAST_WRITERS, Comparison, compare
 from digitcore.evaluation.evaluation import evaluate
 from digitcore.imaging.preprocessing import INPUT_MEAN, INPUT_STD, normalize
-from digitcore.models.architectures import DigitNetwork
+from digitcore.models.architectures import DigitNetwork, Layered
 from digitcore.models.checkpoints import Checkpoint, CheckpointMetadata, read_checkpoint, save_checkpoint
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.onnx import OnnxNetwork
@@ -315,6 +315,10 @@ def _learning_rate(method: Method, progress: float) -> float:
 def _check(start: Checkpoint, split: Split) -> None:
     if isinstance(start.network, OnnxNetwork):
         raise TrainingError(f"{start.name} is an ONNX file, which cannot learn: pick a .safetensors or .pt file.")
+    if isinstance(start.network, Layered):
+        raise TrainingError(
+            f"{start.name} is described by a layers file, and only networks of ours learn: pick another."
+        )
     count = len(split.learned) + len(split.held_out)
     if count < LEAST_DIGITS or not len(split.learned) or not len(split.held_out):
         raise TrainingError(

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
+from digitcore.formats.layers_file import layers_path
 from digitcore.imaging.preprocessing import read_image
 from digitcore.models.classifier import load_classifier
 from digitcore.models.library import CheckpointLibrary, UsableCheckpoint
@@ -28,6 +29,11 @@ def warm_up() -> None:
     """Does what is done once, so that it is not counted."""
     read_picture(_CLASSIFIER, np.eye(28, dtype=np.uint8) * 255)
     read_number(_CLASSIFIER, np.eye(28, dtype=np.uint8) * 255)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "foreign.pt"
+        torch.save({"weight": torch.zeros(10, 784), "bias": torch.zeros(10)}, path)
+        layers_path(path).write_text("Flatten; Linear(784, 10)", encoding="utf-8")
+        CheckpointLibrary(Path(folder)).entries()
     if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
         from tests.faults.hostile_onnx import HONEST
 

@@ -14,6 +14,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from digitcore.formats.layers_file import layers_path
 from digitcore.models.architectures import build_network
 from digitcore.models.checkpoints import CheckpointMetadata, save_checkpoint
 from tests.formats.test_state_dict import HOSTILE, saved, tensor_pickle, torch_archive
@@ -184,6 +185,31 @@ SIDECARS: dict[str, bytes] = {
 """What may stand beside an ONNX file."""
 
 
+LAYERS: dict[str, str] = {
+    "20 kB of brackets": "Linear(" * 2_800,
+    "20 kB of one name": "a" * 19_990,
+    "20 kB of one number": f"Linear({'9' * 19_000}, 10)",
+    "20 kB of spaces": f"Flatten{' ' * 19_000}; Linear(784, 10",
+    "200 layers that are wide": "Conv2d(1, 128, 1); " + "Tanh; " * 196 + "Flatten; Linear(100352, 10)",
+    "pooling that is wide": "Conv2d(1, 8, 1, padding=40); AvgPool2d(99, 1); Flatten; Linear(800, 10)",
+    "much padding": "Conv2d(1, 1, 1, padding=99999); Flatten; Linear(9, 10)",
+    "much dilation": "Conv2d(1, 1, 99, padding=9999, dilation=9999); Flatten; Linear(9, 10)",
+    "much pooling": "AdaptiveAvgPool2d((99999, 99999)); Flatten; Linear(9, 10)",
+    "10^10 weights": "Flatten; Linear(784, 99999); Linear(99999, 99999); Linear(99999, 10)",
+    "150 convolutions": "Conv2d(1, 16, 3, padding=1); "
+    + "Conv2d(16, 16, 3, padding=1); " * 150
+    + "Flatten; Linear(12544, 10)",
+    "markup": "<script>alert(1)</script>",
+    "a formula": "=1+1: Linear(1, 1)",
+}
+"""What may stand beside a state dict."""
+
+
+def _with_layers(path: Path, *, text: str) -> None:
+    path.write_bytes(saved({"weight": torch.zeros(10, 784)}))
+    layers_path(path).write_text(text, encoding="utf-8")
+
+
 def _onnx_files() -> dict[str, Write]:
     if not all(importlib.util.find_spec(package) for package in ("onnx", "onnxruntime")):
         return {}
@@ -226,5 +252,6 @@ CHECKPOINTS: dict[str, tuple[str, Write]] = {
     **{name: (".safetensors", write) for name, write in _metadata_files().items()},
     **{name: (".onnx", write) for name, write in _onnx_files().items()},
     **_bad_files(),
+    **{f"layers, {name}": (".pt", partial(_with_layers, text=text)) for name, text in LAYERS.items()},
 }
 """Suffix and contents of all hostile checkpoints; some can be used, and are shown."""

@@ -68,7 +68,7 @@ from digitcore.models.own_files import add_file
 print("ready", flush=True)
 for number in range(int(sys.stdin.readline())):
     try:
-        add_file(Path(sys.argv[1]), f"{number}.{sys.argv[2]}", bytes(1000), sidecar=None)
+        add_file(Path(sys.argv[1]), f"{number}.{sys.argv[2]}", bytes(1000), beside={})
         print("added")
     except CheckpointError as error:
         print(str(error).split(":")[0])

@@ -387,17 +387,25 @@ def _add(dataset: str) -> None:
             "A model file", type=list(READ), label_visibility="collapsed", key=f"upload-{count}",
             max_upload_size=max(1, load_settings().max_checkpoint_bytes // 1_000_000),
         )  # fmt: skip
+        reader = READ.get(ending_of(uploaded.name)) if uploaded is not None else None
+        layers = ""
+        if reader in ("torch", "safetensors"):
+            layers = st.text_area(
+                "Layers", placeholder="Only for a network that is refused: the message then has a draft.", height=80,
+                help="One layer a line, as in nn.Sequential, with its name in the file: `conv1: Conv2d(1, 32, 3)`.",
+            )  # fmt: skip
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
             scale = st.selectbox("Input", [_FIND_OUT, *SCALES], help=_INPUT_HELP, width=180)
             ink = st.selectbox("Ink", INKS, width=120)
             added = st.button("Add", icon=":material/add:", disabled=uploaded is None)
         if not added or uploaded is None:
             return
-        is_declared = READ.get(ending_of(uploaded.name)) != "answers" and scale != _FIND_OUT
+        is_declared = reader != "answers" and scale != _FIND_OUT
         with error_box():
             entry = checkpoint_library().add(
-                uploaded.name, uploaded.getvalue(), convention={"scale": scale, "ink": ink} if is_declared else None
-            )
+                uploaded.name, uploaded.getvalue(), convention={"scale": scale, "ink": ink} if is_declared else None,
+                layers=layers,
+            )  # fmt: skip
             st.session_state[_UPLOADS] = count + 1
             report = report_on(st.progress(0.0), f"Evaluating {entry.name} on {dataset} ...")
             if _evaluate(entry.name, dataset, report):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from digitcore.data.datasets import handwriting_digits
 from digitcore.evaluation.comparison import Comparison
 from digitcore.evaluation.intervals import basis
-from digitcore.formats.endings import ending_of
+from digitcore.models.architectures import architecture_names
 from digitcore.models.library import UsableCheckpoint
 from digitcore.reports import charts
 from digitcore.store.handwriting import Handwriting
@@ -84,7 +84,7 @@ def _begin(key: str, written: Handwriting) -> None:
 def learning_models() -> list[str]:
     """The models that can learn."""
     entries = [entry for entry in checkpoint_library().entries() if isinstance(entry, UsableCheckpoint)]
-    return [entry.name for entry in entries if entry.metadata.has_network and ending_of(entry.path.name) != ".onnx"]
+    return [entry.name for entry in entries if entry.metadata.architecture in architecture_names()]
 
 
 def _named(writer: str) -> str:
