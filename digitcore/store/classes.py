@@ -37,6 +37,9 @@ _GUESSES, _ALL_GUESSES = 10, 200  # wrong codes from one place, and from all, in
 _GUESS_SECONDS = 60.0
 _OVER = "This class is over."
 
+_THEIRS = and_(DIGITS.c.notebook == MEMBERS.c.notebook, DIGITS.c.writer == MEMBERS.c.name)
+_OWN_DIGITS = select(func.count()).where(_THEIRS).correlate(MEMBERS).scalar_subquery().label("digits")
+
 
 @dataclass(frozen=True)
 class Member:
@@ -173,9 +176,8 @@ class ClassStore(HandwritingStore):
             ClassError: the class is over.
             HandwritingError: the database cannot be read.
         """
-        with self._database.reading() as connection:
-            row = _member(connection, key)
-            return _members(connection, MEMBERS.c.id == row.id)[0]
+        row = self._found(key)
+        return Member(row.name, row.group, row.digits)
 
     def write(self, key: str, digits: Sequence[HandwrittenDigit]) -> list[int]:
         """Stores digits of the member with this key, all or none, and returns their ids; their writer is the member.
@@ -187,8 +189,7 @@ class ClassStore(HandwritingStore):
         """
         with self._database.writing() as connection:
             row = _member(connection, key)
-            count = select(func.count()).select_from(DIGITS).where(_digits_of(row))
-            if connection.execute(count).scalar_one() + len(digits) > _MOST_BY_MEMBER:
+            if row.digits + len(digits) > _MOST_BY_MEMBER:
                 raise HandwritingFullError(f"In a class each may write {_MOST_BY_MEMBER:,} digits.")
             return self._add(connection, row.notebook, [replace(digit, writer=row.name) for digit in digits])
 
@@ -315,24 +316,19 @@ def _class_of(key: str) -> Select[Any]:
 
 
 def _member(connection: Connection, key: str) -> Row[Any]:
-    row = connection.execute(select(MEMBERS).where(MEMBERS.c.key == key)).first()
+    """A member, with the number of their digits."""
+    row = connection.execute(select(MEMBERS, _OWN_DIGITS).where(MEMBERS.c.key == key)).first()
     if row is None:
         raise ClassError(_OVER)
     return row
 
 
 def _members(connection: Connection, condition: ColumnElement[bool]) -> list[Member]:
-    """The members for whom this holds, with how many digits they have written."""
-    theirs = and_(DIGITS.c.notebook == MEMBERS.c.notebook, DIGITS.c.writer == MEMBERS.c.name)
-    count = select(func.count()).where(theirs).scalar_subquery()
-    statement = select(MEMBERS.c.name, MEMBERS.c.group, count).where(condition).order_by(MEMBERS.c.id)
+    """The members for whom this holds."""
+    statement = select(MEMBERS.c.name, MEMBERS.c.group, _OWN_DIGITS).where(condition).order_by(MEMBERS.c.id)
     return [Member(*row) for row in connection.execute(statement)]
 
 
 def _writers(connection: Connection, notebook: str) -> set[str]:
     """Under which names digits stand in the notebook."""
     return set(connection.execute(select(DIGITS.c.writer).where(DIGITS.c.notebook == notebook).distinct()).scalars())
-
-
-def _digits_of(member: Row[Any]) -> ColumnElement[bool]:
-    return and_(DIGITS.c.notebook == member.notebook, DIGITS.c.writer == member.name)

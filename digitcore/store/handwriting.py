@@ -184,11 +184,11 @@ class HandwritingStore:
         return list(ids)
 
     def _check_room(self, connection: Connection, notebook: str, more: int) -> None:
-        together = connection.execute(select(func.coalesce(func.sum(NOTEBOOKS.c.digits), 0))).scalar_one()
-        digits = select(NOTEBOOKS.c.digits).where(NOTEBOOKS.c.notebook == notebook)
-        if (connection.execute(digits).scalar() or 0) + more > self._most:
+        own = select(NOTEBOOKS.c.digits).where(NOTEBOOKS.c.notebook == notebook).scalar_subquery()
+        digits, together = connection.execute(select(own, select(func.sum(NOTEBOOKS.c.digits)).scalar_subquery())).one()
+        if (digits or 0) + more > self._most:
             raise HandwritingFullError(f"A notebook holds at most {self._most:,} digits: delete some first.")
-        if together + more > self._most_together:
+        if (together or 0) + more > self._most_together:
             raise HandwritingFullError("This server holds as many digits as it may: ask whoever runs it.")
 
     def load(self, notebook: str | None, *, writer: str | None = None, source: Source | None = None) -> Handwriting:
@@ -350,11 +350,12 @@ def _read(connection: Connection, notebook: str, ids: Sequence[int], writer: str
 
 def _count(connection: Connection, notebook: str) -> None:
     """Records that the notebook has changed, and how many digits it holds now."""
-    connection.execute(delete(NOTEBOOKS).where(NOTEBOOKS.c.notebook == notebook))
-    digits = connection.execute(select(func.count()).select_from(DIGITS).where(_of(notebook))).scalar_one()
-    if digits:
-        values = {"notebook": notebook, "digits": digits, "revision": 1 + secrets.randbits(60)}
-        connection.execute(insert(NOTEBOOKS).values(values))
+    digits = select(func.count()).select_from(DIGITS).where(_of(notebook)).scalar_subquery()
+    values = {"digits": digits, "revision": 1 + secrets.randbits(60)}
+    known = NOTEBOOKS.c.notebook == notebook
+    if not connection.execute(update(NOTEBOOKS).where(known).values(values)).rowcount:
+        connection.execute(insert(NOTEBOOKS).values(notebook=notebook, **values))
+    connection.execute(delete(NOTEBOOKS).where(known, NOTEBOOKS.c.digits == 0))
 
 
 def _numbered(keys: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:

@@ -23,6 +23,7 @@ _PAGES = {
     "a-against-b": _PAIR,
     "several": f"compare?view=Several&{_SET}",
     "handwriting": "handwriting",
+    "class": "handwriting?view=Class",
 }
 _IN_SHORT = ("draw", "confusion", "a-against-b")
 _IMPACTS = ("serious", "critical")
@@ -124,6 +125,11 @@ def _pick_chart(name: str) -> Callable[[Page], None]:
     return lambda page: page.get_by_role("radio", name=name).click()
 
 
+def _start_class(page: Page) -> None:
+    page.get_by_role("button", name="Start a class").click()
+    expect(page.get_by_test_id("class-board")).to_be_visible()
+
+
 _STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "digit": (_PAGES["digits"], _pick_first),
     "digit of a pair": (_PAIR, _pick_first),
@@ -132,6 +138,7 @@ _STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "shades": (_PAGES["confusion"], _open_shades),
     "errors of a pair": (_PAIR, _pick_chart("Errors")),
     "digits of a pair": (_PAIR, _pick_chart("Digit by digit")),
+    "started class": (_PAGES["class"], _start_class),
     "most confused": (_PAGES["confusion"], lambda page: page.get_by_text("Most confused pairs").click()),
 }
 

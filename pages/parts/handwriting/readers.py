@@ -114,7 +114,7 @@ def _mistakes(evaluation: Evaluation, written: Handwriting) -> None:
     if pairs.empty:
         st.success(f"No mistake in {len(evaluation):,} digits.", icon=":material/check:")
         return
-    st.subheader("Why", anchor=False)
+    st.header("Why", anchor=False)
     for number, pair in enumerate(pairs.head(_MISTAKES).itertuples()):
         rows = np.flatnonzero((evaluation.labels == pair.true) & (evaluation.predictions == pair.predicted))
         members, written_so = len({written.writers[row] for row in rows}), int((evaluation.labels == pair.true).sum())
