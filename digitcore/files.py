@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,18 +26,21 @@ if sys.platform != "win32":
 
 __all__ = [
     "PACKAGED_FILES",
+    "atomic_file",
     "load_arrays",
     "partial_file",
     "remove_leftovers",
     "remove_temporary_folders",
     "temporary_folder",
     "update_copies",
+    "write_arrays",
     "write_atomically",
 ]
 
 PACKAGED_FILES = Path(__file__).resolve().parent / "_app"
 """What a wheel holds of `weights/`, `pages/`, `.streamlit/` and `dashboard.py`; missing in a checkout."""
 
+_AT_ONCE = 1 << 20  # bytes of an array that are written at a time
 _PARTIAL = ".partial-"  # what the names of files begin with that are being written
 _TEMPORARY = ".digitcore-"  # what the names of temporary folders begin with
 _RECORD = ".copies.json"  # version and SHA-256 of the files that update_copies has written
@@ -57,7 +60,18 @@ _DAMAGES = (
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes data so that path holds the old contents or the new, never a part. Makes missing folders.
+    """Writes data so that path holds the old contents or the new, never a part; see `atomic_file`.
+
+    Raises:
+        OSError: it cannot be written, or belongs to the installed package.
+    """
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of path when the block ends without an error. Makes missing folders.
 
     Removes what earlier writes that were killed have left in the folder.
 
@@ -72,7 +86,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary, descriptor = _new_partial(path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
             if sys.platform == "win32":
@@ -212,6 +226,19 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_arrays(file: BinaryIO, **arrays: NDArray[Any]) -> None:
+    """Writes arrays as `numpy.savez_compressed` does, a part of each at a time."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            values = np.ascontiguousarray(array)
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                header = np.lib.format.header_data_from_array_1_0(values)
+                np.lib.format.write_array_header_1_0(member, header)
+                contents = values.reshape(-1).view(np.uint8) if values.size else values
+                for start in range(0, values.nbytes, _AT_ONCE):
+                    member.write(contents[start : start + _AT_ONCE].data)
 
 
 def load_arrays(path: Path, *, only: Collection[str] | None = None) -> dict[str, NDArray[Any]]:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from digitcore.data.own_datasets import release
+
 __all__ = ["COMPARED", "NEAR", "FirstLook", "look_at", "near_pairs"]
 
 NEAR = 255
@@ -58,10 +60,9 @@ class FirstLook:
         if self.repeated:
             yield f"{self.repeated:,} are the same as an earlier one, {self.contradicted:,} of them as another digit."
         if len(self.near):
-            yield (
-                f"Pairs that are nearly the same, among {self.compared:,} different pictures: {len(self.near):,}, "
-                f"{self.near_contradicted:,} of them as two digits."
-            )
+            pairs = f"{len(self.near):,} pairs are" if len(self.near) > 1 else "1 pair is"
+            two = f"{self.near_contradicted:,} as two digits"
+            yield f"{pairs} nearly the same ({two}), of {self.compared:,} different pictures compared."
         if self.refused:
             kinds = ", ".join(f"{kind} {len(rows):,}" for kind, rows in self.refused.items())
             count = sum(map(len, self.refused.values()))
@@ -187,8 +188,13 @@ def _by_kind(
 
 def _hashes(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """A hash (N,) of each picture."""
-    digests = (hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest() for image in images)
-    return np.fromiter((int.from_bytes(digest, "little") for digest in digests), dtype=np.uint64, count=len(images))
+    hashes = np.empty(len(images), dtype=np.uint64)
+    for start in range(0, len(images), _AT_ONCE):
+        block = np.ascontiguousarray(images[start : start + _AT_ONCE])
+        digests = b"".join(hashlib.blake2b(image.data, digest_size=8).digest() for image in block)
+        hashes[start : start + _AT_ONCE] = np.frombuffer(digests, dtype=np.uint64)
+        release(images)
+    return hashes
 
 
 def _spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ for each digit, and `about.json`. It appears whole or not at all.
 import csv
 import hashlib
 import json
+import mmap
 import re
 import secrets
 import shutil
@@ -44,6 +45,7 @@ __all__ = [
     "own_datasets",
     "prepare_dataset",
     "read_column",
+    "release",
     "remove_dataset",
     "rename_dataset",
 ]
@@ -139,6 +141,15 @@ def map_images(dataset: OwnDataset, folder: Path | None = None) -> tuple[NDArray
     return images, labels
 
 
+def release(images: NDArray[np.uint8]) -> None:
+    """Gives back the memory of mapped images that have been read; they are read from the file again where needed."""
+    base: object = images.base
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # which Windows lacks
+        base.madvise(mmap.MADV_DONTNEED)
+
+
 def read_column(dataset: OwnDataset, name: str) -> tuple[list[str], NDArray[np.int64]]:
     """The different values of a column, sorted, and the position (N,) of each digit's value among them.
 
@@ -154,14 +165,14 @@ def read_column(dataset: OwnDataset, name: str) -> tuple[list[str], NDArray[np.i
             rows = csv.reader(file)
             place = next(rows, []).index(name)
             met = (positions.setdefault(row[place], len(positions)) for row in rows)
-            codes = np.fromiter(met, dtype=np.int64)
-        if len(codes) != dataset.digits:
-            raise ValueError("it holds another number of rows")
+            codes = np.fromiter(met, dtype=np.int64, count=dataset.digits)
+            if next(met, None) is not None:
+                raise ValueError("it holds more rows than there are digits")
     except (OSError, ValueError, IndexError, csv.Error) as error:
         raise DatasetError(f"{path} cannot be read ({error}): remove the set and add it again.") from error
     values = np.array(list(positions), dtype=object)
     order = np.argsort(values)
-    return values[order].tolist(), np.argsort(order)[codes]
+    return values[order].tolist(), np.take(np.argsort(order), codes, out=codes, mode="clip")
 
 
 def prepare_dataset(

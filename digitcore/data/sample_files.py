@@ -317,7 +317,7 @@ def _read_idx_pair(path: Path) -> Iterator[Sample]:
             )
         if height * width > load_settings().max_image_pixels or height * width == 0:
             raise DatasetError(f"{images_path} has pictures of {height} x {width} pixels, which cannot be used.")
-        columns = _idx_columns(images_path, count)
+        known = _idx_rows(images_path, count)
         for start in range(0, count, _CHUNK):
             rows = min(_CHUNK, count - start)
             pixels, numbers = images.read(rows * height * width), labels.read(rows)
@@ -326,18 +326,22 @@ def _read_idx_pair(path: Path) -> Iterator[Sample]:
             block = np.frombuffer(pixels, dtype=np.uint8).reshape(rows, height, width)
             if "emnist" in path.name.lower():
                 block = block.transpose(0, 2, 1)
-            yield from _numbered(block, list(numbers), start=start, columns=columns)
+            yield from _numbered(block, list(numbers), start=start, known=known)
 
 
-def _idx_columns(images: Path, count: int) -> _Columns:
+def _idx_rows(images: Path, count: int) -> Iterator[Mapping[str, str]]:
     """What the table beside an IDX pair says of each digit; nothing where there is none, or one for other digits."""
     path = images.with_name(re.sub(r"images.idx3-ubyte(\.gz)?$", "columns.csv", images.name))
     if path == images or not path.is_file() or path.stat().st_size > _MOST_LIST_BYTES:
-        return {}
+        return
+    if sum(1 for _ in _table_rows(path)) == count:
+        yield from _table_rows(path)
+
+
+def _table_rows(path: Path) -> Iterator[Mapping[str, str]]:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = rows[0].keys() if len(rows) == count and rows else ()
-    return {str(name): [str(row[name] or "") for row in rows] for name in names if name is not None}
+        for row in csv.DictReader(file):
+            yield {str(name): str(value or "") for name, value in row.items() if name is not None}
 
 
 def _partner(path: Path, kind: str) -> Path:
@@ -409,11 +413,13 @@ def _checked_arrays(
     if len(labels) != len(images):
         raise DatasetError(f"{path} holds {len(images):,} images and {len(labels):,} labels: they must be as many.")
     scale = _scale(images, path=path)
+    columns = columns or {}
+    known = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=False))
     for start in range(0, len(images), _CHUNK):
         block = images[start : start + _CHUNK]
         pixels = block if scale == 1 else np.rint(np.clip(np.nan_to_num(block.astype(np.float64)) * scale, 0, 255))
         numbers = labels[start : start + _CHUNK].tolist()
-        yield from _numbered(pixels.astype(np.uint8), numbers, start=start, columns=columns)
+        yield from _numbered(pixels.astype(np.uint8), numbers, start=start, known=known)
 
 
 def _scale(images: NDArray[Any], *, path: Path) -> float:
@@ -431,12 +437,15 @@ def _scale(images: NDArray[Any], *, path: Path) -> float:
 
 
 def _numbered(
-    images: NDArray[np.uint8], labels: Sequence[object], *, start: int, columns: _Columns | None = None
+    images: NDArray[np.uint8],
+    labels: Sequence[object],
+    *,
+    start: int,
+    known: Iterator[Mapping[str, str]] | None = None,
 ) -> Iterator[Sample]:
-    """Samples that are named by their rows; columns: what else is known of each row from 0 on."""
+    """Samples that are named by their rows; known: what else is known of each, which may end early."""
     for i, (image, label) in enumerate(zip(images, labels, strict=True), start=start):
-        known = {name: values[i] for name, values in (columns or {}).items() if i < len(values)}
-        yield _sample(f"row {i}", image, label, known)
+        yield _sample(f"row {i}", image, label, next(known, {}) if known else {})
 
 
 def _read_csv(path: Path) -> Iterator[Sample]:

@@ -5,14 +5,14 @@ changed file has another fingerprint, so a stale evaluation is never used.
 """
 
 import hashlib
-import io
 import json
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from digitcore.data.datasets import (
     load_digits,
     writers_of,
 )
+from digitcore.data.own_datasets import release
 from digitcore.errors import DatasetError, DatasetMissingError, HandwritingError
 from digitcore.evaluation.intervals import share_interval, wilson_interval
 from digitcore.evaluation.metrics import (
@@ -31,20 +32,23 @@ from digitcore.evaluation.metrics import (
     calibration_error_interval,
     expected_calibration_error,
     log_loss,
+    right_answers,
     sure_answers,
 )
 from digitcore.evaluation.remembered import AnswerMemory, picture_keys
-from digitcore.files import load_arrays, write_atomically
+from digitcore.files import atomic_file, load_arrays, write_arrays
 from digitcore.formats.answers_file import AnswersError, AnswerTable, answer_table, is_sure_of_all
 from digitcore.imaging.preprocessing import PREPROCESSING
+from digitcore.models.architectures import CLASS_NAMES
 from digitcore.models.checkpoints import Checkpoint
-from digitcore.models.classifier import DigitClassifier
+from digitcore.models.classifier import BATCH_SIZE, DigitClassifier
 from digitcore.settings import load_settings
 from digitcore.text import printable
 
 __all__ = [
     "REMEMBERED",
     "Evaluation",
+    "Processes",
     "Summary",
     "evaluate",
     "evaluate_remembering",
@@ -61,6 +65,25 @@ __all__ = [
 REMEMBERED = AnswerMemory()
 """The answers to handwriting that this process knows: a set that changes with each digit is not stored in files."""
 _LOGGER = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Processes(Protocol):
+    """Processes that share a set out, such as `training.distributed.ProcessGroup`."""
+
+    @property
+    def rank(self) -> int:
+        """The number of this process, from 0 on."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    def complete(self, rows: NDArray[np.float32], shares: Sequence[slice]) -> None:
+        """Fills in the rows that other processes have computed; `shares` are the rows of each."""
+
+    def broadcast(self, value: T) -> T:
+        """The value of the first process."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +174,7 @@ class Evaluation:
     @property
     def errors(self) -> int:
         """Number of digits whose prediction differs from their label."""
-        return int((self.predictions != self.labels).sum())
+        return len(self) - int(right_answers(self.labels, self.logits).sum())
 
 
 @dataclass(frozen=True)
@@ -189,19 +212,33 @@ def evaluate(
     *,
     progress: Callable[[float], None] | None = None,
     threads: int | None = None,
+    processes: Processes | None = None,
 ) -> Evaluation:
     """Evaluates a classifier on every digit; `progress` gets the share done, in (0, 1], after each batch.
 
-    threads: how many compute; by default one a core.
+    threads: how many compute; by default one a core. processes: those that share the digits out; each comes to the same
+    evaluation. Of mapped images little is in memory at a time.
     """
-    batches: list[NDArray[np.float32]] = []
-    done = 0
-    for logits in classifier.logits_by_batch(digits.images, threads=threads):
-        batches.append(logits)
-        done += len(logits)
+    logits = np.empty((len(digits), len(CLASS_NAMES)), dtype=np.float32)
+    shares = _shares(len(digits), 1 if processes is None else processes.count)
+    mine = shares[0 if processes is None else processes.rank]
+    done = mine.start
+    for batch in classifier.logits_by_batch(digits.images[mine], threads=threads):
+        logits[done : done + len(batch)] = batch
+        done += len(batch)
+        release(digits.images)
         if progress is not None:
-            progress(done / len(digits))
-    return _evaluation(classifier.checkpoint.name, classifier.checkpoint.digest, digits, np.concatenate(batches))
+            progress((done - mine.start) / (mine.stop - mine.start))
+    if processes is not None:
+        processes.complete(logits, shares)
+    return _evaluation(classifier.checkpoint.name, classifier.checkpoint.digest, digits, logits)
+
+
+def _shares(digits: int, count: int) -> list[slice]:
+    """The rows of each of so many processes: whole batches, so that no answer depends on their number."""
+    batches = np.linspace(0, -(-digits // BATCH_SIZE), count + 1).astype(np.int64) * BATCH_SIZE
+    ends = np.minimum(batches, digits).tolist()
+    return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 def _evaluation(checkpoint: str, digest: str, digits: DigitSet, logits: NDArray[np.float32]) -> Evaluation:
@@ -251,7 +288,7 @@ def summarize(evaluation: Evaluation) -> Summary:
         digits=len(evaluation),
         errors=evaluation.errors,
         accuracy=accuracy_score(labels, logits),
-        interval=share_interval(evaluation.predictions == labels, writers),
+        interval=share_interval(right_answers(labels, logits), writers),
         plain_interval=wilson_interval(len(evaluation) - evaluation.errors, len(evaluation)),
         writers=None if writers is None else len(np.unique(writers)),
         nll=log_loss(labels, logits),
@@ -269,10 +306,12 @@ def load_or_evaluate(
     *,
     progress: Callable[[float], None] | None = None,
     threads: int | None = None,
+    processes: Processes | None = None,
 ) -> Evaluation:
     """The stored evaluation of a checkpoint on a dataset, or a new one, which is then stored in the cache folder.
 
-    Evaluations of handwriting are not stored; what this process knows of them is not computed again.
+    Evaluations of handwriting are not stored; what this process knows of them is not computed again. Of several
+    processes, the first one looks for a stored evaluation, and stores a new one.
 
     Raises:
         DatasetError: there is no stored one, and the digits are missing or damaged, or a checkpoint that is a table of
@@ -281,12 +320,17 @@ def load_or_evaluate(
     if is_handwriting(dataset) and classifier.checkpoint.answers is None:
         return evaluate_remembering(classifier, load_digits(dataset), progress=progress, threads=threads)
     stored = find_evaluation(classifier.checkpoint, dataset)
+    if processes is not None:
+        stored = processes.broadcast(stored)
     if stored is not None:
         return stored
     if classifier.checkpoint.answers is not None:
         evaluation = _evaluation_of_answers(classifier.checkpoint, classifier.checkpoint.answers, dataset)
     else:
-        evaluation = evaluate(classifier, load_digits(dataset), progress=progress, threads=threads)
+        digits = load_digits(dataset)
+        evaluation = evaluate(classifier, digits, progress=progress, threads=threads, processes=processes)
+    if processes is not None and processes.rank > 0:
+        return evaluation
     folder = load_settings().cache_directory / "evaluations"
     try:
         save_evaluation(evaluation, folder)
@@ -399,18 +443,18 @@ def shipped_evaluations() -> Path:
 
 def save_evaluation(evaluation: Evaluation, directory: Path) -> Path:
     """Writes an evaluation, without pickle, under the name that `find_evaluation` looks for; returns its path."""
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        names=np.array([evaluation.checkpoint, evaluation.dataset, evaluation.fingerprint]),
-        ids=evaluation.ids,
-        labels=evaluation.labels.astype(np.uint8),
-        logits=evaluation.logits,
-        writers=np.array([]) if evaluation.writers is None else evaluation.writers.astype(np.int32),
-        summary=np.array(json.dumps(asdict(summarize(evaluation)))),
-    )
     path = directory / f"{evaluation.checkpoint}--{evaluation.dataset}--{evaluation.fingerprint}.npz"
-    write_atomically(path, buffer.getvalue())
+    summary = json.dumps(asdict(summarize(evaluation)))
+    with atomic_file(path) as file:
+        write_arrays(
+            file,
+            names=np.array([evaluation.checkpoint, evaluation.dataset, evaluation.fingerprint]),
+            ids=evaluation.ids,
+            labels=evaluation.labels.astype(np.uint8),
+            logits=evaluation.logits,
+            writers=np.array([]) if evaluation.writers is None else evaluation.writers.astype(np.int32),
+            summary=np.array(summary),
+        )
     return path
 
 

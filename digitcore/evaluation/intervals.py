@@ -31,6 +31,7 @@ SIGNIFICANCE_LEVEL = 0.05
 """A difference is called real where its p value is below this level."""
 _LEVEL = 0.95
 _LEAST_WRITERS = 2
+_AT_ONCE = 100_000  # values
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,11 @@ def spread_of(
     """
     sizes = np.bincount(writers)
     present = sizes > 0
-    sizes, sums = sizes[present], np.bincount(writers, weights=values)[present]
+    sums = np.zeros(len(sizes))
+    for start in range(0, len(values), _AT_ONCE):
+        rows = slice(start, start + _AT_ONCE)
+        sums += np.bincount(writers[rows], weights=values[rows], minlength=len(sizes))
+    sizes, sums = sizes[present], sums[present]
     critical = critical_value(len(sizes))
     if np.isinf(critical):
         return Spread(1.0, critical)

@@ -14,7 +14,7 @@ The examples use four digits of three classes, the third of which is answered wr
 [True, True, False, True]
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -47,6 +47,7 @@ __all__ = [
     "log_loss",
     "outcomes_at",
     "reliability_table",
+    "right_answers",
     "sure_answers",
     "wilson_interval",
     "writer_table",
@@ -55,6 +56,7 @@ __all__ = [
 CALIBRATION_BINS = 15
 SURE = 0.9995
 """Confidence from which an answer is called over 99.9% sure."""
+_ROWS = 20_000  # of logits at a time
 _Writers: TypeAlias = NDArray[np.int64] | None
 _Logits: TypeAlias = NDArray[np.floating]
 
@@ -67,8 +69,17 @@ def accuracy_score(labels: NDArray[np.int64], logits: _Logits) -> float:
     >>> accuracy_score(labels, logits)
     0.75
     """
+    return float(right_answers(labels, logits).mean())
+
+
+def right_answers(labels: NDArray[np.int64], logits: _Logits) -> NDArray[np.bool_]:
+    """Whether the most probable class of each digit (N,) is its label.
+
+    >>> right_answers(np.array([0, 1]), np.array([[9, 0], [9, 0]], dtype=np.float32)).tolist()
+    [True, False]
+    """
     _check(labels, logits)
-    return float((logits.argmax(axis=1) == labels).mean())
+    return np.concatenate([logits[rows].argmax(axis=1) == labels[rows] for rows in _blocks(len(labels))])
 
 
 def log_loss(labels: NDArray[np.int64], logits: _Logits) -> float:
@@ -82,8 +93,11 @@ def log_loss(labels: NDArray[np.int64], logits: _Logits) -> float:
     (0.5737, 0.5737)
     """
     _check(labels, logits)
-    log_probabilities = log_softmax(logits.astype(np.float64), axis=1)
-    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
+    log_probabilities = np.empty(len(labels))
+    for rows in _blocks(len(labels)):
+        block = log_softmax(logits[rows].astype(np.float64), axis=1)
+        log_probabilities[rows] = block[np.arange(len(block)), labels[rows]]
+    return float(-log_probabilities.mean())
 
 
 def brier_loss(labels: NDArray[np.int64], logits: _Logits) -> float:
@@ -117,10 +131,10 @@ def expected_calibration_error(labels: NDArray[np.int64], logits: _Logits, *, bi
     Source: M. P. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
     """
     _check(labels, logits)
-    confidence = confidence_scores(logits)
-    right = logits.argmax(axis=1) == labels
-    gaps = np.bincount(_confidence_bins(confidence, bins), weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    sums = np.zeros(bins)
+    for _, gaps, bin_of in _gaps(labels, logits, bins):
+        sums += np.bincount(bin_of, weights=gaps, minlength=bins)
+    return float(np.abs(sums).sum() / len(labels))
 
 
 def calibration_error_interval(
@@ -137,17 +151,42 @@ def calibration_error_interval(
     (0.019, 0.131)
     """
     _check(labels, logits)
-    confidence = confidence_scores(logits)
-    gaps = (logits.argmax(axis=1) == labels) - confidence
-    _, people = np.unique(np.arange(len(labels)) if writers is None else writers, return_inverse=True)
-    cells = np.zeros((people.max() + 1, bins))
-    np.add.at(cells, (people, _confidence_bins(confidence, bins)), gaps)
-    error = np.abs(cells.sum(axis=0)).sum() / len(labels)
-    if len(cells) == 1:
+    error = expected_calibration_error(labels, logits, bins=bins)
+    people = len(labels) if writers is None else int((np.bincount(writers) > 0).sum())
+    if people == 1:
         return 0.0, 1.0
-    without = np.abs(cells.sum(axis=0) - cells).sum(axis=1) / (len(labels) - np.bincount(people))
-    reach = critical_value(len(cells)) * np.sqrt(((without - error) ** 2).sum())
+    changes = (
+        _changes_by_digit(labels, logits, bins, error)
+        if writers is None
+        else _changes_by_writer(labels, logits, bins, error, writers)
+    )
+    reach = critical_value(people) * np.sqrt(changes)
     return max(0.0, float(error - reach)), min(1.0, float(error + reach))
+
+
+def _changes_by_digit(labels: NDArray[np.int64], logits: _Logits, bins: int, error: float) -> float:
+    """The summed squares of the changes of the calibration error as each digit is left out."""
+    sums = np.zeros(bins)
+    for _, gaps, bin_of in _gaps(labels, logits, bins):
+        sums += np.bincount(bin_of, weights=gaps, minlength=bins)
+    changes = 0.0
+    for _, gaps, bin_of in _gaps(labels, logits, bins):
+        left = np.abs(sums).sum() - np.abs(sums[bin_of]) + np.abs(sums[bin_of] - gaps)
+        changes += float(((left / (len(labels) - 1) - error) ** 2).sum())
+    return changes
+
+
+def _changes_by_writer(
+    labels: NDArray[np.int64], logits: _Logits, bins: int, error: float, writers: NDArray[np.int64]
+) -> float:
+    """The same as each writer is left out."""
+    sizes = np.bincount(writers)
+    cells = np.zeros((len(sizes), bins))  # sums of each writer, of each bin
+    for rows, gaps, bin_of in _gaps(labels, logits, bins):
+        np.add.at(cells, (writers[rows], bin_of), gaps)
+    cells, sizes = cells[sizes > 0], sizes[sizes > 0]
+    left = np.abs(cells.sum(axis=0) - cells).sum(axis=1) / (len(labels) - sizes)
+    return float(((left - error) ** 2).sum())
 
 
 def calibration_error_by_chance(logits: _Logits, *, bins: int = CALIBRATION_BINS) -> float:
@@ -189,7 +228,8 @@ def sure_answers(labels: NDArray[np.int64], logits: _Logits, *, writers: _Writer
     1
     """
     _check(labels, logits)
-    sure, right = confidence_scores(logits) >= SURE, logits.argmax(axis=1) == labels
+    sure = np.concatenate([confidence_scores(logits[rows]) >= SURE for rows in _blocks(len(logits))])
+    right = right_answers(labels, logits)
     _, low, high = _proportion(right, sure, writers) if sure.any() else (0.0, 0.0, 1.0)
     return SureAnswers(int(sure.sum()), int((sure & right).sum()), (low, high))
 
@@ -200,7 +240,9 @@ def confidence_scores(logits: _Logits) -> NDArray[np.float64]:
     >>> confidence_scores(np.log(np.array([[0.8, 0.2], [0.5, 0.5]], dtype=np.float32))).round(3).tolist()
     [0.8, 0.5]
     """
-    confidence: NDArray[np.float64] = softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    confidence = np.empty(len(logits))
+    for rows in _blocks(len(logits)):
+        confidence[rows] = softmax(logits[rows].astype(np.float64), axis=1).max(axis=1)
     return confidence
 
 
@@ -461,6 +503,20 @@ def _proportion(hits: NDArray[np.bool_], inside: NDArray[np.bool_], writers: _Wr
     if not inside.any():
         return (np.nan, np.nan, np.nan)
     return (float(hits[inside].mean()), *share_interval(hits[inside], None if writers is None else writers[inside]))
+
+
+def _gaps(
+    labels: NDArray[np.int64], logits: _Logits, bins: int
+) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.int64]]]:
+    """Block by block: its rows, by how much each answer is better than its confidence, and the bin of each."""
+    for rows in _blocks(len(labels)):
+        confidence = confidence_scores(logits[rows])
+        yield rows, (logits[rows].argmax(axis=1) == labels[rows]) - confidence, _confidence_bins(confidence, bins)
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    """Slices of so many rows, so that what is computed from all of them needs little memory at a time."""
+    return (slice(start, start + _ROWS) for start in range(0, rows, _ROWS))
 
 
 def _confidence_bins(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:

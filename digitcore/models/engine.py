@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -69,12 +70,17 @@ class Engine:
             for turn in turns:
                 logits[turn] = self.run(parts[turn])
 
-        with ThreadPoolExecutor(helping) as pool:
-            helpers = [pool.submit(work) for _ in range(helping)]
-            work()
+        helpers = [_helpers(helping).submit(work) for _ in range(helping)]
+        work()
         for helper in helpers:
             helper.result()
         return np.concatenate(logits)
+
+
+@lru_cache(maxsize=8)
+def _helpers(count: int) -> ThreadPoolExecutor:
+    """Threads that stay: new ones for each of thousands of batches would leave memory behind."""
+    return ThreadPoolExecutor(count, thread_name_prefix="answers")
 
 
 def engine_for(network: DigitNetwork) -> Engine:

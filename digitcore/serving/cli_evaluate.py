@@ -1,6 +1,7 @@
 """`digitcore evaluate` and `digitcore compare`."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import torch
 from tqdm import tqdm
 
 from digitcore.data.datasets import (
@@ -34,10 +36,11 @@ from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL, basis
 from digitcore.evaluation.manifest import write_manifest
 from digitcore.evaluation.slices import Slices, compare_slices, slice_set, slice_table
 from digitcore.files import write_atomically
-from digitcore.models.classifier import DigitClassifier, load_classifier
+from digitcore.models.classifier import DigitClassifier, all_cores, load_classifier
 from digitcore.models.library import CheckpointEntry, UnusableCheckpoint, UsableCheckpoint
 from digitcore.serving.cli_common import FILE, json_option, listed_entries, naming, print_error, set_progress
 from digitcore.settings import load_settings
+from digitcore.training.distributed import ProcessGroup, is_first_process, process_group
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,8 +111,9 @@ def evaluate_command(
     values are marked on which a checkpoint is worse than on all others by more than chance (5%, after Holm's correction
     for their number).
 
-    Stored results are used where the weights and the digits have not changed. Without names all checkpoints, best
-    first; those that cannot be used are listed with the reason.
+    Stored results are used where the weights and the digits have not changed. Started by torchrun, several processes
+    share the digits out: torchrun --nproc-per-node 2 -m digitcore evaluate NAME --dataset SET. Without names all
+    checkpoints, best first; those that cannot be used are listed with the reason.
     """
     if ship and corrected:
         raise click.UsageError("Shipped evaluations are with the labels of the set's files: leave out --corrected.")
@@ -119,7 +123,10 @@ def evaluate_command(
     chosen = names or tuple(entry.name for entry in entries if isinstance(entry, UsableCheckpoint))
     slices = None if column is None else slice_set(dataset, column)
     labels = _corrected_labels(dataset) if corrected else {}
-    rows, status = _evaluate_all(chosen, dataset, slices=slices, labels=labels, ship=ship)
+    with process_group(torch.device("cpu")) as processes:
+        rows, status = _evaluate_all(chosen, dataset, slices, labels, processes, ship=ship)
+    if not is_first_process():
+        return status
     if not names:
         rows.sort(key=lambda row: (row["errors"], row["nll"]))
     _print_problems(entries)
@@ -137,25 +144,27 @@ def evaluate_command(
 
 
 def _evaluate_all(
-    names: Sequence[str], dataset: str, *, slices: Slices | None, labels: Mapping[int, int], ship: bool
+    names: Sequence[str],
+    dataset: str,
+    slices: Slices | None,
+    labels: Mapping[int, int],
+    processes: ProcessGroup,
+    *,
+    ship: bool,
 ) -> tuple[list[dict[str, Any]], int]:
     """A row for each checkpoint that can be evaluated, and the exit status."""
     rows, status = [], 0
     for name in names:
         try:
-            evaluation = _evaluate(load_classifier(name), dataset, ship=ship).with_labels(labels)
-            rows.append(_figures(load_classifier(name), evaluation, slices))
+            classifier = load_classifier(name)
+            evaluation = _evaluate_with_progress(classifier, dataset, processes)
+            if ship and processes.rank == 0:
+                with naming(shipped_evaluations()):
+                    save_evaluation(evaluation, shipped_evaluations())
+            rows.append(_figures(classifier, evaluation.with_labels(labels), slices))
         except DigitcoreError as error:
             status = print_error(error)
     return rows, status
-
-
-def _evaluate(classifier: DigitClassifier, dataset: str, *, ship: bool) -> Evaluation:
-    evaluation = _evaluate_with_progress(classifier, dataset)
-    if ship:
-        with naming(shipped_evaluations()):
-            save_evaluation(evaluation, shipped_evaluations())
-    return evaluation
 
 
 def _corrected_labels(dataset: str) -> dict[int, int]:
@@ -181,9 +190,19 @@ def _figures(classifier: DigitClassifier, evaluation: Evaluation, slices: Slices
     )
 
 
-def _evaluate_with_progress(classifier: DigitClassifier, dataset: str) -> Evaluation:
-    with tqdm(total=100, desc=f"{classifier.checkpoint.name} on {dataset}", unit="%", leave=False) as bar:
-        return load_or_evaluate(classifier, dataset, progress=lambda share: set_progress(bar, round(share * 100)))
+def _evaluate_with_progress(
+    classifier: DigitClassifier, dataset: str, processes: ProcessGroup | None = None
+) -> Evaluation:
+    words, is_silent = f"{classifier.checkpoint.name} on {dataset}", not is_first_process()
+    threads = max(1, all_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    with tqdm(total=100, desc=words, unit="%", leave=False, disable=is_silent) as bar:
+        return load_or_evaluate(
+            classifier,
+            dataset,
+            progress=lambda share: set_progress(bar, round(share * 100)),
+            threads=threads,
+            processes=processes,
+        )
 
 
 def _print_problems(entries: Sequence[CheckpointEntry]) -> None:

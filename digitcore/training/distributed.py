@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, distributed
 
 __all__ = ["ProcessGroup", "is_first_process", "local_device", "process_group"]
@@ -43,6 +45,11 @@ class ProcessGroup:
         values = [value]
         distributed.broadcast_object_list(values)
         return values[0]
+
+    def complete(self, rows: NDArray[np.float32], shares: Sequence[slice]) -> None:
+        """Fills in the rows that other processes have computed; `shares` are the rows of each, one after the other."""
+        for rank, share in enumerate(shares if self.count > 1 else ()):
+            distributed.broadcast(torch.from_numpy(rows[share]), src=rank)
 
 
 def is_first_process() -> bool:

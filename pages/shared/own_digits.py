@@ -122,10 +122,9 @@ def _look(prepared: PreparedDataset) -> None:
         st.warning(warning, icon=":material/warning:")
     st.image(_examples(images, look), caption="Up to 20 of each digit, as the models see them.")
     if len(look.near_rows):
-        pairs = [np.concatenate(list(images[rows]), axis=1) for rows in look.near_rows.T]
-        st.image(np.concatenate(pairs), caption="Some that are nearly the same, one below the other.")
+        _strip(images, list(look.near_rows.T), "Some that are nearly the same, one below the other.")
     if len(look.odd_rows):
-        st.image(np.concatenate(list(images[look.odd_rows]), axis=1), caption="Some that may not show one digit.")
+        _strip(images, [look.odd_rows], "Some that may not show one digit.")
     st.caption("How many: " + ", ".join(f"**{digit}** {count:,}" for digit, count in enumerate(look.counts)))
     name = st.text_input("Name of the set", value="", placeholder="my-digits", max_chars=60)
     with st.container(horizontal=True, gap="small"):
@@ -135,6 +134,13 @@ def _look(prepared: PreparedDataset) -> None:
             discard_dataset(prepared)
             _start_again()
             st.rerun(scope="fragment")
+
+
+def _strip(images: NDArray[np.uint8], lines: list[NDArray[np.int64]], words: str) -> None:
+    """The images at these rows, side by side in each line."""
+    strip = np.concatenate([np.concatenate(list(images[rows]), axis=1) for rows in lines])
+    st.image(strip, width=strip.shape[1])
+    st.caption(words)
 
 
 def _first_look(prepared: PreparedDataset) -> FirstLook:

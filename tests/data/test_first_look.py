@@ -52,9 +52,7 @@ def test_pictures_saved_again_are_found_and_other_digits_are_not(some: DigitSet)
     assert look.near_contradicted == 2
     assert sorted(look.near[:2].tolist()) == [[28, 528], [29, 529]]
     assert look.near_rows.shape == (10, 2)
-    assert "Pairs that are nearly the same, among 530 different pictures: 30, 2 of them as two digits." in list(
-        look.remarks()
-    )
+    assert "30 pairs are nearly the same (2 as two digits), of 530 different pictures compared." in list(look.remarks())
 
 
 def test_equal_pictures_are_not_nearly_the_same(some: DigitSet) -> None:
