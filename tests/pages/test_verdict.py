@@ -108,9 +108,35 @@ def test_a_picture_is_kept_without_strokes(
     assert (stored.digit.label, stored.digit.strokes) == (6, None)
 
 
-def test_what_is_not_one_digit_of_the_visitor_cannot_be_kept(visit: Visit) -> None:
-    """A number, nothing at all, and a digit from the samples."""
-    assert visit(drawing=EXAMPLES["1987"]).pills(key="true-digit").disabled
+def test_a_number_is_kept_digit_by_digit_corrected_and_taken_back(visit: Visit) -> None:
+    app = visit(drawing=EXAMPLES["1987"])
+    answers = [digit.prediction.digit for digit in app.session_state["reading"].number.digits]
+    say(app, "right")
+    first = kept(app)
+    assert [stored.digit.label for stored in first] == [stored.digit.answer for stored in first] == answers
+    assert len({stored.digit.picture.tobytes() for stored in first}) == 4
+    app.text_input(key="true-number").set_value("1 9 8 4").run()
+    assert is_fine(app)
+    assert [(stored.id, stored.digit.label) for stored in kept(app)] == [
+        (stored.id, label) for stored, label in zip(first, [1, 9, 8, 4], strict=True)
+    ]
+    assert "Kept as 1984." in texts(app)
+    assert app.pills(key="true-digit").value is None
+    app.text_input(key="true-number").set_value("").run()
+    assert kept(app) == []
+
+
+@pytest.mark.parametrize("text", ["198", "19876", "198x", "²⁴⁶⁸"])
+def test_another_number_of_digits_than_was_found_is_not_kept(visit: Visit, text: str) -> None:
+    app = visit(drawing=EXAMPLES["1987"])
+    app.text_input(key="true-number").set_value(text).run()
+    assert "4 digits were found: type as many" in app.error[0].value
+    assert NOTEBOOK not in app.session_state
+    assert len(handwriting_store().load(None)) == 0
+
+
+def test_what_the_visitor_has_not_written_cannot_be_kept(visit: Visit) -> None:
+    """Nothing at all, and a digit from the samples."""
     app = visit()
     assert app.pills(key="true-digit").disabled
     drawing = Drawing()
