@@ -65,7 +65,7 @@ def test_who_opens_the_link_writes_for_the_class_at_once(visit: Visit) -> None:
 def test_members_see_the_board_and_nothing_of_the_teachers(visit: Visit) -> None:
     teacher = start_class(visit)
     member = joined(visit, teacher, "Ann")
-    joined(visit, teacher, "ann")
+    class_store().join(code_of(teacher), "ann")
     send(member, [(1, 7, SEVEN)])
     member.segmented_control(key="view").set_value("Class").run()
     assert is_fine(member)
@@ -81,10 +81,11 @@ def test_members_see_the_board_and_nothing_of_the_teachers(visit: Visit) -> None
     assert class_store().board(teacher.session_state[NOTEBOOK]).digits == 1
 
 
-def test_a_class_is_joined_by_its_code_too(visit: Visit) -> None:
+def test_an_invitation_can_be_turned_down_and_a_code_typed(visit: Visit) -> None:
     teacher = start_class(visit)
     assert f"{code_of(teacher)[:3]} {code_of(teacher)[3:]}" in texts(teacher)
-    member = visit("handwriting", view="Class")
+    member = visit("handwriting", **{"class": code_of(teacher)})
+    press(member, "decline-class")
     member.text_input(key="class-code-field").set_value("AAAAAA")
     join(member, "Bob")
     assert [error.value for error in member.error] == ["No class has this code: look again, or ask your teacher."]
@@ -94,12 +95,6 @@ def test_a_class_is_joined_by_its_code_too(visit: Visit) -> None:
     assert "You write as **Bob**" in texts(member)
 
 
-def test_an_invitation_can_be_turned_down(visit: Visit) -> None:
-    app = visit("handwriting", **{"class": code_of(start_class(visit))})
-    press(app, "decline-class")
-    assert "Or join one:" in texts(app)
-
-
 def test_the_teacher_closes_the_class_makes_groups_and_ends_it(visit: Visit) -> None:
     before = new_key()
     teacher = visit("handwriting", view="Class", notebook=before)
@@ -107,7 +102,7 @@ def test_the_teacher_closes_the_class_makes_groups_and_ends_it(visit: Visit) -> 
     notebook = teacher.session_state[NOTEBOOK]
     member = joined(visit, teacher, "Ann")
     for name in ("Bob", "Zoë"):
-        joined(visit, teacher, name)
+        class_store().join(code_of(teacher), name)
     send(member, [(1, 7, SEVEN)])
     teacher.run()
     press(teacher, "split-class")
@@ -116,8 +111,10 @@ def test_the_teacher_closes_the_class_makes_groups_and_ends_it(visit: Visit) -> 
     assert [item.group for item in class_store().board(notebook).members] == ["B", "B", "A"]
     teacher.toggle(key="class-open").set_value(False).run()
     assert "Nobody else can join." in texts(teacher)
-    late = join(visit("handwriting", **{"class": code_of(teacher)}), "Late")
-    assert [error.value for error in late.error] == ["Nobody can join this class any more: ask your teacher."]
+    late = visit("handwriting", **{"class": code_of(teacher)})
+    assert [error.value for error in join(late, "Late").error] == [
+        "Nobody can join this class any more: ask your teacher."
+    ]
     press(teacher, "end-class")
     assert teacher.session_state[NOTEBOOK] == before
     assert handwriting_store().size(notebook) == 0

@@ -238,6 +238,7 @@ sys.exit(any(os.wait()[1] for _ in processes))
 """
 
 
+@pytest.mark.slow
 def test_thirty_join_and_write_at_once_from_several_processes(postgresql_server: str, tmp_path: Path) -> None:
     """All under the same name, into either kind of database."""
     with ExitStack() as stack:
