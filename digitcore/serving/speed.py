@@ -81,10 +81,9 @@ def measure_speed(*, quick: bool = False) -> Iterator[SpeedFigure]:
         yield _measure_digits(name, classifier, images, has_reference, repeats=1 if quick else 5)
     yield _measure_drawing(classifiers["world"], has_reference, repeats=51 if quick else 201)
     length = {"rounds": 2 if quick else 5, "seconds": 1 if quick else 4}
-    for callers in _CALLERS:
-        yield _measure_requests(callers, has_reference, **length)
+    yield from _measure_requests(_CALLERS, has_reference, **length)
     if all_cores() > 1:
-        yield _measure_requests(max(_CALLERS), has_reference, processes=all_cores(), **length)
+        yield from _measure_requests(_CALLERS[-1:], has_reference, processes=all_cores(), **length)
 
 
 def measure_callers(*, quick: bool = False) -> Iterator[GrowthCurve]:
@@ -185,18 +184,22 @@ def _measure_drawing(classifier: DigitClassifier, has_reference: bool, *, repeat
 
 
 def _measure_requests(
-    callers: int, has_reference: bool, *, rounds: int, seconds: float, processes: int = 1
-) -> SpeedFigure:
+    callers: Sequence[int], has_reference: bool, *, rounds: int, seconds: float, processes: int = 1
+) -> Iterator[SpeedFigure]:
     """Requests a second of so many callers, each of which sends the next once it has an answer."""
-    data, rates = _drawing(), {}
+    data = _drawing()
+    rates: dict[str, list[list[float]]] = {name: [] for name in _APPS}
     for name, app in _APPS.items():
         if name == "here" or has_reference:
             with _server(app, processes=processes) as port:
-                _requests(port, data, callers=callers, seconds=seconds)
-                rates[name] = [_requests(port, data, callers=callers, seconds=seconds) for _ in range(rounds)]
-    words = "1 caller" if callers == 1 else f"{callers} callers"
-    words += f", {processes} processes" if processes > 1 else ""
-    return _figure(f"POST /predict, {words}", "requests/s", rates["here"], rates.get("plain", []))
+                for count in callers:
+                    _requests(port, data, callers=count, seconds=seconds)
+                    rates[name].append([_requests(port, data, callers=count, seconds=seconds) for _ in range(rounds)])
+    for place, count in enumerate(callers):
+        words = "1 caller" if count == 1 else f"{count} callers"
+        words += f", {processes} processes" if processes > 1 else ""
+        plain = rates["plain"][place] if has_reference else []
+        yield _figure(f"POST /predict, {words}", "requests/s", rates["here"][place], plain)
 
 
 def _by_turns(here: _Step, plain: _Step | None, *, repeats: int) -> tuple[list[float], list[float]]:

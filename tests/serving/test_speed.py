@@ -38,7 +38,7 @@ def test_every_figure_stands_beside_its_reference(capsys: pytest.CaptureFixture[
 
 @pytest.mark.usefixtures("short")
 def test_requests_are_answered_by_several_processes() -> None:
-    figure = speed._measure_requests(4, has_reference=False, rounds=1, seconds=0.1, processes=2)
+    (figure,) = speed._measure_requests([4], has_reference=False, rounds=1, seconds=0.1, processes=2)
     assert figure.name == "POST /predict, 4 callers, 2 processes"
     assert figure.value > 0
     assert figure.ratio is None
