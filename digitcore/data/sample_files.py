@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import re
 import shutil
 import struct
@@ -41,6 +42,9 @@ _MOST_ENTRIES = 200_000  # of a zip, whose directory is read at once
 _MOST_LIST_BYTES = 100_000_000
 _MOST_ARRAY_BYTES = 2_000_000_000  # of arrays that are read at once
 _CHUNK = 1_000  # rows at a time
+_LABELS_FOR = {"imgs": "labels", "images": "labels", "X_": "y_"}  # in names of files
+_LEAST_SIDE = 8  # of pictures in rows of numbers
+_FEW_LEVELS = 16  # the greatest pixel of sets with 17 levels of grey
 _STARS = 3  # in a template: more would make matching slow
 _DAMAGES = (
     OSError,
@@ -81,6 +85,7 @@ def read_samples(path: Path, *, labels: str | None = None) -> Iterator[Sample]:
     | IDX pair, plain, gzip, in a folder or a zip | the file whose name has `labels` for `images` |
     | `.npz` | `images` and `labels`, `x` and `y`, or `arr_0` of a file `...imgs...` and one `...labels...` |
     | `.csv` | `label` and 784 columns of pixels, with or without a header |
+    | `.data`, `.txt`, `.train`, `.test`, `.tra`, `.tes` | the first or the last number of a row, or the last ten |
     | `.parquet` | `image` (its bytes) and `label` |
     | `.mat` | `X` and `y` as in SVHN, or EMNIST's `dataset` |
 
@@ -346,6 +351,7 @@ def _table_rows(path: Path) -> Iterator[Mapping[str, str]]:
 
 def _partner(path: Path, kind: str) -> Path:
     name = re.sub(r"(images|labels)(.idx)[13]", f"{kind[:6]}\\g<2>{kind[-1]}", path.name)
+    name = re.sub(r"^[Xy](_.*idx)[13]", f"{'X' if kind[0] == 'i' else 'y'}\\g<1>{kind[-1]}", name)  # Kannada-MNIST
     candidates = [path.with_name(name), path.with_name(f"{name}.gz"), path.with_name(name.removesuffix(".gz"))]
     for candidate in candidates:
         if candidate.is_file():
@@ -375,7 +381,7 @@ def _read_npz(path: Path) -> Iterator[Sample]:
                 yield from _checked_arrays(arrays[names[images]], arrays[names[labels]], path=path, columns=columns)
                 return
         if list(names) == ["arr_0"]:
-            partner = path.with_name(re.sub("imgs|images", "labels", path.name))
+            partner = path.with_name(re.sub("imgs|images|^X_", lambda name: _LABELS_FOR[name[0]], path.name))
             if partner != path and partner.is_file():
                 with np.load(partner, allow_pickle=False) as label_arrays:
                     yield from _checked_arrays(arrays["arr_0"], label_arrays["arr_0"], path=path)
@@ -423,8 +429,8 @@ def _checked_arrays(
 
 
 def _scale(images: NDArray[Any], *, path: Path) -> float:
-    """What brings the pixels to 0 to 255: 1, or 255 for pixels from 0 to 1."""
-    if images.dtype == np.uint8:
+    """What brings the pixels to 0 to 255: 1, or more for pixels from 0 to 1, or from 0 to 16 as scikit-learn's."""
+    if images.dtype == np.uint8 and images.max(initial=0) > _FEW_LEVELS:
         return 1
     if images.dtype.kind not in "iufb":
         raise DatasetError(f"{path} holds images of {images.dtype}: numbers are needed.")
@@ -433,7 +439,9 @@ def _scale(images: NDArray[Any], *, path: Path) -> float:
     greatest = float(images.max(initial=0))
     if greatest > 255 or float(images.min(initial=0)) < 0:
         raise DatasetError(f"{path} holds pixels from {images.min()} to {images.max()}: 0 to 1 or 0 to 255 is needed.")
-    return 255 if greatest <= 1 else 1.0 + 1e-12  # an integer type of another size is rounded like a float
+    if greatest <= _FEW_LEVELS:
+        return 255 if greatest <= 1 else 255 / _FEW_LEVELS
+    return 1.0 + 1e-12  # an integer type of another size is rounded like a float
 
 
 def _numbered(
@@ -474,6 +482,45 @@ def _read_csv(path: Path) -> Iterator[Sample]:
             images = np.rint(values).astype(np.uint8).reshape(-1, INPUT_SIDE, INPUT_SIDE)
             yield from _numbered(images, chunk[label].tolist(), start=start)
             start += len(chunk)
+
+
+def _read_text(path: Path) -> Iterator[Sample]:
+    """Rows of numbers, as USPS, Semeion and Optdigits have them, plain or gzip: a label and the pixels of a square.
+
+    Pixels are from -1 or 0 to 1, or from 0 to 16 or 255.
+    """
+    import pandas as pd
+
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8", errors="replace") as file:
+        separator = "," if "," in str(file.readline(100_000)) else r"\s+"
+    blocks: list[NDArray[np.float32]] = []
+    with pd.read_csv(path, sep=separator, header=None, chunksize=_CHUNK, dtype=np.float32) as chunks:
+        for chunk in chunks:
+            blocks.append(chunk.to_numpy())
+            _check_size(blocks[0].nbytes * len(blocks), path=path)
+    images, labels = _divided(np.concatenate(blocks), path=path)
+    if float(images.min(initial=0)) < 0:
+        images = (images + 1) / np.float32(2)
+    yield from _checked_arrays(images, labels, path=path)
+
+
+def _divided(rows: NDArray[np.float32], *, path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Images (N, S, S) and labels (N,) of rows with the label first or last, or as ten columns at the end."""
+    count = rows.shape[1]
+    is_one_hot = _is_square(count - 10) and bool((rows[:, -10:].sum(axis=1) == 1).all())
+    if is_one_hot:
+        images, labels = rows[:, :-10], rows[:, -10:].argmax(axis=1).astype(np.float32)
+    elif _is_square(count - 1):
+        is_first = len(np.unique(rows[:, 0])) > len(np.unique(rows[:, -1])) or not np.isin(rows[:, -1], range(10)).all()
+        images, labels = (rows[:, 1:], rows[:, 0]) if is_first else (rows[:, :-1], rows[:, -1])
+    else:
+        raise DatasetError(f"{path} has rows of {count} numbers: a label and the pixels of a square are needed.")
+    side = math.isqrt(images.shape[1])
+    return images.reshape(-1, side, side), labels
+
+
+def _is_square(count: int) -> bool:
+    return count >= _LEAST_SIDE**2 and math.isqrt(count) ** 2 == count
 
 
 def _read_parquet(path: Path) -> Iterator[Sample]:
@@ -531,4 +578,9 @@ _READERS: dict[str, Callable[[Path], Iterator[Sample]]] = {
     ".csv": _read_csv,
     ".parquet": _read_parquet,
     ".mat": _read_mat,
+    **{
+        f".{ending}{packed}": _read_text
+        for ending in ("data", "txt", "train", "test", "tra", "tes")
+        for packed in ("", ".gz")
+    },
 }

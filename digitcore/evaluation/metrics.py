@@ -93,11 +93,11 @@ def log_loss(labels: NDArray[np.int64], logits: _Logits) -> float:
     (0.5737, 0.5737)
     """
     _check(labels, logits)
-    log_probabilities = np.empty(len(labels))
+    total = 0.0
     for rows in _blocks(len(labels)):
-        block = log_softmax(logits[rows].astype(np.float64), axis=1)
-        log_probabilities[rows] = block[np.arange(len(block)), labels[rows]]
-    return float(-log_probabilities.mean())
+        log_probabilities = log_softmax(logits[rows].astype(np.float64), axis=1)
+        total -= float(log_probabilities[np.arange(len(log_probabilities)), labels[rows]].sum())
+    return total / len(labels)
 
 
 def brier_loss(labels: NDArray[np.int64], logits: _Logits) -> float:

@@ -37,7 +37,7 @@ from pages.shared.background import with_progress
 from pages.shared.cache_keys import HASH_FUNCS
 from pages.shared.corrections import with_corrections
 from pages.shared.progress import report_on
-from pages.shared.resources import cached_digits, checkpoint_library
+from pages.shared.resources import cached_digits, checkpoint_library, state_of
 from pages.shared.words import dataset_label
 
 
@@ -55,7 +55,7 @@ def evaluation_of(classifier: DigitClassifier, dataset: str) -> Evaluation:
     words = f"Evaluating {checkpoint.name} on {dataset_label(dataset)} ..."
     evaluation = evaluated(classifier, dataset, report_on(bar, words))
     bar.empty()
-    stored_evaluation.clear(checkpoint, dataset)
+    stored_evaluation.clear(checkpoint, dataset, state_of(dataset))
     return with_corrections(evaluation)
 
 
@@ -82,12 +82,12 @@ def known_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
         with suppress(DatasetMissingError, HandwritingError):
             return remembered_evaluation(checkpoint, cached_digits(dataset))
         return None
-    return stored_evaluation(checkpoint, dataset)
+    return stored_evaluation(checkpoint, dataset, state_of(dataset))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
-def stored_evaluation(checkpoint: Checkpoint, dataset: str) -> Evaluation | None:
-    """`find_evaluation`, but that of a table of answers is made at once."""
+def stored_evaluation(checkpoint: Checkpoint, dataset: str, state: str) -> Evaluation | None:
+    """`find_evaluation`, but that of a table of answers is made at once; `state` is the set's `state_of`."""
     if checkpoint.answers is not None:
         with suppress(DigitcoreError):
             return load_or_evaluate(DigitClassifier(checkpoint), dataset)
@@ -113,21 +113,21 @@ def standings(dataset: str) -> list[Standing]:
     folders = (*evaluation_folders(), timing_folder())
     for entry in entries:
         if isinstance(entry, UsableCheckpoint) and not entry.metadata.has_network:
-            _take_in(entry.name, entry.digest, dataset, folders)
+            _take_in(entry.name, entry.digest, dataset, (state_of(dataset), *folders))
     changed = tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders)
     answers = len(REMEMBERED) if is_handwriting(dataset) else 0
-    return _cached_standings(entries, dataset, (*changed, answers))
+    return _cached_standings(entries, dataset, (state_of(dataset), *changed, answers))
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _take_in(name: str, digest: str, dataset: str, folders: tuple[Path, ...]) -> None:
-    """Stores a table of answers as an evaluation, once, if it is for this set; `folders` are those of evaluations."""
+def _take_in(name: str, digest: str, dataset: str, state: tuple[str | Path, ...]) -> None:
+    """Stores a table of answers as an evaluation, once for each state of the set and folders, if it is for this set."""
     with suppress(DigitcoreError):
         load_or_evaluate(DigitClassifier(checkpoint_library().load(name)), dataset)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=HASH_FUNCS)
-def _cached_standings(entries: list[CheckpointEntry], dataset: str, changed: tuple[int, ...]) -> list[Standing]:
+def _cached_standings(entries: list[CheckpointEntry], dataset: str, changed: tuple[str | int, ...]) -> list[Standing]:
     """`leaderboard`; `changed` tells states of what it reads apart."""
     return leaderboard(entries, dataset)
 

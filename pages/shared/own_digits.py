@@ -32,7 +32,7 @@ from pages.shared.resources import cached_digits, may_add
 from pages.shared.state import ADDED_DATASET
 
 _PREPARED, _LOOK, _UPLOADS = "own-digits-prepared", "own-digits-look", "own-digits-uploads"
-_KINDS = ["zip", "gz", "npz", "csv", "parquet", "mat"]
+_KINDS = ["zip", "gz", "npz", "csv", "parquet", "mat", "data", "txt", "train", "test", "tra", "tes"]
 _MOST_PROBLEMS = 5
 _MOST_MEGABYTES = 200  # of an upload, which is held in memory; the command line takes any size
 _FORMATS: dict[str, tuple[ExportFormat, str]] = {

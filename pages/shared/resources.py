@@ -10,6 +10,7 @@ from digitcore.data.datasets import (
     load_digits,
     load_handwriting,
 )
+from digitcore.data.own_datasets import own_dataset
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.library import CheckpointLibrary, shared_library
 from digitcore.serving.guard import names_of
@@ -67,13 +68,19 @@ def _class_store(url: str, most: int, most_together: int) -> ClassStore:
     return ClassStore(url, most=most, most_together=most_together)
 
 
+def state_of(dataset: str) -> str:
+    """A text that tells sets apart which have had the same name one after the other."""
+    own = own_dataset(dataset)
+    return f"{own.digest} {own.added}" if own else ""
+
+
 def cached_digits(dataset: str) -> DigitSet:
     """`load_digits` of a set."""
-    return _written_digits(dataset) if is_handwriting(dataset) else _loaded_digits(dataset)
+    return _written_digits(dataset) if is_handwriting(dataset) else _loaded_digits(dataset, state_of(dataset))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the digits ...")
-def _loaded_digits(dataset: str) -> DigitSet:
+def _loaded_digits(dataset: str, state: str) -> DigitSet:
     return load_digits(dataset)
 
 

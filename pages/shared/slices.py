@@ -5,9 +5,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from digitcore.data.datasets import HANDWRITING
-from digitcore.data.own_datasets import own_dataset
 from digitcore.evaluation.slices import Slices, slice_columns, slice_set
 from pages.shared.notebook import handwriting_dataset
+from pages.shared.resources import state_of
 from pages.shared.state import ANY, COLUMN, VALUE
 
 
@@ -19,13 +19,11 @@ def slices_of(dataset: str, column: str) -> Slices:
     """
     if dataset == HANDWRITING:
         dataset = handwriting_dataset()
-    own = own_dataset(dataset)
-    return _cached_slices(dataset, column, own.added if own else "")
+    return _cached_slices(dataset, column, state_of(dataset))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _cached_slices(dataset: str, column: str, added: str) -> Slices:
-    """`slice_set`; `added` tells sets that have had the same name apart."""
+def _cached_slices(dataset: str, column: str, state: str) -> Slices:
     return slice_set(dataset, column)
 
 

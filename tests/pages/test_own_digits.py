@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from digitcore.data.datasets import DigitSet
-from digitcore.data.own_datasets import PreparedDataset, keep_dataset, own_datasets, prepare_dataset
-from tests.pages.conftest import Visit, is_fine, texts
+from digitcore.data.datasets import DigitSet, load_digits
+from digitcore.data.own_datasets import PreparedDataset, keep_dataset, own_datasets, prepare_dataset, remove_dataset
+from tests.pages.conftest import Visit, is_fine, texts, tiles
 
 
 @pytest.fixture
@@ -63,6 +63,22 @@ def test_what_is_discarded_is_gone(visit: Visit, prepared: PreparedDataset) -> N
     press(open_dialog(app), "Discard")
     assert not prepared.folder.exists()
     assert own_datasets() == []
+
+
+def test_another_set_of_the_same_name_has_its_own_figures(
+    visit: Visit, tmp_path: Path, prepared: PreparedDataset
+) -> None:
+    keep_dataset(prepared, "mine")
+    assert len(tiles(visit("errors", dataset="mine", checkpoint="compact", show="all digits"))) == 190
+    first = load_digits("mine").subset(np.arange(100))
+    np.savez(tmp_path / "other.npz", images=first.images, labels=first.labels)
+    remove_dataset("mine")
+    *_, other = prepare_dataset(tmp_path / "other.npz")
+    assert isinstance(other, PreparedDataset)
+    keep_dataset(other, "mine")
+    app = visit("errors", dataset="mine", checkpoint="compact", show="all digits")
+    assert is_fine(app)
+    assert len(tiles(app)) == 100
 
 
 def test_a_set_is_renamed_and_removed(visit: Visit, prepared: PreparedDataset) -> None:
