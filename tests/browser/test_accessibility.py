@@ -127,7 +127,8 @@ def _pick_chart(name: str) -> Callable[[Page], None]:
 
 def _start_class(page: Page) -> None:
     page.get_by_role("button", name="Start a class").click()
-    expect(page.get_by_test_id("class-board")).to_be_visible()
+    page.get_by_role("button", name="End the class").click()
+    expect(page.get_by_role("button", name="Delete everything")).to_be_visible()
 
 
 _STATES: dict[str, tuple[str, Callable[[Page], None]]] = {

@@ -81,6 +81,17 @@ def test_members_see_the_board_and_nothing_of_the_teachers(visit: Visit) -> None
     assert class_store().board(teacher.session_state[NOTEBOOK]).digits == 1
 
 
+def test_who_teaches_may_write_too(visit: Visit) -> None:
+    teacher = start_class(visit)
+    teacher.query_params["class"] = code_of(teacher)
+    join(teacher.run(), "Teacher")
+    assert "You write as **Teacher** for your class." in texts(teacher)
+    teacher.segmented_control(key="view").set_value("Class").run()
+    assert is_fine(teacher)
+    assert "You are **Teacher**" in texts(teacher)
+    assert "<b>0</b> digits by <b>1</b> member" in texts(teacher)
+
+
 def test_an_invitation_can_be_turned_down_and_a_code_typed(visit: Visit) -> None:
     teacher = start_class(visit)
     assert f"{code_of(teacher)[:3]} {code_of(teacher)[3:]}" in texts(teacher)

@@ -78,10 +78,16 @@ def _join() -> None:
 
 
 def _watch(key: str) -> None:
+    _membership(key)
+    follow_board(key, every=MEMBERS_LOOK)
+
+
+def _membership(key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"You are **{plain(class_store().member(key).name)}**. Go on under Write.", width="content")
-        st.button("Leave the class", icon=":material/logout:", key="leave-class", on_click=leave)
-    follow_board(key, every=MEMBERS_LOOK)
+        with st.popover("Leave", icon=":material/logout:"):
+            st.caption("What you have written stays. You cannot come back to it.")
+            st.button("Leave the class", key="leave-class", on_click=leave)
 
 
 def _teach(key: str) -> None:
@@ -105,10 +111,13 @@ def _lead(key: str) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.session_state[_OPEN] = board.is_open
         st.toggle("Others may join", key=_OPEN, on_change=_open_or_close, args=(key,))
-        _groups(key, board)
         if board.digits:
             export_tool(handwriting_store().load(key))
         _end_tool(key)
+    _groups(key, board)
+    member = member_key()
+    if member is not None:  # who teaches may write, too
+        _membership(member)
     st.caption("Under Digits you see, correct and delete each digit. Only this browser can, or who has its link.")
 
 
@@ -134,13 +143,12 @@ def _open_or_close(key: str) -> None:
 
 
 def _groups(key: str, board: Board) -> None:
-    with st.popover("Groups", icon=":material/call_split:", disabled=not board.members):
+    names = [member.name for member in board.members]
+    with st.expander("Groups", icon=":material/call_split:"):
         st.caption(f"Two groups, {GROUPS[0]} and {GROUPS[1]}, test each other's models.")
-        names = [member.name for member in board.members]
-        st.button("Split evenly", key="split-class", on_click=_split, args=(key, names[::2]))
-        in_a = [member.name for member in board.members if member.group == GROUPS[0]]
+        st.button("Split evenly", key="split-class", disabled=not names, on_click=_split, args=(key, names[::2]))
         if any(member.group for member in board.members):
-            st.session_state[_GROUP_A] = in_a
+            st.session_state[_GROUP_A] = [member.name for member in board.members if member.group == GROUPS[0]]
             st.multiselect("Group A; all others are B", names, key=_GROUP_A, on_change=_regroup, args=(key,))
 
 
