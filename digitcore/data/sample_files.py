@@ -29,7 +29,7 @@ from digitcore.files import temporary_folder
 from digitcore.imaging.preprocessing import INPUT_SIDE, read_image
 from digitcore.settings import load_settings
 
-__all__ = ["LABEL_TEMPLATES", "Sample", "read_samples"]
+__all__ = ["LABEL_TEMPLATES", "Sample", "open_small_zip", "read_samples"]
 
 LABEL_TEMPLATES = ("{label}_*", "{label}-*", "*_{label}", "*-{label}", "*label{label}*", "{label}")
 """Places of the label in file names that are tried, in this order; `*` stands for anything, the ending is left out."""
@@ -45,6 +45,7 @@ _CHUNK = 1_000  # rows at a time
 _LABELS_FOR = {"imgs": "labels", "images": "labels", "X_": "y_"}  # in names of files
 _LEAST_SIDE = 8  # of pictures in rows of numbers
 _FEW_LEVELS = 16  # the greatest pixel of sets with 17 levels of grey
+_DIRECTORY_BYTES = 1_000  # of a zip's directory, for each file that it may hold
 _STARS = 3  # in a template: more would make matching slow
 _DAMAGES = (
     OSError,
@@ -187,6 +188,29 @@ def _entries(path: Path) -> int:
 def _zip64_entries(tail: bytes, place: int) -> int:
     record = tail.rfind(b"PK\x06\x06", 0, place)
     return int.from_bytes(tail[record + 32 : record + 40], "little") if record >= 0 else 65_535
+
+
+def open_small_zip(file: BinaryIO, *, name: str, most: int) -> zipfile.ZipFile:
+    """A zip of at most so many files; its directory is read once its size is known to be small.
+
+    Raises:
+        DatasetError: it is none, damaged, of the kind for more than 4 GB, or holds more. The error begins with `name`.
+    """
+    file.seek(max(0, file.seek(0, io.SEEK_END) - 65_557))
+    tail = file.read()
+    place = tail.rfind(b"PK\x05\x06")
+    size = int.from_bytes(tail[place + 12 : place + 16], "little")
+    if place < 0 or place + 22 > len(tail) or tail[max(0, place - 20) : place].startswith(b"PK\x06\x07"):
+        raise DatasetError(f"{name} is not a zip file that can be read: pack it again.")
+    if size > most * _DIRECTORY_BYTES:
+        raise DatasetError(f"{name} holds more than {most} files: send them in several zips.")
+    try:
+        archive = zipfile.ZipFile(file)
+    except _DAMAGES as error:
+        raise DatasetError(f"{name} is a damaged zip file ({error}): pack it again.") from error
+    if len(archive.infolist()) > most:
+        raise DatasetError(f"{name} holds more than {most} files: send them in several zips.")
+    return archive
 
 
 def _read_pictures(

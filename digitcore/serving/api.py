@@ -5,11 +5,15 @@ protections; so it brings limits on size, host and origin. Work runs in worker t
 never on the event loop. Every error is JSON, `{"detail": "..."}`.
 """
 
+import io
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+import zipfile
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import asdict
-from typing import Annotated, Any, TypeAlias, TypeVar
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Annotated, Any, BinaryIO, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, HTTPException, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +27,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from digitcore.data.datasets import dataset_names
+from digitcore.data.sample_files import open_small_zip
 from digitcore.errors import CheckpointError, DigitcoreError, ImageError
 from digitcore.evaluation.evaluation import Summary, find_summaries
 from digitcore.files import remove_leftovers, remove_temporary_folders
@@ -58,6 +63,7 @@ MOST_PICTURES = 100
 _MOST_THREADS = 16  # or requests would take the threads of those who ask for pages
 _ARRIVING = 4  # requests that may be arriving or waiting, for each that may wait
 _ASSETS = "/static-offline-docs"
+_ZIP = b"PK\x03\x04"
 
 router = APIRouter()
 """The endpoints. An application that includes it holds in its `state` what `create_api` puts there."""
@@ -141,7 +147,7 @@ def predict(
     name = checkpoint or library.default_name()
     classifier = _classifier(name, library)
     with core:
-        return _read(classifier, image, name=name, mode=mode)
+        return _read(classifier, _picture(image), name=name, mode=mode)
 
 
 @router.post("/predict/batch", responses=_ERRORS, dependencies=[InTurn])
@@ -152,7 +158,7 @@ def predict_batch(
         File(
             alias="image",
             max_length=MOST_PICTURES,
-            description="pictures of digits, together no larger than a single one may be",
+            description="pictures of digits, or zips of them, together no larger than a single one may be",
         ),
     ],
     library: Library,
@@ -161,16 +167,17 @@ def predict_batch(
 ) -> list[PredictionAnswer | NumberAnswer | ErrorAnswer]:
     """Reads several pictures, as `POST /predict` reads each: one answer a picture, in the same order.
 
-    Where one cannot be read its answer says why, and the others are read all the same.
+    A zip stands for the pictures in it, in the order in which it lists them; their names in it are of no account. Where
+    a picture cannot be read its answer says why, and the others are read all the same.
     """
     name = checkpoint or library.default_name()
     classifier = _classifier(name, library)
     answers: list[PredictionAnswer | NumberAnswer | ErrorAnswer] = []
-    for image in images:
+    for picture in _pictures(images, most_bytes=load_settings().max_image_bytes):
         check_presence(request)
         with _free_core(request):
             try:
-                answers.append(_read(classifier, image, name=name, mode=mode))
+                answers.append(_read(classifier, picture, name=name, mode=mode))
             except ImageError as error:
                 answers.append(ErrorAnswer(detail=str(error)))
     return answers
@@ -184,12 +191,52 @@ def _classifier(name: str, library: CheckpointLibrary) -> DigitClassifier:
         raise HTTPException(404, _without_folder(str(error), library)) from error
 
 
+@dataclass(frozen=True)
+class _Picture:
+    """A picture that has been sent, alone or in a zip."""
+
+    name: str
+    open: Callable[[], BinaryIO]
+
+
+def _picture(image: UploadFile) -> _Picture:
+    return _Picture(image.filename or "the picture", lambda: image.file)
+
+
+def _pictures(images: Sequence[UploadFile], *, most_bytes: int) -> list[_Picture]:
+    """The pictures of a batch, those in zips one by one; refused where they are too many, or unpacked too large."""
+    pictures: list[_Picture] = []
+    size = 0
+    for image in images:
+        start = image.file.read(len(_ZIP))
+        image.file.seek(0)
+        if start != _ZIP:
+            pictures.append(_picture(image))
+            continue
+        archive = open_small_zip(image.file, name=image.filename or "the zip", most=MOST_PICTURES)
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        size += sum(entry.file_size for entry in entries)
+        pictures += [_Picture(entry.filename, partial(_unpacked, archive, entry)) for entry in entries]
+    if len(pictures) > MOST_PICTURES or size > most_bytes:
+        limits = f"{MOST_PICTURES} pictures or {most_bytes / 1e6:g} MB"
+        raise HTTPException(413, f"The zips hold more than {limits}: send them in several requests.")
+    return pictures
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:
+    try:
+        return io.BytesIO(archive.read(entry))
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+        raise ImageError(
+            f"{entry.filename} cannot be unpacked ({error}): pack it again, without a password."
+        ) from error
+
+
 def _read(
-    classifier: DigitClassifier, image: UploadFile, *, name: str, mode: Mode | None
+    classifier: DigitClassifier, picture: _Picture, *, name: str, mode: Mode | None
 ) -> PredictionAnswer | NumberAnswer:
     """The answer of the checkpoint of this name for one picture."""
-    picture = read_image(image.file, name=image.filename or "the picture")
-    answer = answer_for(classifier, picture, mode=mode)
+    answer = answer_for(classifier, read_image(picture.open(), name=picture.name), mode=mode)
     return (NumberAnswer if "number" in answer else PredictionAnswer)(**answer, checkpoint=name)
 
 

@@ -5,7 +5,8 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -161,6 +162,42 @@ def test_a_picture_of_a_batch_that_cannot_be_read_does_not_keep_the_others_from_
     assert [answer.get("prediction") for answer in answers] == [4, None, 6]
     assert list(answers[1]) == ["detail"]
     assert answers[1]["detail"].startswith("1.png cannot be read as a picture")
+
+
+def _zip(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def test_a_zip_is_the_pictures_in_it(client: httpx.Client, draw: Draw, encode: Encode) -> None:
+    pictures = {f"../{digit}.png": encode(draw(digit)) for digit in (3, 1, 4)}
+    alone = _post_batch(client, *pictures.values(), encode(draw(9))).json()
+    assert _post_batch(client, _zip({"a/": b""} | pictures), encode(draw(9))).json() == alone
+    answers = _post_batch(client, _zip({"list.txt": b"3"} | pictures)).json()
+    assert answers[0]["detail"].startswith("list.txt cannot be read as a picture")
+    assert answers[1:] == alone[:3]
+
+
+def test_hostile_zips_are_refused(client: httpx.Client, draw: Draw, encode: Encode) -> None:
+    seven = encode(draw(7))
+    packed = _zip({"seven.png": seven})
+    assert "not a zip file" in _detail(_post_batch(client, packed[:-30]), 422)
+    assert "more than 100 files" in _detail(_post_batch(client, _zip({f"{i}.png": b"" for i in range(101)})), 422)
+    assert "more than 100 files" in _detail(_post_batch(client, _zip({f"{i:05}": b"" for i in range(2_500)})), 422)
+    assert "The zips hold more" in _detail(_post_batch(client, *[_zip({f"{i}": b"" for i in range(60)})] * 2), 413)
+    assert "The zips hold more" in _detail(_post_batch(client, _zip({"bomb.png": bytes(LIMIT + 1)})), 413)
+    start = packed.index(b"seven.png") + len("seven.png")
+    damaged = packed[:start] + bytes(20) + packed[start + 20 :]
+    (answer,) = _post_batch(client, damaged).json()
+    assert "seven.png cannot be unpacked" in answer["detail"]
+    encrypted = bytearray(packed)
+    for place in (6, encrypted.index(b"PK\x01\x02") + 8):
+        encrypted[place] |= 1
+    (answer,) = _post_batch(client, bytes(encrypted)).json()
+    assert "without a password" in answer["detail"]
 
 
 def test_a_batch_is_limited(client: httpx.Client, draw: Draw, encode: Encode) -> None:
