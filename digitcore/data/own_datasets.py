@@ -60,6 +60,7 @@ _UNFINISHED = ".unfinished-"
 _LOOKED_AT = 200  # pictures that decide what is done with all
 _ALIKE = 0.9  # share of them that must be as MNIST's are
 _MOST_PROBLEMS = 1_000  # that are kept in words
+_BLOCK = 100_000  # digits whose digest is computed at a time
 _REPORT_EVERY = 100  # pictures
 _MOST_COLUMNS = 30
 _DAY = 86_400  # seconds
@@ -391,14 +392,16 @@ class _Writer:
         """As `DigitSet.digest`: ids, images and labels one after the other."""
         digest = hashlib.sha256()
         digest.update(f"{np.dtype(np.int64).str}{(self.count,)}".encode())
-        digest.update(np.arange(self.count, dtype=np.int64).data)
+        for start in range(0, self.count, _BLOCK):
+            digest.update(np.arange(start, min(start + _BLOCK, self.count), dtype=np.int64).data)
         digest.update(f"{np.dtype(np.uint8).str}{(self.count, INPUT_SIDE, INPUT_SIDE)}".encode())
         self._images.seek(_IMAGES_HEAD)
         while block := self._images.read(1 << 20):
             digest.update(block)
         digest.update(f"{np.dtype(np.int64).str}{(self.count,)}".encode())
         self._labels.seek(8)
-        digest.update(np.frombuffer(self._labels.read(), dtype=np.uint8).astype(np.int64).data)
+        while block := self._labels.read(_BLOCK):
+            digest.update(np.frombuffer(block, dtype=np.uint8).astype(np.int64).data)
         return digest.hexdigest()
 
 

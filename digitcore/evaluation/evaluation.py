@@ -290,7 +290,7 @@ def summarize(evaluation: Evaluation) -> Summary:
         accuracy=accuracy_score(labels, logits),
         interval=share_interval(right_answers(labels, logits), writers),
         plain_interval=wilson_interval(len(evaluation) - evaluation.errors, len(evaluation)),
-        writers=None if writers is None else len(np.unique(writers)),
+        writers=None if writers is None else int(np.count_nonzero(np.bincount(writers))),
         nll=log_loss(labels, logits),
         ece=expected_calibration_error(labels, logits),
         ece_interval=calibration_error_interval(labels, logits, writers=writers),
