@@ -43,6 +43,7 @@ _MOST_LIST_BYTES = 100_000_000
 _MOST_ARRAY_BYTES = 2_000_000_000  # of arrays that are read at once
 _CHUNK = 1_000  # rows at a time
 _LABELS_FOR = {"imgs": "labels", "images": "labels", "X_": "y_"}  # in names of files
+_LONGEST_LINE = 100_000  # characters
 _LEAST_SIDE = 8  # of pictures in rows of numbers
 _FEW_LEVELS = 16  # the greatest pixel of sets with 17 levels of grey
 _DIRECTORY_BYTES = 1_000  # of a zip's directory, for each file that it may hold
@@ -513,19 +514,29 @@ def _read_text(path: Path) -> Iterator[Sample]:
 
     Pixels are from -1 or 0 to 1, or from 0 to 16 or 255.
     """
-    import pandas as pd
-
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8", errors="replace") as file:
-        separator = "," if "," in str(file.readline(100_000)) else r"\s+"
-    blocks: list[NDArray[np.float32]] = []
-    with pd.read_csv(path, sep=separator, header=None, chunksize=_CHUNK, dtype=np.float32) as chunks:
-        for chunk in chunks:
-            blocks.append(chunk.to_numpy())
-            _check_size(blocks[0].nbytes * len(blocks), path=path)
-    images, labels = _divided(np.concatenate(blocks), path=path)
+    images, labels = _divided(_rows_of_numbers(path), path=path)
     if float(images.min(initial=0)) < 0:
         images = (images + 1) / np.float32(2)
     yield from _checked_arrays(images, labels, path=path)
+
+
+def _rows_of_numbers(path: Path) -> NDArray[np.float32]:
+    """The numbers (N, C) of a text, with commas or spaces between them."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    rows: list[NDArray[np.float32]] = []
+    with opened(path, "rt", encoding="utf-8", errors="replace") as file:
+        while line := file.readline(_LONGEST_LINE):
+            if len(line) == _LONGEST_LINE:
+                raise DatasetError(f"{path} has lines of over {_LONGEST_LINE:,} characters: give each picture its own.")
+            numbers = np.array(line.replace(",", " ").split(), dtype=np.float32)
+            if rows and 0 < len(numbers) != len(rows[0]):
+                raise DatasetError(f"{path} has rows of {len(rows[0])} and of {len(numbers)} numbers: write it again.")
+            if len(numbers):
+                rows.append(numbers)
+                _check_size(numbers.nbytes * len(rows), path=path)
+    if not rows:
+        raise DatasetError(f"{path} is empty: get it anew.")
+    return np.stack(rows)
 
 
 def _divided(rows: NDArray[np.float32], *, path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
