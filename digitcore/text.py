@@ -1,8 +1,8 @@
-"""Escaping of text from outside, such as a file's name or metadata, for Markdown and for spreadsheets."""
+"""Escaping of text from outside, such as a file's name or metadata, for Markdown, spreadsheets and LaTeX."""
 
 import re
 
-__all__ = ["csv_cell", "plain", "printable"]
+__all__ = ["csv_cell", "latex", "plain", "printable"]
 
 _MARKUP = re.compile(
     "|".join(
@@ -29,6 +29,11 @@ _REPLACED = re.compile(
     re.IGNORECASE,
 )
 _WORD_JOINER = "\u2060"
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
+}  # fmt: skip
 _FORMULA = re.compile(
     "|".join(
         (
@@ -76,3 +81,12 @@ def csv_cell(value: object) -> object:
     ["'=1+1", "a;' @b", 'a-b', -1.5]
     """
     return _FORMULA.sub(r"\g<0>'", value) if isinstance(value, str) else value
+
+
+def latex(text: str) -> str:
+    r"""LaTeX that prints this text, on one line.
+
+    >>> print(latex("best_of & 50% \\input{x}"))
+    best\_of \& 50\% \textbackslash{}input\{x\}
+    """
+    return "".join(_LATEX.get(character, character) for character in printable(" ".join(text.split())))

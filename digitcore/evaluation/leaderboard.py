@@ -1,9 +1,11 @@
 """Leaderboard: checkpoints ranked by their errors on a dataset, with their costs."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from digitcore.evaluation.evaluation import Summary, find_summaries
@@ -11,7 +13,16 @@ from digitcore.evaluation.timing import known_milliseconds
 from digitcore.models.checkpoints import CheckpointMetadata
 from digitcore.models.library import CheckpointEntry, UsableCheckpoint
 
-__all__ = ["ELSEWHERE", "Standing", "efficient_frontier", "errors_by_seed", "leaderboard", "ordinal", "strength"]
+__all__ = [
+    "ELSEWHERE",
+    "Standing",
+    "efficient_frontier",
+    "errors_by_seed",
+    "leaderboard",
+    "ordinal",
+    "recipe_table",
+    "strength",
+]
 
 ELSEWHERE = ("pen-digits", "uci-digits")
 """Datasets by other writers, whose accuracy is listed in addition where it is known."""
@@ -72,6 +83,47 @@ def errors_by_seed(metadata: CheckpointMetadata, dataset: str) -> str:
     """
     errors = metadata.errors_by_seed(dataset)
     return f"{np.mean(errors):.1f} ({min(errors)} to {max(errors)}), {len(errors)} seeds" if errors else ""
+
+
+def recipe_table(standings: Sequence[Standing]) -> pd.DataFrame:
+    """One row for each recipe of the checkpoints that have been evaluated, fewest errors first.
+
+    `runs` counts its seeds, `errors` is their mean and `spread` their standard deviation; `least` and `most` are those
+    of single runs, `each` lists them all, and `models` the checkpoints. `accuracy` is in percent, of all runs together.
+    What the checkpoints of a recipe record of further seeds counts too.
+    """
+    groups: dict[str, list[Standing]] = {}
+    for standing in standings:
+        metadata = standing.entry.metadata
+        if standing.summary is not None and metadata.recipe.get("name"):
+            key = json.dumps([metadata.architecture, metadata.trained_on, metadata.recipe], sort_keys=True)
+            groups.setdefault(key, []).append(standing)
+    columns = ["recipe", "runs", "errors", "spread", "least", "most", "accuracy", "each", "models"]
+    rows = pd.DataFrame([_recipe_row(group) for group in groups.values()], columns=columns)
+    return rows.sort_values(["errors", "recipe"], ignore_index=True)
+
+
+def _recipe_row(runs: Sequence[Standing]) -> dict[str, object]:
+    summaries = [standing.summary for standing in runs if standing.summary is not None]
+    by_seed = {
+        (
+            standing.entry.digest if standing.entry.metadata.seed is None else standing.entry.metadata.seed
+        ): summary.errors
+        for standing, summary in zip(reversed(runs), reversed(summaries), strict=True)
+    }
+    recorded = max((run.entry.metadata.errors_by_seed(summaries[0].dataset) for run in runs), key=len)
+    errors = sorted(recorded if len(recorded) >= len(by_seed) else by_seed.values())
+    return {
+        "recipe": str(runs[0].entry.metadata.recipe["name"]),
+        "runs": len(errors),
+        "errors": round(float(np.mean(errors)), 1),
+        "spread": round(float(np.std(errors, ddof=1)), 1) if len(errors) > 1 else np.nan,
+        "least": errors[0],
+        "most": errors[-1],
+        "accuracy": round(100 * (1 - float(np.mean(errors)) / summaries[0].digits), 3),
+        "each": ", ".join(map(str, errors)),
+        "models": ", ".join(sorted(standing.entry.name for standing in runs)),
+    }
 
 
 def efficient_frontier(costs: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -33,11 +33,13 @@ from digitcore.evaluation.evaluation import (
     summarize,
 )
 from digitcore.evaluation.intervals import SIGNIFICANCE_LEVEL, basis
+from digitcore.evaluation.leaderboard import leaderboard, recipe_table
 from digitcore.evaluation.manifest import write_manifest
 from digitcore.evaluation.slices import Slices, compare_slices, slice_set, slice_table
 from digitcore.files import write_atomically
 from digitcore.models.classifier import DigitClassifier, all_cores, load_classifier
 from digitcore.models.library import CheckpointEntry, UnusableCheckpoint, UsableCheckpoint
+from digitcore.reports.tables import TABLE_FORMATS
 from digitcore.serving.cli_common import FILE, json_option, listed_entries, naming, print_error, set_progress
 from digitcore.settings import load_settings
 from digitcore.training.distributed import ProcessGroup, is_first_process, process_group
@@ -101,9 +103,21 @@ _slices_option = click.option(
 @click.option(
     "--ship", is_flag=True, help="Store the evaluation beside the weights and bring weights/manifest.json up to date."
 )
+@click.option(
+    "--recipes",
+    "table_format",
+    type=click.Choice([*TABLE_FORMATS]),
+    help="Instead a table with one row for each recipe: mean, spread, least and most errors of its runs.",
+)
 @json_option
 def evaluate_command(
-    names: tuple[str, ...], dataset: str, column: str | None, corrected: bool, ship: bool, as_json: bool
+    names: tuple[str, ...],
+    dataset: str,
+    column: str | None,
+    corrected: bool,
+    ship: bool,
+    table_format: str | None,
+    as_json: bool,
 ) -> int:
     """Prints accuracy with its 95% interval, log loss (nll) and calibration error (ece).
 
@@ -119,6 +133,8 @@ def evaluate_command(
         raise click.UsageError("Shipped evaluations are with the labels of the set's files: leave out --corrected.")
     if ship and dataset not in builtin_names():
         raise click.UsageError(f"{dataset} is a set of your own, which is not shipped: leave out --ship.")
+    if table_format is not None and (names or column or corrected or as_json):
+        raise click.UsageError("--recipes is about all checkpoints of the folder: leave out names and other tables.")
     entries = [] if names else listed_entries()
     chosen = names or tuple(entry.name for entry in entries if isinstance(entry, UsableCheckpoint))
     slices = None if column is None else slice_set(dataset, column)
@@ -133,7 +149,9 @@ def evaluate_command(
     if ship:
         with naming(load_settings().weights_directory):
             write_manifest(load_settings().weights_directory)
-    if as_json:
+    if table_format is not None:
+        print(TABLE_FORMATS[table_format](recipe_table(leaderboard(entries, dataset))), end="")
+    elif as_json:
         print(json.dumps(rows))
     else:
         _print_table([_HEADS, *map(_cells, rows)] if rows else [])

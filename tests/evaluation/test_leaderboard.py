@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,14 @@ from digitcore.evaluation.evaluation import (
     shipped_evaluations,
     summarize,
 )
-from digitcore.evaluation.leaderboard import Standing, efficient_frontier, errors_by_seed, leaderboard, strength
+from digitcore.evaluation.leaderboard import (
+    Standing,
+    efficient_frontier,
+    errors_by_seed,
+    leaderboard,
+    recipe_table,
+    strength,
+)
 from digitcore.evaluation.timing import milliseconds_per_digit
 from digitcore.models.checkpoints import CheckpointMetadata
 from digitcore.models.classifier import DigitClassifier
@@ -135,6 +143,50 @@ def test_what_a_checkpoint_is_good_for_follows_from_its_figures() -> None:
     assert {name: strength(name, drawn=drawn, scanned=scanned) for name in expected} == expected
     alone = [standing for standing in drawn if standing.entry.name in ("large", "new")]
     assert strength("large", drawn=alone, scanned=alone) == ""
+
+
+def run_of(name: str, errors: int, **fields: object) -> Standing:
+    entry = UsableCheckpoint(
+        name,
+        Path(f"{name}.pt"),
+        1,
+        CheckpointMetadata("compact", **fields),
+        7,
+        digest=name,
+        is_verified=True,  # type: ignore[arg-type]
+    )
+    return Standing(entry, replace(summary_of(errors), dataset="a"), {}, None)
+
+
+def test_runs_of_one_recipe_are_one_row() -> None:
+    """Whatever their order; the same seed twice counts once, and another length of training is another recipe."""
+    short, long = ({"name": "quick", "epochs": epochs} for epochs in (1, 2))
+    runs = [
+        run_of("one", 30, recipe=short, seed=0),
+        run_of("copy", 30, recipe=short, seed=0),
+        run_of("two", 36, recipe=dict(reversed(short.items())), seed=1),
+        run_of("three", 45, recipe=short, seed=2),
+        run_of("longer", 20, recipe=long, seed=0),
+        run_of("foreign", 1),
+        Standing(entry_of("new", 7), None, {}, None),
+    ]
+    for order in (runs, runs[::-1]):
+        longer, quick = recipe_table(order).to_dict("records")
+        assert quick == {
+            "recipe": "quick", "runs": 3, "errors": 37.0, "spread": 7.5, "least": 30, "most": 45, "accuracy": 63.0,
+            "each": "30, 36, 45", "models": "copy, one, three, two",
+        }  # fmt: skip
+        assert (longer["models"], longer["runs"], longer["errors"]) == ("longer", 1, 20.0)
+        assert np.isnan(longer["spread"])
+    assert recipe_table(runs[-2:]).empty
+
+
+def test_the_headline_of_a_recipe_is_its_mean_and_not_the_seed_that_was_kept() -> None:
+    provenance = {"errors_by_seed": {"a": [30, 40, 50], "b": [1, 2]}}
+    (row,) = recipe_table([run_of("best", 30, recipe={"name": "quick"}, seed=7, provenance=provenance)]).to_dict(
+        "records"
+    )
+    assert (row["errors"], row["spread"], row["runs"], row["each"]) == (40.0, 10.0, 3, "30, 40, 50")
 
 
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12)

@@ -1,6 +1,7 @@
 """What each page shows, and what its pickers change."""
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -13,6 +14,7 @@ from types import FrameType
 import numpy as np
 import pytest
 import streamlit as st
+import torch
 from numpy.typing import NDArray
 from streamlit import config as st_config
 from streamlit.testing.v1 import AppTest
@@ -244,6 +246,40 @@ def test_the_leaderboard_is_in_the_order_of_errors(visit: Visit) -> None:
     assert app.dataframe[0].value["checkpoint"].tolist() == ["mlp"]
     app.text_input(key="filter").input("no such name").run()
     assert [info.value for info in app.info] == ["No model has such a name, recipe or architecture."]
+
+
+def test_recipes_are_rows_of_their_own(visit: Visit) -> None:
+    app = visit("compare", dataset="mnist-test")
+    recipes = app.dataframe[1].value.set_index("recipe")
+    assert recipes.loc["compact", "runs"] > 1
+    assert recipes.loc["compact", "least"] < recipes.loc["compact", "errors"] < recipes.loc["compact", "most"]
+    assert recipes["errors"].is_monotonic_increasing
+
+
+def test_a_network_of_ones_own_is_added_with_its_layers(
+    visit: Visit, weights_folder: Path, save_random: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused says how to describe it; described so, it is judged, and the page says what input it takes."""
+    monkeypatch.setenv("DIGITCORE_UPLOADS", "on")
+    save_random(weights_folder / "compact.safetensors")
+    file = io.BytesIO()
+    torch.save({"fc.weight": torch.eye(10, 784), "fc.bias": torch.zeros(10)}, file)
+    app = visit("compare", dataset="uci-digits")
+    app.file_uploader(key="upload-0").set_value(("mine.pt", file.getvalue(), "application/octet-stream")).run()
+    (add,) = [button for button in app.button if button.label == "Add"]
+    add.click().run()
+    (problem,) = [error.value for error in app.error]
+    draft = problem.partition("such as: ")[2].replace("\\", "")  # as Markdown shows it
+    assert draft == "Flatten; fc: Linear(784, 10)"
+    (layers,) = [area for area in app.text_area if area.label == "Layers"]
+    layers.set_value(draft)
+    (add,) = [button for button in app.button if button.label == "Add"]
+    add.click().run()
+    assert is_fine(app)
+    assert (weights_folder / "mine.layers.txt").read_text(encoding="utf-8") == draft
+    board = app.dataframe[0].value.set_index("checkpoint")
+    assert board.loc["mine", "architecture"] == "layers"
+    assert board.loc["mine", "input"].startswith("nothing fits: at most ")
 
 
 def test_the_leaderboard_offers_what_is_missing(visit: Visit, weights_folder: Path, save_random: Save) -> None:

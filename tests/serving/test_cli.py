@@ -335,6 +335,18 @@ def test_evaluate_without_names_is_a_leaderboard(two_checkpoints: Path, capsys: 
     assert "aaa.pt" in output.err
 
 
+def test_evaluate_gives_a_table_of_recipes(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A checkpoint without a recipe is none of its rows."""
+    assert main(["evaluate", "--dataset", "mnist-validation", "--recipes", "markdown"]) == 0
+    head, _, row = capsys.readouterr().out.splitlines()
+    assert head.startswith("| recipe | runs | errors | spread | least | most |")
+    assert row.startswith("| compact | ")
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", "compact", "--recipes", "latex"])
+    assert caught.value.code == 2
+    assert "leave out names" in capsys.readouterr().err
+
+
 def test_compare_as_json_says_what_python_says(two_checkpoints: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "random", "compact", "--dataset", "uci-digits", "--json"]) == 0
     (answer,) = json.loads(capsys.readouterr().out)

@@ -20,6 +20,7 @@ from digitcore.settings import load_settings
 from digitcore.text import plain
 from pages.parts.compare.comparisons import cost_specification
 from pages.parts.compare.own_files import own_files_view
+from pages.parts.compare.recipes import recipes_view
 from pages.shared.about import about_button
 from pages.shared.csv_button import csv_button
 from pages.shared.error_box import error_box, visible
@@ -58,6 +59,7 @@ def leaderboard_view() -> None:
     )  # fmt: skip
     rows = [standing for standing in everybody if words.lower() in _words(standing)]
     _table(rows, dataset)
+    recipes_view(rows, dataset)
     _unusable()
     _cost(rows)
     if may_add():
