@@ -131,7 +131,8 @@ def _read_npz(stream: BinaryIO) -> dict[str, NDArray[Any]]:
     stream.seek(0)
     with np.load(stream, allow_pickle=False) as arrays:
         columns = {_plain_name(name): arrays[name] for name in arrays.files}
-    lengths = {len(values) for name, values in columns.items() if values.ndim and name != "set"}
+    needed = ("probabilities", "logits", "prediction", "id", "label")
+    lengths = {len(columns[name]) for name in needed if name in columns and columns[name].ndim}
     if len(lengths) > 1:
         raise AnswersError(f"has arrays of {' and '.join(map(str, sorted(lengths)))} rows: they must be as long.")
     if "set" in columns:

@@ -30,6 +30,7 @@ _ALIGNMENT = 16  # bytes of the largest number
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params")
 """Names under which trainers put a state dict, the first that is there being taken."""
+_MOST_WRAPPERS, _MOST_CANDIDATES = 3, 100  # dictionaries around each other, and beside each other
 
 _DTYPES = {
     "Float": torch.float32,
@@ -163,6 +164,8 @@ class _Archive:
     def __init__(self, stream: BinaryIO) -> None:
         self._archive = zipfile.ZipFile(cast(IO[bytes], _ShortReads(stream)))
         entries = {entry.filename: entry for entry in self._archive.infolist()}
+        if any(name.endswith("/constants.pkl") for name in entries):
+            raise StateDictError("it is a TorchScript program")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
             raise StateDictError("it is compressed, as torch.save never does")
         size = sum(entry.file_size for entry in entries.values())
@@ -171,8 +174,6 @@ class _Archive:
         folder = next((name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")), None)
         if folder is None:
             raise StateDictError("it is an archive without a data.pkl")
-        if f"{folder}constants.pkl" in entries:
-            raise StateDictError("it is a TorchScript program")
         if f"{folder}byteorder" in entries and self._small_entry(f"{folder}byteorder") != b"little":
             raise StateDictError("it was saved on a machine with the other byte order")
         self._folder = f"{folder}data/"
@@ -386,12 +387,20 @@ def _find_tensors(contents: object) -> dict[str, _TensorRecord]:
     """The state dict that the contents of a file are, or hold under one of their names."""
     if not isinstance(contents, dict):
         raise StateDictError(_other_contents(contents))
-    named = [contents.get(name) for name in _WRAPPERS]
-    wrapped = [value for value in (*named, *contents.values()) if isinstance(value, dict) and value]
-    for candidate in (contents, *wrapped):
-        if all(isinstance(value, _TensorRecord) for value in candidate.values()):
-            return {str(name): record for name, record in candidate.items()}
+    candidates: list[dict[Any, Any]] = [contents]
+    for _ in range(_MOST_WRAPPERS):
+        for candidate in candidates:
+            if all(isinstance(value, _TensorRecord) for value in candidate.values()):
+                return {str(name): record for name, record in candidate.items()}
+        inner = {id(value): value for candidate in candidates for value in _wrapped(candidate)}  # each once
+        candidates = list(inner.values())[:_MOST_CANDIDATES]
     raise StateDictError(_other_contents(next(v for v in contents.values() if not isinstance(v, _TensorRecord))))
+
+
+def _wrapped(contents: dict[Any, Any]) -> list[dict[Any, Any]]:
+    """The dictionaries in a dictionary that are not empty, those first whose names trainers use."""
+    named = [contents.get(name) for name in _WRAPPERS]
+    return [value for value in (*named, *contents.values()) if isinstance(value, dict) and value]
 
 
 def _other_contents(value: object) -> str:

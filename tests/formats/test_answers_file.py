@@ -121,6 +121,7 @@ def test_what_cannot_be_used_is_said(kind: str) -> None:
         (_npz(logits=LOGITS[:, 0]), r"logits of shape \(120,\)"),
         (_npz(predictions=np.array([object()])), "cannot be read"),
         (b"PK", "cannot be read"),
+        (_npz(weight=np.zeros((10, 784)), bias=np.zeros(10)), "weights belong into a .safetensors file"),
         (_npz(arr_0=np.zeros((4, 4))), "weights belong into a .safetensors file"),
     ],
 )

@@ -199,6 +199,13 @@ def test_hostile_files_are_refused(kind: str) -> None:
     assert 0 < len(str(caught.value)) <= 200
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_torchscript_program_is_called_that(compression: int) -> None:
+    data = torch_archive(pickle.dumps({}, protocol=2), compression=compression, **{"constants.pkl": b""})
+    with pytest.raises(StateDictError, match="it is a TorchScript program"):
+        read_state_dict(data)
+
+
 @pytest.mark.parametrize("key", [b"\x80\x02})" + b"\x85" * 100_000 + b"K\x01s.", _laughs(60)], ids=["deep", "wide"])
 def test_keys_that_are_neither_text_nor_numbers_are_left_out(key: bytes) -> None:
     """Their hash could take for ever, or end the process."""

@@ -151,6 +151,7 @@ STATE_DICTS: dict[str, Callable[[dict[str, Tensor]], object]] = {
     "foreign keys": _foreign,
     "parameters": lambda state: {name: nn.Parameter(value) for name, value in state.items()},
     "model": lambda state: {"epoch": 3, "optimizer": {"state": {0: {"step": 1}}}, "model": state},
+    "wrapped twice": lambda state: {"model": {"state_dict": state, "lr": 0.1}, "epoch": 3},
     "any other name": lambda state: {"loss": [0.5], "best": state},
     "compiled": lambda state: {f"_orig_mod.{name}": value for name, value in state.items()},
     "net": lambda state: {"net": state, "epoch": 3},

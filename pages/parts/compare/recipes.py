@@ -17,7 +17,7 @@ def recipes_view(standings: list[Standing], dataset: str) -> None:
     with st.expander("By recipe", icon=":material/functions:"):
         st.caption("Train a recipe twice and you get two results. Its mean says what to expect, not its luckiest run.")
         st.dataframe(
-            table, hide_index=True, key="recipes",
+            table, hide_index=True, key="recipes", placeholder="",
             column_config={
                 "recipe": text(pinned=True),
                 "runs": number("runs", width="small", help="Runs with different seeds."),
