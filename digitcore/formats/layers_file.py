@@ -23,7 +23,7 @@ from typing import BinaryIO, TypeAlias
 
 from digitcore.formats.endings import stem_of
 
-__all__ = ["Layer", "Layers", "LayersError", "layers_path", "read_layers"]
+__all__ = ["KINDS", "Layer", "Layers", "LayersError", "layers_path", "read_layers"]
 
 Value: TypeAlias = int | float | bool | tuple[int, int]
 
@@ -40,7 +40,7 @@ _ARGUMENT = re.compile(
 )
 
 _POOLING = ("kernel_size", "stride", "padding")
-_KINDS: dict[str, tuple[str, ...]] = {
+KINDS: dict[str, tuple[str, ...]] = {
     "Input": ("height", "width"),
     "Conv2d": ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias"),
     "Linear": ("in_features", "out_features", "bias"),
@@ -155,8 +155,8 @@ def _parse_line(line: str, number: int, *, place: int) -> Layer:
     if match is None:
         raise LayersError(f"has in line {number} what is not a layer, {line[:60]!r}: write `name: Kind(arguments)`.")
     kind = match["kind"]
-    if kind not in _KINDS:
-        raise LayersError(f"has an unknown layer in line {number}, {kind!r}: known are {', '.join(_KINDS)}.")
+    if kind not in KINDS:
+        raise LayersError(f"has an unknown layer in line {number}, {kind!r}: known are {', '.join(KINDS)}.")
     arguments = _parse_arguments(match["arguments"] or "", kind, number)
     return Layer(number, match["name"] or str(place), kind, arguments)
 
@@ -172,15 +172,15 @@ def _parse_arguments(text: str, kind: str, number: int) -> dict[str, Value]:
                 f"{text[position : position + 40].strip()!r}."
             )
         place = len(arguments)
-        key = match["key"] or (_KINDS[kind][place] if place < len(_KINDS[kind]) else "")
-        if key not in _KINDS[kind] or key in arguments:
-            allowed = ", ".join(_KINDS[kind]) or "none"
+        key = match["key"] or (KINDS[kind][place] if place < len(KINDS[kind]) else "")
+        if key not in KINDS[kind] or key in arguments:
+            allowed = ", ".join(KINDS[kind]) or "none"
             raise LayersError(
                 f"has in line {number} an argument that {kind} does not take, or twice: it takes {allowed}."
             )
         arguments[key] = _value(match["value"], number)
         position = match.end()
-    missing = [name for name in _KINDS[kind][: _NEEDED.get(kind, 0)] if name not in arguments]
+    missing = [name for name in KINDS[kind][: _NEEDED.get(kind, 0)] if name not in arguments]
     if missing:
         raise LayersError(f"has in line {number} a {kind} without {', '.join(missing)}.")
     return arguments

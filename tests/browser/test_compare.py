@@ -245,8 +245,8 @@ def test_an_onnx_file_stands_there_with_its_input(page: Page, address: str, fold
     pytest.importorskip("onnxruntime")
     export_network(load_checkpoint("compact"), folder / "exported.onnx", file_format="onnx")
     visit(page, f"{address}/compare?dataset=uci-digits&checkpoint=exported")
-    expect(page.get_by_text("input: normalised, bright ink, declared")).to_be_visible()
-    assert "normalised, bright ink, declared" in leaderboard_csv(page)
+    expect(page.get_by_text("input: normalised, bright ink (declared)")).to_be_visible()
+    assert "normalised, bright ink (declared)" in leaderboard_csv(page)
     (folder / "exported.onnx").unlink()
 
 

@@ -1,5 +1,7 @@
 """State dicts of any architecture, described by a text file beside them."""
 
+import io
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,12 +13,14 @@ from torch.nn import functional
 
 from digitcore.data.datasets import DigitSet
 from digitcore.errors import CheckpointError
-from digitcore.formats.layers_file import layers_path
+from digitcore.formats.layers_file import KINDS, layers_path, read_layers
+from digitcore.models.architectures import Layered
 from digitcore.models.checkpoints import save_checkpoint
 from digitcore.models.classifier import DigitClassifier
 from digitcore.models.conventions import describe_input
 from digitcore.models.library import CheckpointLibrary, UnusableCheckpoint, load_checkpoint
-from digitcore.models.weights import draft_layers, shapes_of
+from digitcore.models.weights import draft_layers, shapes_in_file, shapes_of
+from tests.paths import ROOT
 
 
 class LeNet5(nn.Module):
@@ -208,6 +212,14 @@ def test_other_weights_than_described_are_named(trained: Mapping[str, nn.Module]
         CheckpointError, match=r"other weights than one\.layers\.txt describes: fc1\.weight \(10, 784\), fc1"
     ):
         load_checkpoint(tmp_path / "one.pt")
+
+
+def test_the_example_of_the_documentation_is_read() -> None:
+    text = (ROOT / "docs" / "model-files.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```\n(.*?)```", text, re.DOTALL)
+    network = Layered(read_layers(io.BytesIO(example.encode())))
+    assert {name: tuple(value.shape) for name, value in Example().state_dict().items()} == shapes_in_file(network)
+    assert sorted(kind for kind in KINDS if kind not in re.findall(r"`(\w+)", text)) == []
 
 
 BAD: dict[str, tuple[str | bytes, str]] = {
