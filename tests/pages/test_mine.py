@@ -143,6 +143,16 @@ def test_all_are_deleted_and_brought_back(visit: Visit, keep: Keep) -> None:
     assert len(written(key)) == 20
 
 
+def test_what_was_deleted_from_one_notebook_does_not_come_back_into_another(visit: Visit, keep: Keep) -> None:
+    first, second = keep(), keep()
+    app = visit("handwriting", view="Digits", notebook=first, checkpoint="compact")
+    app.button(key="delete-all").click().run()
+    app.query_params["notebook"] = second
+    app.run()
+    assert is_fine(app)
+    assert not [button for button in app.button if button.key == "undo-change"]
+
+
 @pytest.mark.parametrize("file_format", ["png", "idx", "npz"])
 def test_what_is_exported_is_imported_elsewhere_with_its_writers(
     visit: Visit, keep: Keep, tmp_path: Path, file_format: str

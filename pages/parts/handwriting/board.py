@@ -12,7 +12,7 @@ from pages.shared.error_box import error_box
 from pages.shared.resources import class_store
 from pages.shared.templates import show_template
 
-TEACHERS_LOOK, MEMBERS_LOOK = 0.5, 2.0
+TEACHERS_LOOK, MEMBERS_LOOK = 0.3, 2.0
 """Seconds between two looks whether there is anything new."""
 _COLUMNS = 12
 

@@ -11,7 +11,7 @@ from digitcore.models.probabilities import answers_from
 from digitcore.store.handwriting import Handwriting, StoredDigit
 from digitcore.text import plain
 from pages.shared.answer import evaluated_panel
-from pages.shared.notebook import opened_notebook
+from pages.shared.notebook import notebook, opened_notebook
 from pages.shared.resources import handwriting_store
 from pages.shared.state import DIGIT, SHEET, picked_digit
 
@@ -36,11 +36,10 @@ def digit_card(written: Handwriting, evaluation: Evaluation) -> None:
 
 
 def show_undo() -> None:
-    """Offers to bring back what was deleted last, or the label that was corrected last."""
-    last = st.session_state.get(_UNDO)
-    if last is None:
+    """Offers to bring back what was deleted last from this notebook, or the label that was corrected last."""
+    words, _, changed = st.session_state.get(_UNDO, ("", None, None))
+    if changed is None or changed != notebook():
         return
-    words, _ = last
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption(words, width="content")
         st.button("Undo", icon=":material/undo:", key="undo-change", on_click=_undo)
@@ -50,7 +49,7 @@ def delete_digits(digits: Sequence[int]) -> None:
     """Deletes these digits; the last deletion can be undone."""
     gone = handwriting_store().delete(opened_notebook(), digits)
     words = f"{len(gone):,} digits deleted." if len(gone) != 1 else "1 digit deleted."
-    st.session_state.update({_UNDO: (words, gone), DIGIT: None})
+    st.session_state.update({_UNDO: (words, gone, notebook()), DIGIT: None})
 
 
 def _delete(digits: Sequence[int]) -> None:
@@ -62,12 +61,12 @@ def _correct(digit: int, label: int) -> None:
     chosen = st.session_state[_LABEL]
     if chosen is not None and chosen != label:
         handwriting_store().correct(opened_notebook(), [digit], chosen)
-        st.session_state[_UNDO] = (f"Corrected from {label} to {chosen}.", (digit, label))
+        st.session_state[_UNDO] = (f"Corrected from {label} to {chosen}.", (digit, label), notebook())
         st.rerun()
 
 
 def _undo() -> None:
-    _, change = st.session_state.pop(_UNDO)
+    _, change, _ = st.session_state.pop(_UNDO)
     if isinstance(change, tuple):
         digit, label = change
         handwriting_store().correct(opened_notebook(), [digit], label)
