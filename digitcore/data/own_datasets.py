@@ -63,6 +63,7 @@ _MOST_PROBLEMS = 1_000  # that are kept in words
 _BLOCK = 100_000  # digits whose digest is computed at a time
 _REPORT_EVERY = 100  # pictures
 _MOST_COLUMNS = 30
+_LONGEST_COLUMN = 60  # characters of its name
 _DAY = 86_400  # seconds
 
 
@@ -350,7 +351,8 @@ class _Writer:
             return
         self._images.write(image.tobytes())
         self._labels.write(bytes([sample.label]))
-        self._columns.update(dict.fromkeys(islice(sample.columns, _MOST_COLUMNS - len(self._columns))))
+        names = (name for name in sample.columns if 0 < len(name) <= _LONGEST_COLUMN and name.isprintable())
+        self._columns.update(dict.fromkeys(islice(names, _MOST_COLUMNS - len(self._columns))))
         columns = {name: value for name, value in sample.columns.items() if name in self._columns}
         self._rows.write(json.dumps({**columns, "file": sample.name}) + "\n")
         self.count += 1

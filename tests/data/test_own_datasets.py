@@ -121,6 +121,14 @@ def test_columns_stay_with_their_digits(tmp_path: Path, digits: DigitSet) -> Non
     assert loaded.writers.tolist() == [number % 7 for number in numbers]
 
 
+def test_columns_whose_names_cannot_be_shown_are_left_out(tmp_path: Path, digits: DigitSet) -> None:
+    texts = np.full(len(digits), "x")
+    columns = dict.fromkeys(("device", "d" * 61, "a\u202eb", *(f"c{i}" for i in range(40))), texts)
+    np.savez(tmp_path / "a.npz", images=digits.images, labels=digits.labels, **columns)  # type: ignore[arg-type]
+    dataset = prepared(tmp_path / "a.npz").dataset
+    assert dataset.columns == ("device", *(f"c{i}" for i in range(29)))
+
+
 def test_a_set_is_in_all_lists_until_it_is_removed(tmp_path: Path, digits: DigitSet) -> None:
     added(class_folders(tmp_path, digits.images, digits.labels), "mine")
     assert dataset_names() == [*builtin_names(), "mine"]

@@ -1,5 +1,6 @@
 """Slices against pandas, scipy and statsmodels, and how often one is marked wrongly."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from digitcore.evaluation.slices import (
     slice_set,
     slice_table,
 )
+from digitcore.store.handwriting import HandwritingStore, HandwrittenDigit, new_key
 
 
 def evaluation(wrong: NDArray[np.bool_], writers: NDArray[np.int64] | None = None, name: str = "made-up") -> Evaluation:
@@ -202,3 +204,17 @@ def test_mnist_is_sliced_by_kinds_of_people() -> None:
     slices = slice_set("mnist-validation", "group")
     assert slices.values == ("Census employee", "High-school student")
     assert len(slices.codes) == 5_000
+
+
+def test_handwriting_is_sliced_by_writer_and_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path / 'a.sqlite'}"
+    monkeypatch.setenv("DIGITCORE_DATABASE_URL", url)
+    picture = np.full((28, 28), 255, np.uint8)
+    with closing(HandwritingStore(url)) as store:
+        key = new_key()
+        store.add(key, [HandwrittenDigit(picture, 3, "draw", writer=name) for name in ("Ada", "Ben", "Ada")])
+    assert slice_columns(f"handwriting:{key}") == ("writer", "source")
+    slices = slice_set(f"handwriting:{key}", "writer")
+    assert slices.is_by_person
+    assert (slices.values, slices.codes.tolist()) == (("Ada", "Ben"), [0, 1, 0])
+    assert slice_set(f"handwriting:{key}", "source").values == ("draw",)
