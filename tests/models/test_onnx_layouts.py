@@ -140,7 +140,12 @@ FILES: dict[str, tuple[Make, str, bool]] = {  # how each is made, what is found,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FILES)
+_SLOW = ("float64, output (N, 1, 10)", "batches of 64 without channels, -1 to 1")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ()) for name in FILES]
+)
 def test_the_answers_are_those_of_the_network(
     compact: Checkpoint, exported: Path, validation_digits: DigitSet, tmp_path: Path, name: str
 ) -> None:
