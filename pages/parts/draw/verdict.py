@@ -3,12 +3,11 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
 from digitcore.errors import HandwritingError, ImageError
-from digitcore.imaging.canvas_json import layer_of
+from digitcore.imaging.canvas_json import is_stroke, layer_of
 from digitcore.imaging.stroke_links import encode_drawing
 from digitcore.models.classifier import Prediction
 from digitcore.models.numbers import PictureReading
@@ -101,13 +100,16 @@ def _asked(read: PictureReading, *, drawn: bool) -> _Answer | None:
     prediction, checkpoint = read.prediction, picked_classifier().checkpoint.digest
     if prediction.refusal is not None and prediction.refusal.kind == "blank":
         return None
-    layers = [layer_of(canvas_object, side=SIDE) for canvas_object in current_drawing().objects] if drawn else []
-    if any(isinstance(layer, np.ndarray) for layer in layers):
+    objects = current_drawing().objects if drawn else []
+    if not all(map(is_stroke, objects)):
         return None
     if read.number is not None:
         return _Answer(tuple(digit.prediction for digit in read.number.digits), checkpoint)
+    if not drawn:
+        return _Answer((prediction,), checkpoint)
     try:
-        return _Answer((prediction,), checkpoint, encode_drawing(layers, side=SIDE) if drawn else None)
+        layers = [layer_of(canvas_object, side=SIDE) for canvas_object in objects]
+        return _Answer((prediction,), checkpoint, encode_drawing(layers, side=SIDE))
     except ImageError:  # too many strokes for a link; the picture is kept without them
         return _Answer((prediction,), checkpoint)
 
