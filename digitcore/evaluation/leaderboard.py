@@ -89,8 +89,8 @@ def recipe_table(standings: Sequence[Standing]) -> pd.DataFrame:
     """One row for each recipe of the checkpoints that have been evaluated, fewest errors first.
 
     `runs` counts its seeds, `errors` is their mean and `spread` their standard deviation; `least` and `most` are those
-    of single runs, `each` lists them all, and `models` the checkpoints. `accuracy` is in percent, of all runs together.
-    What the checkpoints of a recipe record of further seeds counts too.
+    of single runs, `each` lists them all, and `models` the checkpoints. `digits` is what each run answered, and
+    `accuracy` is in percent, of all runs together. What the checkpoints of a recipe record of further seeds counts too.
     """
     groups: dict[str, list[Standing]] = {}
     for standing in standings:
@@ -98,7 +98,7 @@ def recipe_table(standings: Sequence[Standing]) -> pd.DataFrame:
         if standing.summary is not None and metadata.recipe.get("name"):
             key = json.dumps([metadata.architecture, metadata.trained_on, metadata.recipe], sort_keys=True)
             groups.setdefault(key, []).append(standing)
-    columns = ["recipe", "runs", "errors", "spread", "least", "most", "accuracy", "each", "models"]
+    columns = ["recipe", "runs", "errors", "spread", "least", "most", "digits", "accuracy", "each", "models"]
     rows = pd.DataFrame([_recipe_row(group) for group in groups.values()], columns=columns)
     return rows.sort_values(["errors", "recipe"], ignore_index=True)
 
@@ -120,6 +120,7 @@ def _recipe_row(runs: Sequence[Standing]) -> dict[str, object]:
         "spread": round(float(np.std(errors, ddof=1)), 1) if len(errors) > 1 else np.nan,
         "least": errors[0],
         "most": errors[-1],
+        "digits": summaries[0].digits,
         "accuracy": round(100 * (1 - float(np.mean(errors)) / summaries[0].digits), 3),
         "each": ", ".join(map(str, errors)),
         "models": ", ".join(sorted(standing.entry.name for standing in runs)),

@@ -173,8 +173,8 @@ def test_runs_of_one_recipe_are_one_row() -> None:
     for order in (runs, runs[::-1]):
         longer, quick = recipe_table(order).to_dict("records")
         assert quick == {
-            "recipe": "quick", "runs": 3, "errors": 37.0, "spread": 7.5, "least": 30, "most": 45, "accuracy": 63.0,
-            "each": "30, 36, 45", "models": "copy, one, three, two",
+            "recipe": "quick", "runs": 3, "errors": 37.0, "spread": 7.5, "least": 30, "most": 45, "digits": 100,
+            "accuracy": 63.0, "each": "30, 36, 45", "models": "copy, one, three, two",
         }  # fmt: skip
         assert (longer["models"], longer["runs"], longer["errors"]) == ("longer", 1, 20.0)
         assert np.isnan(longer["spread"])

@@ -31,7 +31,7 @@ def _bare_columns(table: pd.DataFrame) -> set[str]:
     """Columns of accuracies in a table that tells neither how many digits there are nor an interval."""
     shares = {name for name in map(str, table) if re.search("accuracy|share|right|precision|recall|-digits$", name)}
     numbers = {name for name in shares if pd.api.types.is_float_dtype(table[name])}
-    first = {"interval", "low"} & set(table)
+    first = {"interval", "low", "digits"} & set(table)
     supported = {name for name in numbers if f"{name} interval" in table or (first and not name.endswith("-digits"))}
     return numbers - supported
 

@@ -27,6 +27,7 @@ def recipes_view(standings: list[Standing], dataset: str) -> None:
                 ),
                 "least": number("least", width="small"),
                 "most": number("most", width="small"),
+                "digits": number("digits", format="localized", width="small"),
                 "accuracy": number("mean accuracy, %", format="%.2f"),
                 "each": text("errors of each run"),
             },
