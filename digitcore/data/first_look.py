@@ -4,12 +4,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from digitcore.data.own_datasets import release
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 __all__ = ["COMPARED", "NEAR", "FirstLook", "look_at", "near_pairs"]
 
@@ -127,6 +130,8 @@ def near_pairs(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> tuple[NDAr
     never farther apart than the pictures. So the distance is computed only of pairs that are near by these numbers.
     Where there are over 30,000 rows, or too many such pairs, fewer are compared, spread over all.
     """
+    from scipy.spatial import cKDTree  # no page but the one that adds digits needs it
+
     rows = _spread(rows, _MOST_COMPARED)
     sums = _block_sums(images, rows)
     tree = cKDTree(_projected(sums))
@@ -158,7 +163,7 @@ def _projected(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return projected
 
 
-def _estimated_pairs(tree: cKDTree) -> float:
+def _estimated_pairs(tree: "cKDTree") -> float:
     """About how many pairs of points are near, from the neighbours of some points."""
     points = tree.data[_spread(np.arange(tree.n), _ASKED)]
     return float(tree.query_ball_point(points, NEAR, return_length=True).mean() - 1) * tree.n / 2
