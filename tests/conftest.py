@@ -85,9 +85,10 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
     for marker, (what, _, _) in _SKIPS.items():
         config.addinivalue_line("markers", f"{marker}: {what}; skipped where they are missing")
-    folder = tempfile.TemporaryDirectory(prefix="hypothesis-")
+    folder = tempfile.TemporaryDirectory(prefix="digitcore-tests-")
     config.add_cleanup(folder.cleanup)
     hypothesis.configuration.set_hypothesis_home_dir(folder.name)
+    os.environ["DIGITCORE_CACHE"] = f"{folder.name}/cache"  # for fixtures that last longer than `cache_folder`
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -132,7 +132,7 @@ def _numbers(values: Sequence[str]) -> NDArray[np.float64] | None:
 def _binned(numbers: NDArray[np.float64], codes: NDArray[np.int64]) -> tuple[list[str], NDArray[np.int64]]:
     """Names of the bins, each from its least to its greatest number, and the bin of each value."""
     of_digits = numbers[codes]
-    edges = np.unique(np.nanquantile(of_digits, np.linspace(0, 1, _BINS + 1), method="lower"))
+    edges = np.unique(np.nanquantile(of_digits, np.linspace(0, 1, _BINS + 1), method="higher"))
     bins = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
     names = []
     for number in np.unique(bins):

@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from digitcore.errors import StoreError
+from digitcore.text import printable
 
 __all__ = ["Database"]
 
@@ -103,7 +104,8 @@ class Database:
         except IntegrityError:
             raise
         except (SQLAlchemyError, ImportError, OSError) as error:  # ImportError: the database's driver is not installed
-            address, reason = self._url.render_as_string(hide_password=True), str(error).splitlines()[0]
+            shown = self._url.set(database=printable(self._url.database or ""))
+            address, reason = shown.render_as_string(hide_password=True), printable(str(error).splitlines()[0])
             raise self._error(
                 f"{self._purpose} cannot be stored in {address} ({reason}): see DIGITCORE_DATABASE_URL."
             ) from error

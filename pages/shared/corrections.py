@@ -9,9 +9,9 @@ import streamlit as st
 from digitcore.data.datasets import is_handwriting, known_digest
 from digitcore.errors import CorrectionError
 from digitcore.evaluation.evaluation import Evaluation
-from digitcore.settings import load_settings
-from digitcore.store.corrections import LONGEST_NAME, Correction, CorrectionStore
+from digitcore.store.corrections import LONGEST_NAME, Correction
 from digitcore.text import plain
+from pages.shared.resources import correction_store
 from pages.shared.state import CORRECTED
 
 _LOGGER = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def corrections_of(dataset: str) -> dict[int, Correction]:
     if is_handwriting(dataset):
         return {}
     try:
-        return _store().load(known_digest(dataset))
+        return correction_store().load(known_digest(dataset))
     except CorrectionError as error:  # what is shown says nothing of corrections then
         _LOGGER.warning("%s", error)
         return {}
@@ -65,7 +65,7 @@ def correct_label(evaluation: Evaluation, row: int) -> None:
     if is_handwriting(evaluation.dataset):
         return
     digest, digit = known_digest(evaluation.dataset), int(evaluation.ids[row])
-    correction = _store().load(digest).get(digit)
+    correction = correction_store().load(digest).get(digit)
     if correction is not None:
         _standing(digest, correction)
         return
@@ -75,7 +75,7 @@ def correct_label(evaluation: Evaluation, row: int) -> None:
         who = st.text_input("Your name, if you like", max_chars=LONGEST_NAME, key=_WHO)
         st.caption("All visitors see it, and can undo it.")
         if st.button("Correct", type="primary", disabled=new is None) and new is not None:
-            _store().correct(digest, digit, old=label, new=new, who=" ".join(who.split()))
+            correction_store().correct(digest, digit, old=label, new=new, who=" ".join(who.split()))
             st.rerun()
 
 
@@ -88,14 +88,5 @@ def _standing(digest: str, correction: Correction) -> None:
             width="stretch",
         )
         if st.button("Undo", icon=":material/undo:", key="undo-correction"):
-            _store().undo(digest, correction.digit, number=correction.number)
+            correction_store().undo(digest, correction.digit, number=correction.number)
             st.rerun()
-
-
-def _store() -> CorrectionStore:
-    return _cached_store(load_settings().database_url)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _cached_store(url: str) -> CorrectionStore:
-    return CorrectionStore(url)

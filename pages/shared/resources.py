@@ -17,6 +17,7 @@ from digitcore.serving.guard import names_of
 from digitcore.settings import load_settings
 from digitcore.store.annotations import AnnotationStore
 from digitcore.store.classes import ClassStore
+from digitcore.store.corrections import CorrectionStore
 from digitcore.store.handwriting import HandwritingStore
 
 
@@ -41,7 +42,12 @@ def annotations() -> AnnotationStore:
     return _annotation_store(load_settings().database_url)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+def _bytes(text: str) -> bytes:
+    """Bytes to know a text by, such as the address of a database in a folder whose name the locale cannot tell."""
+    return text.encode(errors="surrogatepass")
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={str: _bytes})
 def _annotation_store(url: str) -> AnnotationStore:
     return AnnotationStore(url)
 
@@ -52,7 +58,7 @@ def handwriting_store() -> HandwritingStore:
     return _handwriting_store(settings.database_url, settings.max_notebook_digits, settings.max_handwritten_digits)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={str: _bytes})
 def _handwriting_store(url: str, most: int, most_together: int) -> HandwritingStore:
     return HandwritingStore(url, most=most, most_together=most_together)
 
@@ -63,9 +69,19 @@ def class_store() -> ClassStore:
     return _class_store(settings.database_url, settings.max_notebook_digits, settings.max_handwritten_digits)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={str: _bytes})
 def _class_store(url: str, most: int, most_together: int) -> ClassStore:
     return ClassStore(url, most=most, most_together=most_together)
+
+
+def correction_store() -> CorrectionStore:
+    """Corrected labels of all sets."""
+    return _correction_store(load_settings().database_url)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={str: _bytes})
+def _correction_store(url: str) -> CorrectionStore:
+    return CorrectionStore(url)
 
 
 def state_of(dataset: str) -> str:

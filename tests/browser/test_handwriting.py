@@ -22,6 +22,7 @@ def test_an_answer_that_is_wrong_is_corrected_by_a_key_and_seen_on_the_page_hand
     draw_page.draw(SEVEN)
     answer = draw_page.answer.text_content()
     wrong = "3" if answer != "3" else "5"
+    expect(page.get_by_role("radio", name="Right")).to_be_enabled()
     page.keyboard.press(wrong)
     expect(page.get_by_text(f"Kept as {wrong} in your notebook on this server")).to_be_visible()
     page.get_by_role("radio", name="1", exact=True).click()

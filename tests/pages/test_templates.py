@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from digitcore.imaging.shape import RankedValue, ShapeMeasure
+from digitcore.store.classes import Board, Member
 from pages.shared.pictures import inline_picture
 from pages.shared.templates import render
 from tests.paths import ROOT
@@ -16,6 +17,7 @@ PICTURE = inline_picture(np.zeros((28, 28), dtype=np.uint8), longest=56, caption
 MEASURE = ShapeMeasure(name=MARKUP, value_format=MARKUP, low=MARKUP, high=MARKUP, low_advice="", high_advice="")
 VOTE = {"digit": 7, "confidence": 0.5, "errors": MARKUP, "differs": True, "picked": True, "notes": MARKUP}
 READING = {"name": MARKUP, "checkpoint": MARKUP, "words": MARKUP, "answer": {"digit": 0, "probabilities": [0.1] * 10}}
+BOARD = Board("", True, (Member(MARKUP, "A", 1),), np.zeros((0, 28, 28), dtype=np.uint8), (), ())
 VALUES: dict[str, dict[str, object]] = {
     "answer.html": {
         "probabilities": [0.1] * 10, "digit": 0, "checkpoint": MARKUP, "words": MARKUP, "headline": MARKUP,
@@ -33,6 +35,8 @@ VALUES: dict[str, dict[str, object]] = {
     "readings.html": {"readings": [READING, READING], "picture": PICTURE},
     "stages.html": {"stages": [PICTURE]},
     "gauges.html": {"values": [RankedValue(measure=MEASURE, value=1.0, percentile=20.0)]},
+    "class_board.html": {"board": BOARD, "own": MARKUP, "sheet": MARKUP, "words": MARKUP},
+    "class_invitation.html": {"picture": MARKUP, "address": MARKUP, "code": MARKUP},
     "votes.html": {"rows": [{"checkpoint": MARKUP, **VOTE}, {"checkpoint": MARKUP, **VOTE, "picked": False}]},
     "written.html": {"words": MARKUP, "sheet": MARKUP},
 }  # fmt: skip
