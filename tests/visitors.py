@@ -77,6 +77,11 @@ class Visitor:
             elif kind == "delta":
                 self._note(message)
 
+    def visit(self, page: str) -> float:
+        """Opens another page; seconds until it is whole."""
+        self.page, self.query, self._script, self._values = page, "", "", {}
+        return self.run()
+
     def fill(self, key: str, text: str) -> None:
         """Types into a text field; the page hears of it with the next run."""
         self._values[key] = WidgetState(id=self.widgets[key], string_value=text)
