@@ -136,8 +136,8 @@ def near_pairs(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> tuple[NDAr
     sums = _block_sums(images, rows)
     tree = cKDTree(_projected(sums))
     while len(rows) > 2 and _estimated_pairs(tree) > _MOST_CANDIDATES:
-        kept = _spread(np.arange(len(rows)), len(rows) // 2)
-        rows, sums = rows[kept], sums[kept]
+        half = _spread(np.arange(len(rows)), len(rows) // 2)
+        rows, sums = rows[half], sums[half]
         tree = cKDTree(_projected(sums))
     pairs = tree.query_pairs(NEAR, output_type="ndarray").reshape(-1, 2).astype(np.int64)
     pairs = rows[_near(images[rows].astype(np.int32), _near(sums, pairs))]

@@ -277,20 +277,20 @@ class Findings:
     def get(self, key: str) -> dict[str, Any] | None:
         """What was found for this key; None where nothing has been."""
         with self._lock:
-            found = self._known.get(key)
-        if found is None:
+            finding = self._known.get(key)
+        if finding is None:
             with suppress(OSError, ValueError):
-                found = json.loads(self._path(key).read_bytes())
-        return found if isinstance(found, dict) else None
+                finding = json.loads(self._path(key).read_bytes())
+        return finding if isinstance(finding, dict) else None
 
-    def put(self, key: str, found: dict[str, Any]) -> None:
+    def put(self, key: str, finding: dict[str, Any]) -> None:
         """Remembers it."""
         with self._lock:
-            self._known[key] = found
+            self._known[key] = finding
             while len(self._known) > _FINDINGS_KEPT:
                 self._known.popitem(last=False)
         with suppress(OSError):
-            write_atomically(self._path(key), json.dumps(found).encode())
+            write_atomically(self._path(key), json.dumps(finding).encode())
 
     @staticmethod
     def _path(key: str) -> Path:

@@ -163,8 +163,8 @@ def load_onnx(stream: BinaryIO, path: Path) -> tuple[OnnxNetwork, dict[str, Any]
             copy = folder / "model.onnx"
             checksum = _copy(stream, copy)
             key = f"{checksum} {sidecar} {onnxruntime.__version__}"
-            found = _TRIALS.get(key)
-            trial = _Trial(**found) if found else _try_out(copy, sidecar, file=file)
+            remembered = _TRIALS.get(key)
+            trial = _Trial(**remembered) if remembered else _try_out(copy, sidecar, file=file)
             network = OnnxNetwork(copy, trial, checksum=checksum, file=file)
     except UnfitModelError as error:
         raise CheckpointError(f"{file} {error}") from error

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, Select, Update, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Update, and_, delete, func, insert, or_, select, update
 
 from digitcore.errors import ClassError, HandwritingFullError
 from digitcore.store.handwriting import Handwriting, HandwritingStore, HandwrittenDigit, Source, new_key
@@ -154,19 +154,19 @@ class ClassStore(HandwritingStore):
         self._check_guesses(origin)
         key = new_key()
         with self._database.writing() as connection:
-            found = connection.execute(select(CLASSES).where(CLASSES.c.code == _plain_code(code))).first()
-            if found is None:
+            joined = connection.execute(select(CLASSES).where(CLASSES.c.code == _plain_code(code))).first()
+            if joined is None:
                 self._guesses.append((time.monotonic(), origin))
                 raise ClassError("No class has this code: look again, or ask your teacher.")
-            members = connection.execute(select(MEMBERS).where(MEMBERS.c.notebook == found.notebook)).all()
-            if not found.is_open:
+            members = connection.execute(select(MEMBERS).where(MEMBERS.c.notebook == joined.notebook)).all()
+            if not joined.is_open:
                 raise ClassError("Nobody can join this class any more: ask your teacher.")
             if len(members) >= _MOST_MEMBERS:
                 raise ClassError(f"A class has at most {_MOST_MEMBERS} members.")
-            taken = {member.name for member in members} | _writers(connection, found.notebook)
-            values = {"notebook": found.notebook, "key": key, "name": _free_name(name, taken)}
+            taken = {member.name for member in members} | _writers(connection, joined.notebook)
+            values = {"notebook": joined.notebook, "key": key, "name": _free_name(name, taken)}
             connection.execute(insert(MEMBERS).values(values | {"group": _smaller_group(members)}))
-            connection.execute(_class(found.notebook).values(revision=_revision()))
+            connection.execute(_class(joined.notebook).values(revision=_revision()))
         return key
 
     def member(self, key: str) -> Member:
@@ -231,10 +231,8 @@ class ClassStore(HandwritingStore):
             HandwritingError: the database cannot be read.
         """
         with self._database.reading() as connection:
-            found = connection.execute(_class_of(key)).first()
-        if found is None:
-            raise ClassError(_OVER)
-        return f"{found.code}-{found.revision}-{found.digits_revision or 0}"
+            row = _class_of(connection, key)
+        return f"{row.code}-{row.revision}-{row.digits_revision or 0}"
 
     def board(self, key: str) -> Board:
         """The board of a class, by the key of its notebook or of a member.
@@ -244,16 +242,14 @@ class ClassStore(HandwritingStore):
             HandwritingError: the database cannot be read.
         """
         with self._database.reading() as connection:
-            found = connection.execute(_class_of(key)).first()
-            if found is None:
-                raise ClassError(_OVER)
-            members = _members(connection, MEMBERS.c.notebook == found.notebook)
+            own = _class_of(connection, key)
+            members = _members(connection, MEMBERS.c.notebook == own.notebook)
             columns = (DIGITS.c.picture, DIGITS.c.label, DIGITS.c.writer)
-            latest = select(*columns).where(DIGITS.c.notebook == found.notebook).order_by(DIGITS.c.id.desc())
+            latest = select(*columns).where(DIGITS.c.notebook == own.notebook).order_by(DIGITS.c.id.desc())
             rows = connection.execute(latest.limit(WALL)).all()
         return Board(
-            code=found.code,
-            is_open=found.is_open,
+            code=own.code,
+            is_open=own.is_open,
             members=tuple(members),
             images=np.frombuffer(b"".join(row.picture for row in rows), dtype=np.uint8).reshape(-1, 28, 28),
             labels=tuple(row.label for row in rows),
@@ -305,14 +301,18 @@ def _class(notebook: str) -> Update:
     return update(CLASSES).where(CLASSES.c.notebook == notebook)
 
 
-def _class_of(key: str) -> Select[Any]:
+def _class_of(connection: Connection, key: str) -> Row[Any]:
     """The class of a notebook or of a member, with the revision of its digits."""
     joined = select(MEMBERS.c.notebook).where(MEMBERS.c.key == key).scalar_subquery()
-    return (
+    statement = (
         select(CLASSES, NOTEBOOKS.c.revision.label("digits_revision"))
         .outerjoin(NOTEBOOKS, NOTEBOOKS.c.notebook == CLASSES.c.notebook)
         .where(or_(CLASSES.c.notebook == key, CLASSES.c.notebook == joined))
     )
+    row = connection.execute(statement).first()
+    if row is None:
+        raise ClassError(_OVER)
+    return row
 
 
 def _member(connection: Connection, key: str) -> Row[Any]:

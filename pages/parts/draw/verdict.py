@@ -55,8 +55,7 @@ def verdict_panel(read: PictureReading | None, *, drawn: bool) -> None:
         return
     asked = None if read is None else _asked(read, drawn=drawn)
     st.session_state[_ASKED] = asked
-    kept = None if asked is None else _kept().get(asked.pictures)
-    text = None if kept is None else kept[1]
+    text = None if asked is None else _kept().get(asked.pictures, ([], None))[1]
     st.session_state[_CHOICE] = _RIGHT if asked is not None and text == asked.text else text
     with st.container(gap="xxsmall", key="verdict"):
         if asked is not None and len(asked.predictions) > 1:
@@ -179,8 +178,8 @@ def _keep(asked: _Answer, text: str) -> list[int]:
 
 def _kept() -> dict[bytes, tuple[list[int], str]]:
     """What has been kept in this visit: ids and labels by model inputs."""
-    kept: dict[bytes, tuple[list[int], str]] = st.session_state.setdefault(_KEPT, {})
-    return kept
+    digits: dict[bytes, tuple[list[int], str]] = st.session_state.setdefault(_KEPT, {})
+    return digits
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
