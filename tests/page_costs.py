@@ -14,19 +14,11 @@ from pathlib import Path
 
 import httpx
 
+from tests.pages.conftest import PAGES
 from tests.paths import ROOT
 from tests.processes import free_port, inherited_environment, resident_megabytes, running_server
 from tests.visitors import Visitor, visitor
 
-PAGES = {
-    "": "Draw a digit",
-    "accuracy": "Accuracy",
-    "confusion": "Confusion matrix",
-    "errors": "Browse digits",
-    "compare": "Compare models",
-    "handwriting": "Handwriting",
-}
-"""Headings by page."""
 _FEW, _MANY = 5, 200  # visits
 _ROUNDS = 7
 

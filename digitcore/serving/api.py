@@ -224,9 +224,12 @@ def _pictures(images: Sequence[UploadFile], *, most_bytes: int) -> list[_Picture
 
 
 def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:
+    """A file of a zip; of the kinds that take little memory, whatever they say of themselves."""
+    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise ImageError(f"{entry.filename} is packed in an unusual way: pack it again as an ordinary zip.")
     try:
         return io.BytesIO(archive.read(entry))
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
         raise ImageError(
             f"{entry.filename} cannot be unpacked ({error}): pack it again, without a password."
         ) from error

@@ -5,7 +5,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from digitcore.models.classifier import DigitClassifier
     from digitcore.models.library import CheckpointEntry
+    from digitcore.store.corrections import CorrectionStore
 
 __all__ = [
     "FILE",
@@ -29,6 +30,7 @@ __all__ = [
     "listed_entries",
     "named_classifier",
     "naming",
+    "open_corrections",
     "print_error",
     "set_progress",
 ]
@@ -90,6 +92,19 @@ def listed_entries() -> "list[CheckpointEntry]":
     if not entries:
         raise CheckpointError(f"There is no checkpoint in {directory}: train one, or set DIGITCORE_WEIGHTS.")
     return entries
+
+
+@contextmanager
+def open_corrections() -> "Iterator[CorrectionStore]":
+    """The corrected labels of all sets.
+
+    Raises:
+        CorrectionError: the database cannot be opened.
+    """
+    from digitcore.store.corrections import CorrectionStore  # here: SQLAlchemy takes a third of a second
+
+    with closing(CorrectionStore(load_settings().database_url)) as store:
+        yield store
 
 
 def has_checkpoint_suffix(output: Path) -> bool:

@@ -3,10 +3,8 @@
 import csv
 import json
 import sys
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
@@ -26,12 +24,8 @@ from digitcore.data.own_datasets import (
     rename_dataset,
 )
 from digitcore.models.refusal import ink_oddity
-from digitcore.serving.cli_common import FILE, json_option
-from digitcore.settings import load_settings
+from digitcore.serving.cli_common import FILE, json_option, open_corrections
 from digitcore.text import csv_cell
-
-if TYPE_CHECKING:
-    from digitcore.store.corrections import CorrectionStore
 
 __all__ = ["data_command"]
 
@@ -165,7 +159,7 @@ def correct_command(name: str, digit: int, label: int | None, who: str, undo: bo
     digits = _labels(name)
     if digit not in digits:
         raise click.UsageError(f"There is no digit {digit} in {name}.")
-    with closing(_corrections()) as store:
+    with open_corrections() as store:
         standing = store.load(known_digest(name)).get(digit)
         if label is None:
             if standing is None:
@@ -187,7 +181,7 @@ def correct_command(name: str, digit: int, label: int | None, who: str, undo: bo
 @json_option
 def corrections_command(name: str, as_json: bool) -> int:
     """Prints the labels of a set that were corrected, as CSV: id, old, new, who, when."""
-    with closing(_corrections()) as store:
+    with open_corrections() as store:
         rows = [
             {"id": row.digit, "old": row.old, "new": row.new, "who": row.who, "when": row.when.isoformat()}
             for row in store.load(_digest(name)).values()
@@ -199,12 +193,6 @@ def corrections_command(name: str, as_json: bool) -> int:
     table.writeheader()
     table.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return 0
-
-
-def _corrections() -> "CorrectionStore":
-    from digitcore.store.corrections import CorrectionStore  # here: SQLAlchemy takes a third of a second
-
-    return CorrectionStore(load_settings().database_url)
 
 
 def _digest(name: str) -> str:

@@ -40,7 +40,15 @@ from digitcore.files import write_atomically
 from digitcore.models.classifier import DigitClassifier, all_cores, load_classifier
 from digitcore.models.library import CheckpointEntry, UnusableCheckpoint, UsableCheckpoint
 from digitcore.reports.tables import TABLE_FORMATS
-from digitcore.serving.cli_common import FILE, json_option, listed_entries, naming, print_error, set_progress
+from digitcore.serving.cli_common import (
+    FILE,
+    json_option,
+    listed_entries,
+    naming,
+    open_corrections,
+    print_error,
+    set_progress,
+)
 from digitcore.settings import load_settings
 from digitcore.training.distributed import ProcessGroup, is_first_process, process_group
 
@@ -187,9 +195,7 @@ def _evaluate_all(
 
 def _corrected_labels(dataset: str) -> dict[int, int]:
     """The labels that were corrected, by id."""
-    from digitcore.store.corrections import CorrectionStore  # here: SQLAlchemy takes a third of a second
-
-    with closing(CorrectionStore(load_settings().database_url)) as store:
+    with open_corrections() as store:
         return {digit: correction.new for digit, correction in store.load(known_digest(dataset)).items()}
 
 

@@ -164,9 +164,9 @@ def test_a_picture_of_a_batch_that_cannot_be_read_does_not_keep_the_others_from_
     assert answers[1]["detail"].startswith("1.png cannot be read as a picture")
 
 
-def _zip(files: Mapping[str, bytes]) -> bytes:
+def _zip(files: Mapping[str, bytes], *, kind: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", kind) as archive:
         for name, data in files.items():
             archive.writestr(name, data)
     return buffer.getvalue()
@@ -193,6 +193,9 @@ def test_hostile_zips_are_refused(client: httpx.Client, draw: Draw, encode: Enco
     damaged = packed[:start] + bytes(20) + packed[start + 20 :]
     (answer,) = _post_batch(client, damaged).json()
     assert "seven.png cannot be unpacked" in answer["detail"]
+    for kind in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        (answer,) = _post_batch(client, _zip({"seven.png": seven}, kind=kind)).json()
+        assert "pack it again as an ordinary zip" in answer["detail"]
     encrypted = bytearray(packed)
     for place in (6, encrypted.index(b"PK\x01\x02") + 8):
         encrypted[place] |= 1
